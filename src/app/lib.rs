@@ -1,0 +1,1 @@
+//! The desktop workbench: pages, panels, widgets and theme over the workspace

@@ -1,0 +1,1 @@
+//! The live endpoint: event log, timelines, deployments and HTTP

@@ -1,0 +1,46 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Time, Value};
+
+/// The event that sets traits: its properties are the traits, null unsets one.
+pub const IDENTIFY: &str = "$identify";
+/// The event that joins an anonymous timeline to a customer's.
+pub const ALIAS: &str = "$alias";
+/// The event that records a score that was given.
+pub const SCORE: &str = "$score";
+
+/// Properties of an event (or traits of an identify), flat, by name.
+pub type Properties = BTreeMap<String, Value>;
+
+/// Something that a customer did, or that was learned of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Identifies the event: the same id counts once, wherever and however often it arrives.
+    pub message_id: String,
+    /// Whose timeline it belongs to, after anonymous ids are resolved.
+    pub customer_id: String,
+    /// The anonymous id that it arrived with, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_id: Option<String>,
+    /// What happened.
+    pub event: String,
+    /// When it happened.
+    pub event_time: Time,
+    /// When it was learned of; never before `event_time`.
+    pub received_at: Time,
+    /// Orders events of equal time.
+    pub seq: u64,
+    /// What else is known of it.
+    #[serde(default)]
+    pub properties: Properties,
+}
+
+/// Whether an event was made by the product rather than by a customer: its name starts with `$`.
+///
+/// System events are read only by features that name them, and make nobody a customer.
+#[must_use]
+pub fn is_system(event: &str) -> bool {
+    event.starts_with('$')
+}

@@ -1,0 +1,18 @@
+//! The nouns of the product, in one meaning each.
+//!
+//! In: text and numbers from files, requests and definitions. Out: checked values of these types.
+//! Never: I/O, a clock, or knowledge of features and models.
+
+mod event;
+mod name;
+mod span;
+mod suggestion;
+mod time;
+mod value;
+
+pub use event::{ALIAS, Event, IDENTIFY, Properties, SCORE, is_system};
+pub use name::{Name, NameError};
+pub use span::{Span, SpanError};
+pub use suggestion::did_you_mean;
+pub use time::{MICROS_PER_DAY, Time, TimeError};
+pub use value::{Type, Value};

@@ -1,0 +1,75 @@
+//! SQL scalar expressions with DuckDB's meaning: the one expression language of the product.
+//!
+//! In: a text and a [`Scope`] that knows the columns. Out: a checked [`Expression`] that evaluates a
+//! row and prints itself as DuckDB SQL. An expression is total: it never panics, never loops, and
+//! where DuckDB would stop the query with an error (a text that is no number, the logarithm of zero) it
+//! gives null. Never: aggregates, subqueries, or anything that is not a function of the row.
+
+mod check;
+mod error;
+mod evaluate;
+mod function;
+mod node;
+mod parse;
+mod sql;
+
+pub use check::Scope;
+pub use error::ExpressionError;
+pub use function::Function;
+pub use sql::{quote_identifier, quote_text};
+
+use crate::domain::{Type, Value};
+use node::Node;
+
+/// The longest source text, in bytes.
+pub const LONGEST_SOURCE: usize = 8 * 1024;
+/// The deepest nesting.
+pub const DEEPEST: usize = 32;
+/// The most nodes of a checked expression, which bounds the cost of one evaluation.
+pub const MOST_NODES: usize = 1_000;
+
+/// A checked expression: typed, bounded, ready to evaluate.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    root: Node,
+    result: Option<Type>,
+    columns: Vec<(String, Type)>,
+}
+
+impl Expression {
+    /// Parses and checks `source` against the columns of `scope`.
+    ///
+    /// # Errors
+    /// The text is no expression, names an unknown column or function, mixes types, or is too large;
+    /// the error has the place in the text.
+    pub fn compile(source: &str, scope: &dyn Scope) -> Result<Self, ExpressionError> {
+        let parsed = parse::parse(source)?;
+        let mut checker = check::Checker::new(scope);
+        let (root, result) = checker.check(&parsed)?;
+        Ok(Self { root, result, columns: checker.into_columns() })
+    }
+
+    /// The columns that it reads, in the order of their indexes.
+    #[must_use]
+    pub fn columns(&self) -> &[(String, Type)] {
+        &self.columns
+    }
+
+    /// Its type; none if it is always null.
+    #[must_use]
+    pub const fn result(&self) -> Option<Type> {
+        self.result
+    }
+
+    /// Its value for one row; `column` gives the value of a column by its index in [`Self::columns`].
+    #[must_use]
+    pub fn evaluate(&self, column: &dyn Fn(usize) -> Value) -> Value {
+        evaluate::evaluate(&self.root, column)
+    }
+
+    /// The same as DuckDB SQL; `column` gives the SQL of a column by its index in [`Self::columns`].
+    #[must_use]
+    pub fn to_sql(&self, column: &dyn Fn(usize) -> String) -> String {
+        sql::print(&self.root, column)
+    }
+}

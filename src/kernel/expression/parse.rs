@@ -1,0 +1,40 @@
+use sqlparser::ast::Expr;
+use sqlparser::dialect::DuckDbDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::{DEEPEST, ExpressionError, LONGEST_SOURCE};
+
+/// Parses one whole expression.
+pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
+    if source.len() > LONGEST_SOURCE {
+        return Err(ExpressionError {
+            message: format!("the expression is longer than {LONGEST_SOURCE} bytes"),
+            line: 1,
+            column: 1,
+        });
+    }
+    let parser_error = |error: sqlparser::parser::ParserError| match error {
+        sqlparser::parser::ParserError::RecursionLimitExceeded => ExpressionError {
+            message: format!("the expression is nested deeper than {DEEPEST} levels"),
+            line: 1,
+            column: 1,
+        },
+        other => ExpressionError::from_parser(&other.to_string()),
+    };
+    let mut parser = Parser::new(&DuckDbDialect {})
+        // The parser counts a few levels for each of ours.
+        .with_recursion_limit(4 * DEEPEST)
+        .try_with_sql(source)
+        .map_err(parser_error)?;
+    let expression = parser.parse_expr().map_err(parser_error)?;
+    let rest = parser.peek_token();
+    if rest.token == Token::EOF {
+        Ok(expression)
+    } else {
+        Err(ExpressionError::at(
+            rest.span,
+            format!("the expression ends before '{}'; write one expression only", rest.token),
+        ))
+    }
+}

@@ -1,0 +1,130 @@
+use super::{FunctionError, FunctionFile};
+use crate::domain::{Name, Value};
+use crate::features::{AsOf, Bound, Timelines, View};
+
+/// A scoring function, ready to score: checked, its view compiled.
+#[derive(Clone, Debug)]
+pub struct ScoringFunction {
+    file: FunctionFile,
+    view: View,
+}
+
+/// A score of one customer as of a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The score; for classification the probability of the positive class.
+    pub score: f64,
+    /// Whether the customer had an event before the time.
+    pub known: bool,
+    /// The values of the features that were read, in the order of the view.
+    pub features: Vec<Value>,
+}
+
+/// What a feature adds to a score, on the scale of the model (log-odds for classification), against
+/// the mean training row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// The feature.
+    pub feature: Name,
+    /// Its value.
+    pub value: Value,
+    /// What it adds.
+    pub contribution: f64,
+}
+
+impl ScoringFunction {
+    /// Checks that the parts of a file fit each other.
+    ///
+    /// # Errors
+    /// The view makes no sense, or encoder and model are of another shape.
+    pub fn new(file: FunctionFile) -> Result<Self, FunctionError> {
+        let view = View::check(&file.view, &file.schema)?;
+        let shape = |message: String| Err(FunctionError::Shape(message));
+        let (n_features, n_encoded) = (view.features().len(), file.encoder.columns.len());
+        if n_features != n_encoded {
+            return shape(format!("{n_features} features, but the encoder has {n_encoded}"));
+        }
+        let (width, weights) = (file.encoder.width(), file.model.width());
+        if width != weights {
+            return shape(format!("{width} encoded columns, but the model has {weights} weights"));
+        }
+        if !file.model.is_finite() {
+            return shape("the model has numbers that are not finite".to_owned());
+        }
+        Ok(Self { file, view })
+    }
+
+    /// Reads and checks a function file.
+    ///
+    /// # Errors
+    /// As [`FunctionFile::from_json`] and [`Self::new`].
+    pub fn from_json(text: &str) -> Result<Self, FunctionError> {
+        Self::new(FunctionFile::from_json(text)?)
+    }
+
+    /// The file that it was made from.
+    #[must_use]
+    pub const fn file(&self) -> &FunctionFile {
+        &self.file
+    }
+
+    /// The hash of its content.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.file.hash
+    }
+
+    /// Its compiled view; the timelines that it scores must be built for what this reads.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Binds it to timelines, to score their customers.
+    #[must_use]
+    pub fn bind<'a>(&'a self, timelines: &'a Timelines) -> Scorer<'a> {
+        Scorer { function: self, timelines, bound: Bound::new(&self.view, timelines) }
+    }
+
+    /// Why a score is what it is: what each feature adds, largest effect first.
+    #[must_use]
+    pub fn reasons(&self, features: &[Value]) -> Vec<Reason> {
+        let row = self.file.encoder.encode(features);
+        let contributions = self.file.model.contributions(&row);
+        let mut start = 0;
+        let mut reasons = Vec::with_capacity(features.len());
+        let columns = self.file.encoder.columns.iter().zip(self.view.features()).zip(features);
+        for ((column, feature), value) in columns {
+            let width = column.encoding.width();
+            reasons.push(Reason {
+                feature: feature.name.clone(),
+                value: value.clone(),
+                contribution: contributions.iter().skip(start).take(width).sum(),
+            });
+            start += width;
+        }
+        reasons.sort_by(|left, right| right.contribution.abs().total_cmp(&left.contribution.abs()));
+        reasons
+    }
+}
+
+/// A scoring function bound to timelines.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    function: &'a ScoringFunction,
+    timelines: &'a Timelines,
+    bound: Bound<'a>,
+}
+
+impl Scorer<'_> {
+    /// The score of the customer at a place of the timelines, as of a time.
+    #[must_use]
+    pub fn score(&self, customer: usize, as_of: AsOf) -> Score {
+        let features = self.bound.row(customer, as_of);
+        let row = self.function.file.encoder.encode(&features);
+        let score = self.function.file.model.score(&row);
+        let first_seen = self.timelines.first_seen(customer);
+        let known = first_seen.is_some_and(|first_seen| first_seen < as_of.time);
+        Score { score, known, features }
+    }
+}

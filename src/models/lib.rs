@@ -1,0 +1,1 @@
+//! Encoders and estimators over linfa, their evaluation, and freezing them into scoring functions

@@ -1,0 +1,1 @@
+//! The embedded DuckDB: import, query, timelines out, insights and the SQL oracle

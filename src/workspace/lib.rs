@@ -1,0 +1,1 @@
+//! The facade over the rooms: commands in, updates out, jobs
