@@ -1,1 +1,31 @@
-//! The embedded DuckDB: import, query, timelines out, insights and the SQL oracle
+//! The warehouse: an embedded DuckDB with all events of a project.
+//!
+//! In come files, live events and SQL; out go tables, insights and the timelines that the kernel runs
+//! over. It is a cache that can be rebuilt from its sources, never in the way of an acknowledgement.
+//! Foreign files are read by an instance of their own; the instance with the data cannot leave its
+//! project folder. Never: models, HTTP, or a decision about a customer.
+
+mod catalog;
+mod customers;
+mod error;
+mod export;
+pub mod import;
+pub mod insights;
+mod instance;
+mod live;
+mod oracle;
+mod query;
+mod schema;
+mod timelines;
+mod warehouse;
+
+pub use customers::{CustomerSummary, Summary};
+pub use error::Error;
+pub use export::{ExportFormat, Relation};
+pub use live::Pulled;
+pub use oracle::view_sql;
+pub use query::{QueryResult, SqlError};
+pub use warehouse::Warehouse;
+
+/// The result of a warehouse call.
+pub type Result<T> = std::result::Result<T, Error>;

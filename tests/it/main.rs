@@ -1,1 +1,5 @@
-//! The whole product from outside.
+//! The whole product from outside, in one binary.
+
+mod import;
+mod kernel_oracle;
+mod support;

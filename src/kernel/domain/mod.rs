@@ -4,6 +4,9 @@
 //! Never: I/O, a clock, or knowledge of features and models.
 
 mod event;
+mod job;
+mod kind;
+pub mod limits;
 mod name;
 mod span;
 mod suggestion;
@@ -11,6 +14,8 @@ mod time;
 mod value;
 
 pub use event::{ALIAS, Event, IDENTIFY, Properties, SCORE, is_system};
+pub use job::{Job, Progress};
+pub use kind::ErrorKind;
 pub use name::{Name, NameError};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;

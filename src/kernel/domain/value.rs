@@ -125,10 +125,9 @@ impl Value {
         match json {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(boolean) => Self::Boolean(*boolean),
-            serde_json::Value::Number(number) => number
-                .as_f64()
-                .filter(|number| number.is_finite())
-                .map_or(Self::Null, Self::Number),
+            serde_json::Value::Number(number) => {
+                number.as_f64().filter(|number| number.is_finite()).map_or(Self::Null, Self::Number)
+            }
             serde_json::Value::String(text) => Self::text(text.as_str()),
             nested => Self::text(nested.to_string()),
         }

@@ -489,10 +489,9 @@ fn literal(value: &ast::Value, expr: &Expr) -> Result<Typed, ExpressionError> {
 
 fn typed_literal(typed: &ast::TypedString, expr: &Expr) -> Result<Typed, ExpressionError> {
     match (&typed.data_type, &typed.value.value) {
-        (
-            DataType::Timestamp(None, _) | DataType::Date,
-            ast::Value::SingleQuotedString(text),
-        ) => Ok((time_literal(&Value::text(text.as_str()), expr)?, Some(Type::Time))),
+        (DataType::Timestamp(None, _) | DataType::Date, ast::Value::SingleQuotedString(text)) => {
+            Ok((time_literal(&Value::text(text.as_str()), expr)?, Some(Type::Time)))
+        }
         _ => Err(ExpressionError::at(
             expr.span(),
             format!("'{expr}' is not a literal; write TIMESTAMP '1997-03-01 12:00:00'"),

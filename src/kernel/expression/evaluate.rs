@@ -56,17 +56,12 @@ pub(super) fn evaluate(node: &Node, column: &dyn Fn(usize) -> Value) -> Value {
         Node::Case(whens, otherwise) => whens
             .iter()
             .find(|(condition, _)| truth(&evaluate(condition, column)) == Some(true))
-            .map_or_else(
-                || evaluate(otherwise, column),
-                |(_, result)| evaluate(result, column),
-            ),
+            .map_or_else(|| evaluate(otherwise, column), |(_, result)| evaluate(result, column)),
         Node::Cast(inner, to) => cast(&evaluate(inner, column), *to),
-        Node::Concatenate(left, right) => {
-            match (evaluate(left, column), evaluate(right, column)) {
-                (Value::Text(left), Value::Text(right)) => Value::text(format!("{left}{right}")),
-                _ => Value::Null,
-            }
-        }
+        Node::Concatenate(left, right) => match (evaluate(left, column), evaluate(right, column)) {
+            (Value::Text(left), Value::Text(right)) => Value::text(format!("{left}{right}")),
+            _ => Value::Null,
+        },
         Node::Call(function, arguments) => call(*function, arguments, column),
     }
 }
@@ -230,7 +225,11 @@ fn extreme(values: impl Iterator<Item = Value>, wanted: Ordering) -> Value {
 fn call_scalar(function: Function, first: &Value, second: &Value) -> Value {
     match (function, first, second) {
         (Function::NullIf, first, second) => {
-            if compare(first, second) == Some(Ordering::Equal) { Value::Null } else { first.clone() }
+            if compare(first, second) == Some(Ordering::Equal) {
+                Value::Null
+            } else {
+                first.clone()
+            }
         }
         (Function::Abs, x, _) => number(x, |x| Some(x.abs())),
         (Function::Ceil, x, _) => number(x, |x| Some(x.ceil())),

@@ -106,10 +106,15 @@ impl Function {
 
     pub(super) const fn signature(self) -> Signature {
         let (count, argument, result) = match self {
-            Self::Abs | Self::Ceil | Self::Exp | Self::Floor | Self::Ln | Self::Log10
-            | Self::Round | Self::Sign | Self::Sqrt => {
-                ((1, 1), Some(Type::Number), Some(Type::Number))
-            }
+            Self::Abs
+            | Self::Ceil
+            | Self::Exp
+            | Self::Floor
+            | Self::Ln
+            | Self::Log10
+            | Self::Round
+            | Self::Sign
+            | Self::Sqrt => ((1, 1), Some(Type::Number), Some(Type::Number)),
             Self::Power => ((2, 2), Some(Type::Number), Some(Type::Number)),
             Self::Coalesce | Self::Greatest | Self::Least => ((1, 64), None, None),
             Self::NullIf => ((2, 2), None, None),
@@ -118,8 +123,13 @@ impl Function {
             }
             Self::Length => ((1, 1), Some(Type::Text), Some(Type::Number)),
             Self::Lower | Self::Trim | Self::Upper => ((1, 1), Some(Type::Text), Some(Type::Text)),
-            Self::Day | Self::DayOfWeek | Self::Epoch | Self::Hour | Self::Minute
-            | Self::Month | Self::Year => ((1, 1), Some(Type::Time), Some(Type::Number)),
+            Self::Day
+            | Self::DayOfWeek
+            | Self::Epoch
+            | Self::Hour
+            | Self::Minute
+            | Self::Month
+            | Self::Year => ((1, 1), Some(Type::Time), Some(Type::Number)),
         };
         Signature { count, argument, result }
     }

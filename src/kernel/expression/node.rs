@@ -16,7 +16,11 @@ pub(super) enum Node {
     /// Null-safe equality.
     Same(Box<Node>, Box<Node>),
     In(Box<Node>, Vec<Node>),
-    Like { text: Box<Node>, pattern: Box<Node>, any_case: bool },
+    Like {
+        text: Box<Node>,
+        pattern: Box<Node>,
+        any_case: bool,
+    },
     /// Pairs of condition and result, then the result of none.
     Case(Vec<(Node, Node)>, Box<Node>),
     Cast(Box<Node>, Type),

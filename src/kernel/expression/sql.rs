@@ -71,9 +71,17 @@ fn call(function: Function, arguments: &[String]) -> String {
         Function::Ln | Function::Log10 => {
             format!("(CASE WHEN {first} > 0 AND NOT isnan({first}) THEN {plain} END)")
         }
-        Function::Sqrt => format!("(CASE WHEN {first} >= 0 AND NOT isnan({first}) THEN {plain} END)"),
-        Function::Length | Function::Sign | Function::Day | Function::DayOfWeek
-        | Function::Hour | Function::Minute | Function::Month | Function::Year => {
+        Function::Sqrt => {
+            format!("(CASE WHEN {first} >= 0 AND NOT isnan({first}) THEN {plain} END)")
+        }
+        Function::Length
+        | Function::Sign
+        | Function::Day
+        | Function::DayOfWeek
+        | Function::Hour
+        | Function::Minute
+        | Function::Month
+        | Function::Year => {
             format!("CAST({plain} AS DOUBLE)")
         }
         _ => plain,

@@ -34,7 +34,8 @@ impl<I: Iterator<Item = usize>> Selected<'_, I> {
             }),
             Aggregation::Sum => Value::Number(self.numbers().fold(0.0, |sum, (_, x)| sum + x)),
             Aggregation::Mean => {
-                let (n, sum) = self.numbers().fold((0.0, 0.0), |(n, sum), (_, x)| (n + 1.0, sum + x));
+                let (n, sum) =
+                    self.numbers().fold((0.0, 0.0), |(n, sum), (_, x)| (n + 1.0, sum + x));
                 if n > 0.0 { Value::Number(sum / n) } else { Value::Null }
             }
             Aggregation::Min => self.extreme(std::cmp::Ordering::Less),
@@ -46,12 +47,14 @@ impl<I: Iterator<Item = usize>> Selected<'_, I> {
             Aggregation::Last => self.values().last().map_or(Value::Null, |(_, value)| value),
             Aggregation::Distinct => self.distinct(),
             Aggregation::Mode => self.mode(),
-            Aggregation::DaysSinceFirst => self.rows.next().map_or(Value::Null, |row| {
-                Value::Number(days(as_of.0 - self.times[row]))
-            }),
-            Aggregation::DaysSinceLast => self.rows.last().map_or(Value::Null, |row| {
-                Value::Number(days(as_of.0 - self.times[row]))
-            }),
+            Aggregation::DaysSinceFirst => self
+                .rows
+                .next()
+                .map_or(Value::Null, |row| Value::Number(days(as_of.0 - self.times[row]))),
+            Aggregation::DaysSinceLast => self
+                .rows
+                .last()
+                .map_or(Value::Null, |row| Value::Number(days(as_of.0 - self.times[row]))),
             Aggregation::ActiveDays => self.active_days(),
             Aggregation::MeanGapDays => mean(&self.gaps()),
             Aggregation::StddevGapDays => square_root(variance(self.gaps().into_iter())),

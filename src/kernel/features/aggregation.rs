@@ -152,13 +152,24 @@ impl AggregationName {
     const fn property(self) -> Property {
         match self {
             Self::Count => Property::Optional,
-            Self::Sum | Self::Mean | Self::Stddev | Self::Variance | Self::Median
-            | Self::Quantile | Self::Trend | Self::DecayedSum => Property::Numbers,
+            Self::Sum
+            | Self::Mean
+            | Self::Stddev
+            | Self::Variance
+            | Self::Median
+            | Self::Quantile
+            | Self::Trend
+            | Self::DecayedSum => Property::Numbers,
             Self::Min | Self::Max | Self::First | Self::Last | Self::Distinct | Self::Mode => {
                 Property::AnyType
             }
-            Self::DaysSinceFirst | Self::DaysSinceLast | Self::ActiveDays | Self::MeanGapDays
-            | Self::StddevGapDays | Self::Sessions | Self::DecayedCount => Property::No,
+            Self::DaysSinceFirst
+            | Self::DaysSinceLast
+            | Self::ActiveDays
+            | Self::MeanGapDays
+            | Self::StddevGapDays
+            | Self::Sessions
+            | Self::DecayedCount => Property::No,
         }
     }
 

@@ -74,11 +74,9 @@ impl Column {
         match type_ {
             Type::Boolean => Self::Boolean(Vec::new()),
             Type::Number => Self::Number(Vec::new()),
-            Type::Text => Self::Text {
-                codes: Vec::new(),
-                dictionary: Vec::new(),
-                index: HashMap::new(),
-            },
+            Type::Text => {
+                Self::Text { codes: Vec::new(), dictionary: Vec::new(), index: HashMap::new() }
+            }
             Type::Time => Self::Time(Vec::new()),
         }
     }
@@ -153,9 +151,9 @@ impl Column {
         match self {
             Self::Boolean(values) => Value::Boolean(values[row] == 1),
             Self::Number(values) => Value::Number(values[row]),
-            Self::Text { codes, dictionary, .. } => {
-                dictionary.get(codes[row] as usize).map_or(Value::Null, |text| Value::Text(text.clone()))
-            }
+            Self::Text { codes, dictionary, .. } => dictionary
+                .get(codes[row] as usize)
+                .map_or(Value::Null, |text| Value::Text(text.clone())),
             Self::Time(values) => Value::Time(Time(values[row])),
         }
     }

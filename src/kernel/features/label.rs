@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::rows_between;
 use super::{
-    Aggregate, AggregationName, AsOf, Bound, Catalog, DefinitionError, FeatureDefinition, Timelines,
-    View, ViewDefinition,
+    Aggregate, AggregationName, AsOf, Bound, Catalog, DefinitionError, FeatureDefinition,
+    Timelines, View, ViewDefinition,
 };
 use crate::domain::{Name, Span, Time, Type, Value};
 use crate::expression::Expression;
@@ -46,10 +46,7 @@ impl Label {
     ///
     /// # Errors
     /// What makes no sense, and what would be right.
-    pub fn check(
-        definition: &LabelDefinition,
-        catalog: &Catalog,
-    ) -> Result<Self, DefinitionError> {
+    pub fn check(definition: &LabelDefinition, catalog: &Catalog) -> Result<Self, DefinitionError> {
         let name: Name = "label".parse().map_err(|error: crate::domain::NameError| {
             DefinitionError::new("label", error.to_string())
         })?;
@@ -59,8 +56,7 @@ impl Label {
         feature.condition.clone_from(&definition.condition);
         let empty = ViewDefinition { name, features: Vec::new() };
         let mut view = View::check(&empty, catalog)?;
-        let (type_, aggregate) =
-            view.check_aggregate(definition.aggregation, &feature, catalog)?;
+        let (type_, aggregate) = view.check_aggregate(definition.aggregation, &feature, catalog)?;
         let positive = match &definition.positive {
             None => None,
             Some(source) => {

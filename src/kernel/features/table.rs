@@ -54,7 +54,6 @@ pub fn compute(
             column.push(Cell::from(value));
         }
     }
-    let columns =
-        features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();
+    let columns = features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();
     Ok(Table { columns, values })
 }

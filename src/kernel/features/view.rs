@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Aggregation, AggregationName, Catalog, DefinitionError, FeatureDefinition, ViewDefinition};
+use super::{
+    Aggregation, AggregationName, Catalog, DefinitionError, FeatureDefinition, ViewDefinition,
+};
 use crate::domain::{Name, Span, Type, did_you_mean, is_system};
 use crate::expression::Expression;
 
@@ -88,9 +90,8 @@ impl View {
             features: Vec::new(),
         };
         for feature in &definition.features {
-            let checked = view
-                .check_feature(feature, catalog)
-                .map_err(|error| error.of(&feature.name))?;
+            let checked =
+                view.check_feature(feature, catalog).map_err(|error| error.of(&feature.name))?;
             view.features.push(checked);
         }
         Ok(view)
@@ -139,7 +140,10 @@ impl View {
     ) -> Result<Feature, DefinitionError> {
         let name = definition.name.clone();
         if ["customer_id", "as_of", "label"].contains(&name.as_str()) {
-            return Err(DefinitionError::new("name", format!("'{name}' is a column of every view")));
+            return Err(DefinitionError::new(
+                "name",
+                format!("'{name}' is a column of every view"),
+            ));
         }
         if self.features.iter().any(|feature| feature.name == name) {
             return Err(DefinitionError::new("name", "there is an earlier feature of this name"));
@@ -236,11 +240,8 @@ impl View {
         source: &str,
         catalog: &Catalog,
     ) -> Result<(Type, Source), DefinitionError> {
-        let mut scope: BTreeMap<String, Type> = self
-            .features
-            .iter()
-            .map(|feature| (feature.name.to_string(), feature.type_))
-            .collect();
+        let mut scope: BTreeMap<String, Type> =
+            self.features.iter().map(|feature| (feature.name.to_string(), feature.type_)).collect();
         for (name, type_) in &catalog.traits {
             scope.insert(format!("traits.{name}"), *type_);
         }

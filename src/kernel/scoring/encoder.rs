@@ -118,7 +118,9 @@ impl Encoder {
                     }
                 }
                 Encoding::OneHot { categories } => {
-                    names.extend(categories.iter().map(|category| format!("{feature} = {category}")));
+                    names.extend(
+                        categories.iter().map(|category| format!("{feature} = {category}")),
+                    );
                 }
                 Encoding::Dropped => {}
             }

@@ -7,7 +7,9 @@ pub enum FunctionError {
     #[error("this is not a scoring function: {0}")]
     Format(String),
     /// The format is newer than this program.
-    #[error("the function has format {found}, this program reads up to {known}; use a newer program")]
+    #[error(
+        "the function has format {found}, this program reads up to {known}; use a newer program"
+    )]
     TooNew {
         /// Format of the file.
         found: u32,
@@ -15,7 +17,9 @@ pub enum FunctionError {
         known: u32,
     },
     /// The content does not have the hash that it claims.
-    #[error("the function was changed after it was made: its content has the hash {actual}, not {claimed}")]
+    #[error(
+        "the function was changed after it was made: its content has the hash {actual}, not {claimed}"
+    )]
     Hash {
         /// Hash in the file.
         claimed: String,

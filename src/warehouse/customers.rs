@@ -1,0 +1,274 @@
+use std::collections::BTreeMap;
+
+use duckdb::Connection;
+use kernel::domain::{Event, IDENTIFY, Job, Time, Value};
+
+use crate::schema::LIVE_SEQ;
+use crate::{Error, Result, Warehouse, query};
+
+/// A customer in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomerSummary {
+    /// Who.
+    pub customer_id: String,
+    /// Time of the first event.
+    pub first_seen: Time,
+    /// Time of the last event.
+    pub last_seen: Time,
+    /// Number of events, system events left out.
+    pub event_count: u64,
+}
+
+/// What there is, at a glance.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Summary {
+    /// Events, system events left out.
+    pub events: u64,
+    /// Customers with an event.
+    pub customers: u64,
+    /// Time of the first and the last event.
+    pub span: Option<(Time, Time)>,
+    /// Customers with an event in the 30 days before the last event.
+    pub active_customers: u64,
+    /// Events by name, most frequent first.
+    pub by_event: Vec<(String, u64)>,
+    /// Events a week, oldest first: the week's first day and the count.
+    pub weekly: Vec<(Time, u64)>,
+    /// Imports, latest first: source, accepted, duplicate, rejected.
+    pub imports: Vec<(String, u64, u64, u64)>,
+}
+
+/// Weeks of a summary.
+const WEEKS: usize = 104;
+
+impl Warehouse {
+    /// What there is, at a glance.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn summary(&self) -> Result<Summary> {
+        summary(&self.connect()?).map_err(Error::duckdb("summarize its events"))
+    }
+
+    /// Customers whose id contains a text, last seen first, from a place of the list on.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn customers(
+        &self,
+        search: &str,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<CustomerSummary>, u64)> {
+        let connection = self.connect()?;
+        let read = || {
+            let total = connection.query_row(
+                "SELECT count(*) FROM customers WHERE contains(lower(customer_id), lower(?))",
+                [search],
+                |row| row.get(0),
+            )?;
+            let mut statement = connection.prepare(
+                "SELECT customer_id, epoch_us(first_seen), epoch_us(last_seen), event_count
+                 FROM customers WHERE contains(lower(customer_id), lower(?))
+                 ORDER BY last_seen DESC, customer_id LIMIT ? OFFSET ?",
+            )?;
+            let rows = statement.query_map(
+                duckdb::params![search, number(limit), number(offset)],
+                |row| {
+                    Ok(CustomerSummary {
+                        customer_id: row.get(0)?,
+                        first_seen: Time(row.get(1)?),
+                        last_seen: Time(row.get(2)?),
+                        event_count: row.get(3)?,
+                    })
+                },
+            )?;
+            Ok((rows.collect::<duckdb::Result<Vec<_>>>()?, total))
+        };
+        read().map_err(Error::duckdb("list customers"))
+    }
+
+    /// All events of a customer in order, identify events included.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn events_of(&self, customer_id: &str) -> Result<Vec<Event>> {
+        let mut all = Vec::new();
+        self.each_event(Some(customer_id), &Job::unwatched(), &mut |event| {
+            all.push(event);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// All events that came from files, customer by customer in order, in groups of at most `size`.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read, the job was canceled, or `take` failed.
+    pub fn history<E: From<Error>>(
+        &self,
+        size: usize,
+        job: &Job,
+        mut take: impl FnMut(Vec<Event>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut group = Vec::with_capacity(size);
+        let mut failed = None;
+        let read = self.each_event(None, job, &mut |event| {
+            if event.seq >= LIVE_SEQ {
+                return Ok(());
+            }
+            group.push(event);
+            if group.len() == size {
+                take(std::mem::take(&mut group)).map_err(|error| {
+                    failed = Some(error);
+                    Error::Canceled
+                })?;
+            }
+            Ok(())
+        });
+        match (read, failed) {
+            (_, Some(error)) => Err(error),
+            (Err(error), None) => Err(error.into()),
+            (Ok(()), None) if group.is_empty() => Ok(()),
+            (Ok(()), None) => take(group),
+        }
+    }
+
+    fn each_event(
+        &self,
+        customer_id: Option<&str>,
+        job: &Job,
+        take: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<()> {
+        let failed = || Error::duckdb("read events");
+        let connection = self.connect()?;
+        let condition = match customer_id {
+            Some(id) => format!("customer_id = {}", kernel::expression::quote_text(id)),
+            None => "true".to_owned(),
+        };
+        // Trait changes of one identify are one event again, with its traits as properties.
+        let sql = format!(
+            "SELECT * FROM (
+                SELECT message_id, customer_id, anonymous_id, event, epoch_us(event_time) AS t,
+                    epoch_us(received_at) AS r, seq, NULL AS traits,
+                    COLUMNS(* EXCLUDE (message_id, customer_id, anonymous_id, event, event_time,
+                        received_at, seq))
+                FROM events WHERE {condition}
+                UNION ALL BY NAME
+                SELECT message_id, customer_id, '{IDENTIFY}' AS event, epoch_us(event_time) AS t,
+                    epoch_us(received_at) AS r, min(seq) AS seq,
+                    CAST(json_group_object(trait, value) AS VARCHAR) AS traits
+                FROM traits WHERE {condition}
+                GROUP BY message_id, customer_id, event_time, received_at)
+             ORDER BY customer_id, t, seq",
+        );
+        let sql = match has_properties(&connection)? {
+            true => sql,
+            false => sql.replace(
+                ",
+                    COLUMNS(* EXCLUDE (message_id, customer_id, anonymous_id, event, event_time,
+                        received_at, seq))",
+                "",
+            ),
+        };
+        let mut statement = connection.prepare(&sql).map_err(failed())?;
+        let mut rows = statement.query([]).map_err(failed())?;
+        let names = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
+        while let Some(row) = rows.next().map_err(failed())? {
+            if job.is_canceled() {
+                return Err(Error::Canceled);
+            }
+            take(event(row, &names).map_err(failed())?)?;
+        }
+        Ok(())
+    }
+}
+
+fn has_properties(connection: &Connection) -> Result<bool> {
+    Ok(!crate::schema::properties(connection)?.is_empty())
+}
+
+fn number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The columns of an event before its properties.
+const HEAD: [&str; 8] =
+    ["message_id", "customer_id", "anonymous_id", "event", "t", "r", "seq", "traits"];
+
+fn event(row: &duckdb::Row<'_>, names: &[String]) -> duckdb::Result<Event> {
+    let traits: Option<String> = row.get(7)?;
+    let mut properties: BTreeMap<String, Value> =
+        traits.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    for (place, name) in names.iter().enumerate().skip(HEAD.len()) {
+        let value = query::value(row.get_ref(place)?);
+        if !value.is_null() {
+            properties.insert(name.clone(), value);
+        }
+    }
+    Ok(Event {
+        message_id: row.get(0)?,
+        customer_id: row.get(1)?,
+        anonymous_id: row.get(2)?,
+        event: row.get(3)?,
+        event_time: Time(row.get(4)?),
+        received_at: Time(row.get(5)?),
+        seq: row.get(6)?,
+        properties,
+    })
+}
+
+fn summary(connection: &Connection) -> duckdb::Result<Summary> {
+    let mut summary = connection.query_row(
+        "SELECT count(*), count(DISTINCT customer_id), epoch_us(min(event_time)),
+            epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')",
+        [],
+        |row| {
+            let span = (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?);
+            Ok(Summary {
+                events: row.get(0)?,
+                customers: row.get(1)?,
+                span: span.0.zip(span.1).map(|(first, last)| (Time(first), Time(last))),
+                ..Summary::default()
+            })
+        },
+    )?;
+    summary.active_customers = connection.query_row(
+        "SELECT count(DISTINCT customer_id) FROM events WHERE NOT starts_with(event, '$')
+            AND event_time > (SELECT max(event_time) - INTERVAL 30 DAY FROM events
+                WHERE NOT starts_with(event, '$'))",
+        [],
+        |row| row.get(0),
+    )?;
+    summary.by_event = pairs(
+        connection,
+        "SELECT event, count(*) FROM events GROUP BY event ORDER BY 2 DESC, 1 LIMIT 50",
+        |row| row.get(0),
+    )?;
+    summary.weekly = pairs(
+        connection,
+        &format!(
+            "SELECT * FROM (SELECT epoch_us(CAST(date_trunc('week', event_time) AS TIMESTAMP)) AS w,
+                count(*) FROM events WHERE NOT starts_with(event, '$')
+                GROUP BY w ORDER BY w DESC LIMIT {WEEKS}) ORDER BY w"
+        ),
+        |row| Ok(Time(row.get(0)?)),
+    )?;
+    let mut statement = connection.prepare(
+        "SELECT source, accepted, duplicate, rejected FROM imports ORDER BY import DESC LIMIT 20",
+    )?;
+    let imports =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    summary.imports = imports.collect::<duckdb::Result<_>>()?;
+    Ok(summary)
+}
+
+fn pairs<T>(
+    connection: &Connection,
+    sql: &str,
+    first: impl Fn(&duckdb::Row<'_>) -> duckdb::Result<T>,
+) -> duckdb::Result<Vec<(T, u64)>> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| Ok((first(row)?, row.get(1)?)))?;
+    rows.collect()
+}

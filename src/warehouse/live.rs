@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+
+use duckdb::Connection;
+use duckdb::types::Value as Sql;
+use kernel::domain::{ALIAS, Event, IDENTIFY, Job, Type, Value};
+use kernel::expression::quote_identifier;
+
+use crate::export::{sql_time, sql_value};
+use crate::{Error, Result, Warehouse, schema};
+
+/// What became of pulled events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Events that were new here.
+    pub accepted: u64,
+    /// Events that were here already, because they were published from here.
+    pub duplicate: u64,
+}
+
+impl Warehouse {
+    /// The offset of the next event to pull from an endpoint, by the endpoint's own id.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn pull_offset(&self, endpoint: &str) -> Result<u64> {
+        self.connect()?
+            .query_row(
+                "SELECT coalesce(max(\"offset\"), 0) FROM pulls WHERE endpoint = ?",
+                [endpoint],
+                |row| row.get(0),
+            )
+            .map_err(Error::duckdb("read the pull offset"))
+    }
+
+    /// Adds events of an endpoint's log, in the order of the log, and remembers where it stopped: both
+    /// in one transaction, so that each event is added exactly once.
+    ///
+    /// # Errors
+    /// The warehouse cannot be written, or the job was canceled.
+    pub fn add_live(
+        &self,
+        endpoint: &str,
+        events: &[Event],
+        next_offset: u64,
+        job: &Job,
+    ) -> Result<Pulled> {
+        self.transaction(job, |connection| {
+            let mut pulled = Pulled::default();
+            // An alias changes what comes before it, so runs between two aliases are added in turn.
+            for run in events.chunk_by(|left, right| left.event != ALIAS && right.event != ALIAS) {
+                match run {
+                    [alias] if alias.event == ALIAS => join(connection, alias)?,
+                    run => {
+                        let added = add_run(connection, run)?;
+                        pulled.accepted += added.accepted;
+                        pulled.duplicate += added.duplicate;
+                    }
+                }
+            }
+            connection
+                .execute("INSERT INTO pulls VALUES (?, ?)", duckdb::params![endpoint, next_offset])
+                .map_err(Error::duckdb("remember the pull offset"))?;
+            Ok(pulled)
+        })
+    }
+}
+
+/// Joins an anonymous timeline to a customer's.
+fn join(connection: &Connection, alias: &Event) -> Result<()> {
+    let Some(anonymous) = &alias.anonymous_id else { return Ok(()) };
+    for table in ["events", "traits"] {
+        connection
+            .execute(
+                &format!("UPDATE {table} SET customer_id = ? WHERE customer_id = ?"),
+                [&alias.customer_id, anonymous],
+            )
+            .map_err(Error::duckdb("join timelines"))?;
+    }
+    Ok(())
+}
+
+fn add_run(connection: &Connection, events: &[Event]) -> Result<Pulled> {
+    let (identifies, tracks): (Vec<&Event>, Vec<&Event>) =
+        events.iter().partition(|event| event.event == IDENTIFY);
+    let mut accepted = 0;
+    if !tracks.is_empty() {
+        accepted += add_tracks(connection, &tracks)?;
+    }
+    if !identifies.is_empty() {
+        accepted += add_identifies(connection, &identifies).map_err(Error::duckdb("add traits"))?;
+    }
+    let total = u64::try_from(events.len()).unwrap_or(u64::MAX);
+    Ok(Pulled { accepted, duplicate: total - accepted })
+}
+
+fn head(event: &Event) -> Vec<Sql> {
+    vec![
+        Sql::Text(event.message_id.clone()),
+        Sql::Text(event.customer_id.clone()),
+        event.anonymous_id.clone().map_or(Sql::Null, Sql::Text),
+        Sql::Text(event.event.clone()),
+        sql_time(event.event_time),
+        sql_time(event.received_at),
+        Sql::BigInt(i64::try_from(event.seq).unwrap_or(i64::MAX)),
+    ]
+}
+
+fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
+    let mut wanted: BTreeMap<&str, Type> = BTreeMap::new();
+    for (name, value) in events.iter().flat_map(|event| &event.properties) {
+        if let Some(type_) = value.type_of() {
+            let known = wanted.entry(name).or_insert(type_);
+            if *known != type_ {
+                *known = Type::Text;
+            }
+        }
+    }
+    let wanted: Vec<(String, Type)> =
+        wanted.into_iter().map(|(name, type_)| (name.to_owned(), type_)).collect();
+    let columns = schema::ensure_columns(connection, &wanted)?;
+    let names: Vec<String> = schema::EVENT_COLUMNS
+        .iter()
+        .copied()
+        .chain(columns.iter().map(|(name, _)| name.as_str()))
+        .map(quote_identifier)
+        .collect();
+    let names = names.join(", ");
+    let failed = || Error::duckdb("add events");
+    connection
+        .execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE pulled AS SELECT {names} FROM events LIMIT 0"
+        ))
+        .map_err(failed())?;
+    let mut appender = connection.appender("pulled").map_err(failed())?;
+    for event in events {
+        let mut row = head(event);
+        for ((property, _), (_, type_)) in wanted.iter().zip(&columns) {
+            let value = event.properties.get(property).unwrap_or(&Value::Null);
+            row.push(sql_value(&value.coerce(*type_)));
+        }
+        appender.append_row(duckdb::appender_params_from_iter(row)).map_err(failed())?;
+    }
+    appender.flush().map_err(failed())?;
+    drop(appender);
+    let n = connection
+        .execute(
+            &format!(
+                "INSERT INTO events ({names}) SELECT {names} FROM pulled p
+                 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.message_id = p.message_id)
+                 ORDER BY seq"
+            ),
+            [],
+        )
+        .map_err(failed())?;
+    connection.execute_batch("DROP TABLE pulled").map_err(failed())?;
+    Ok(u64::try_from(n).unwrap_or(u64::MAX))
+}
+
+fn add_identifies(connection: &Connection, events: &[&Event]) -> duckdb::Result<u64> {
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE pulled_traits AS SELECT * FROM traits LIMIT 0",
+    )?;
+    let mut appender = connection.appender("pulled_traits")?;
+    for event in events {
+        for (name, value) in &event.properties {
+            let json = value.to_json().to_string();
+            appender.append_row(duckdb::params![
+                event.message_id,
+                event.customer_id,
+                sql_time(event.event_time),
+                sql_time(event.received_at),
+                event.seq,
+                name,
+                json
+            ])?;
+        }
+    }
+    appender.flush()?;
+    drop(appender);
+    let ids: Vec<&str> = events.iter().map(|event| event.message_id.as_str()).collect();
+    let mut known = 0;
+    for id in &ids {
+        known += connection.query_row(
+            "SELECT count(DISTINCT message_id) FROM traits WHERE message_id = ?",
+            [id],
+            |row| row.get::<_, u64>(0),
+        )?;
+    }
+    connection.execute(
+        "INSERT INTO traits SELECT p.* FROM pulled_traits p
+         WHERE NOT EXISTS (SELECT 1 FROM traits t WHERE t.message_id = p.message_id)",
+        [],
+    )?;
+    connection.execute_batch("DROP TABLE pulled_traits")?;
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX) - known)
+}

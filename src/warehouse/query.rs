@@ -1,0 +1,212 @@
+use std::time::Instant;
+
+use duckdb::types::{TimeUnit, ValueRef};
+use kernel::domain::{Job, MICROS_PER_DAY, Time, Value};
+use sqlparser::dialect::DuckDbDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::{Error, Result, Warehouse};
+
+/// The rows of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResult {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The rows, as far as they were asked for.
+    pub rows: Vec<Vec<Value>>,
+    /// Whether there were more.
+    pub truncated: bool,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What is wrong with a SQL text, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", place(.position))]
+pub struct SqlError {
+    /// What DuckDB says, in one line.
+    pub message: String,
+    /// Line and column in the text, from 1, if DuckDB says so.
+    pub position: Option<(usize, usize)>,
+    /// All that DuckDB says.
+    pub details: String,
+}
+
+fn place(position: &Option<(usize, usize)>) -> String {
+    position.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default()
+}
+
+/// A whole number above this is not exact as `f64`, and shown as text.
+const EXACT: i128 = 1 << 53;
+
+impl Warehouse {
+    /// Runs a query that reads, and gives its first `limit` rows. It runs in a read-only transaction of
+    /// an instance that reaches no file outside of the staging folder.
+    ///
+    /// # Errors
+    /// The SQL has an error (with its place), or the job was canceled.
+    pub fn query(&self, sql: &str, limit: usize, job: &Job) -> Result<QueryResult> {
+        let started = Instant::now();
+        one_statement(sql)?;
+        let connection = self.connect()?;
+        let interrupt = connection.interrupt_handle();
+        let run = || -> duckdb::Result<QueryResult> {
+            connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let columns = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
+            let mut result =
+                QueryResult { columns, rows: Vec::new(), truncated: false, seconds: 0.0 };
+            while let Some(row) = rows.next()? {
+                if result.rows.len() == limit {
+                    result.truncated = true;
+                    break;
+                }
+                let values: duckdb::Result<Vec<Value>> =
+                    (0..result.columns.len()).map(|place| Ok(value(row.get_ref(place)?))).collect();
+                result.rows.push(values?);
+            }
+            Ok(result)
+        };
+        let result = job.interruptible(move || interrupt.interrupt(), run);
+        if job.is_canceled() {
+            return Err(Error::Canceled);
+        }
+        match result {
+            Ok(mut result) => {
+                result.seconds = started.elapsed().as_secs_f64();
+                Ok(result)
+            }
+            Err(error) => Err(sql_error(&error.to_string()).into()),
+        }
+    }
+}
+
+/// Refuses a text of several statements: the first could end the read-only transaction.
+fn one_statement(sql: &str) -> Result<()> {
+    let refuse = |message: &str| Err(Error::Sql(sql_error(message)));
+    if sql.contains('\0') {
+        return refuse("the query has a NUL character");
+    }
+    let tokens = match Tokenizer::new(&DuckDbDialect {}, sql).tokenize() {
+        Ok(tokens) => tokens,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let mut after = tokens.iter().skip_while(|token| **token != Token::SemiColon);
+    let says_more =
+        after.any(|token| !matches!(token, Token::SemiColon | Token::Whitespace(_) | Token::EOF));
+    if says_more { refuse("run one statement at a time; select one of them") } else { Ok(()) }
+}
+
+/// DuckDB's error text as a message and a place: it quotes the line and marks the column with `^`.
+pub(crate) fn sql_error(text: &str) -> SqlError {
+    let mut lines = text.lines();
+    let message = lines.next().unwrap_or_default().trim_end_matches('.').to_owned();
+    let mut position = None;
+    let all: Vec<&str> = text.lines().collect();
+    for pair in all.windows(2) {
+        if let (Some(rest), Some(caret)) = (pair[0].strip_prefix("LINE "), pair[1].find('^')) {
+            let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            let prefix = "LINE ".len() + number.len() + ": ".len();
+            if let Ok(line) = number.parse() {
+                position = Some((line, (caret + 1).saturating_sub(prefix).max(1)));
+            }
+        }
+    }
+    SqlError { message, position, details: text.to_owned() }
+}
+
+fn whole(number: i128) -> Value {
+    #[allow(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    if number.abs() <= EXACT {
+        Value::Number(number as f64)
+    } else {
+        Value::text(number.to_string())
+    }
+}
+
+/// A DuckDB value as one of ours; what we have no type for becomes text.
+pub(crate) fn value(value: ValueRef<'_>) -> Value {
+    let time = |unit: TimeUnit, n: i64| {
+        let micros = match unit {
+            TimeUnit::Second => n.saturating_mul(1_000_000),
+            TimeUnit::Millisecond => n.saturating_mul(1_000),
+            TimeUnit::Microsecond => n,
+            TimeUnit::Nanosecond => n / 1_000,
+        };
+        Value::Time(Time(micros))
+    };
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Boolean(boolean) => Value::Boolean(boolean),
+        ValueRef::TinyInt(n) => whole(n.into()),
+        ValueRef::SmallInt(n) => whole(n.into()),
+        ValueRef::Int(n) => whole(n.into()),
+        ValueRef::BigInt(n) => whole(n.into()),
+        ValueRef::HugeInt(n) => whole(n),
+        ValueRef::UTinyInt(n) => whole(n.into()),
+        ValueRef::USmallInt(n) => whole(n.into()),
+        ValueRef::UInt(n) => whole(n.into()),
+        ValueRef::UBigInt(n) => whole(n.into()),
+        ValueRef::Float(x) => Value::Number(x.into()),
+        ValueRef::Double(x) => Value::Number(x),
+        ValueRef::Timestamp(unit, n) => time(unit, n),
+        ValueRef::Date32(days) => Value::Time(Time(i64::from(days) * MICROS_PER_DAY)),
+        ValueRef::Text(bytes) => Value::text(String::from_utf8_lossy(bytes).as_ref()),
+        other => {
+            let owned = duckdb::types::Value::from(other);
+            match owned {
+                duckdb::types::Value::Decimal(decimal) => {
+                    decimal.to_string().parse().map_or(Value::Null, Value::Number)
+                }
+                other => Value::text(nested(&other)),
+            }
+        }
+    }
+}
+
+/// A nested value as text, much as DuckDB prints it.
+fn nested(value: &duckdb::types::Value) -> String {
+    use duckdb::types::Value as Owned;
+    let list = |items: &[Owned]| {
+        let items: Vec<String> = items.iter().map(nested).collect();
+        format!("[{}]", items.join(", "))
+    };
+    match value {
+        Owned::Null => "NULL".to_owned(),
+        Owned::Text(text) | Owned::Enum(text) => text.clone(),
+        Owned::Boolean(b) => b.to_string(),
+        Owned::TinyInt(n) => n.to_string(),
+        Owned::SmallInt(n) => n.to_string(),
+        Owned::Int(n) => n.to_string(),
+        Owned::BigInt(n) => n.to_string(),
+        Owned::HugeInt(n) => n.to_string(),
+        Owned::UInt(n) => n.to_string(),
+        Owned::UBigInt(n) => n.to_string(),
+        Owned::Float(x) => x.to_string(),
+        Owned::Double(x) => x.to_string(),
+        Owned::Decimal(decimal) => decimal.to_string(),
+        Owned::Timestamp(TimeUnit::Microsecond, n) => Time(*n).to_string(),
+        Owned::List(items) | Owned::Array(items) => list(items),
+        Owned::Struct(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}: {}", nested(value))).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sql_error;
+
+    #[test]
+    fn the_place_of_an_error_is_found() {
+        let text =
+            "Binder Error: no column x\n\nLINE 2: FROM events WHERE x\n                          ^";
+        let error = sql_error(text);
+        assert_eq!(error.position, Some((2, 19)));
+        assert_eq!(error.to_string(), "Binder Error: no column x (line 2, column 19)");
+    }
+}

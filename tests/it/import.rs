@@ -1,0 +1,255 @@
+//! Import: real and hostile files, by the same path.
+
+use std::io::Write as _;
+
+use kernel::domain::{Job, Type};
+use warehouse::import::{Options, RowKind};
+
+use crate::support::{Project, sample};
+
+fn named(event_name: &str) -> Options {
+    Options { event_name: Some(event_name.to_owned()), ..Options::default() }
+}
+
+fn counts(report: &warehouse::import::ImportReport) -> [u64; 4] {
+    [report.read, report.accepted, report.duplicate, report.rejected]
+}
+
+#[test]
+fn cdnow_imports_as_it_is_and_twice_adds_nothing() {
+    let project = Project::new();
+    let file = sample("cdnow/cdnow_master.txt");
+    let first = project.import(&file, &named("order_completed"));
+    assert_eq!(counts(&first), [69_659, 69_659, 0, 0]);
+    let second = project.import(&file, &named("order_completed"));
+    assert_eq!(counts(&second), [69_659, 0, 69_659, 0]);
+    assert_eq!(
+        project.query(
+            "SELECT count(*), count(DISTINCT customer_id), min(customer_id), sum(number_of_cds),
+                round(sum(dollar_value), 2), min(event_time) FROM events"
+        ),
+        [["69659", "23570", "00001", "167881", "2500315.63", "1997-01-01T00:00:00Z"]]
+    );
+}
+
+#[test]
+fn proposals_name_customer_time_event_and_types() {
+    let project = Project::new();
+    let file = project.file(
+        "shop.csv",
+        "Event Name,User ID,Timestamp,amount,zip,vip\n\
+         order,u1,2024-01-01T10:00:00Z,1.5,01234,true\n\
+         view,u2,2024-01-02T11:30:00+01:00,,99999,false\n",
+    );
+    let proposal = project.warehouse.propose(&[file], &Options::default()).unwrap();
+    let mapping = &proposal.mapping;
+    assert_eq!(mapping.kind, RowKind::Events);
+    assert_eq!(mapping.customer, "User ID");
+    assert_eq!(mapping.time.as_deref(), Some("Timestamp"));
+    assert_eq!(mapping.event.as_deref(), Some("Event Name"));
+    let types: Vec<_> = proposal
+        .columns
+        .iter()
+        .filter_map(|column| column.property.as_deref().map(|name| (name, column.type_)))
+        .collect();
+    assert_eq!(types, [("amount", Type::Number), ("zip", Type::Text), ("vip", Type::Boolean)]);
+    assert_eq!(proposal.preview.len(), 2);
+}
+
+#[test]
+fn every_format_gives_the_same_events() {
+    let expected = [["a", "buy", "2024-01-01T00:00:00Z", "2.5"], ["b", "buy", "2024-01-02T00:00:00Z", ""]];
+    let check = |name: &str, content: &[u8]| {
+        let project = Project::new();
+        let report = project.import(&project.file(name, content), &Options::default());
+        assert_eq!(counts(&report), [2, 2, 0, 0], "{name}: {report:?}");
+        let rows = project.query("SELECT customer_id, event, event_time, amount FROM events ORDER BY 1");
+        assert_eq!(rows, expected, "{name}");
+    };
+    let csv = "customer,event,time,amount\na,buy,2024-01-01,2.5\nb,buy,2024-01-02,\n";
+    check("comma.csv", csv.as_bytes());
+    check("semicolon.csv", csv.replace(',', ";").as_bytes());
+    check("tab.tsv", csv.replace(',', "\t").as_bytes());
+    check("crlf.csv", csv.replace('\n', "\r\n").as_bytes());
+    check("bom.csv", format!("\u{feff}{csv}").as_bytes());
+    let ndjson = "{\"userId\":\"a\",\"event\":\"buy\",\"timestamp\":\"2024-01-01T00:00:00Z\",\"properties\":{\"amount\":2.5}}\n\
+                  {\"userId\":\"b\",\"event\":\"buy\",\"timestamp\":\"2024-01-02T00:00:00Z\",\"properties\":{\"amount\":null}}\n";
+    check("segment.ndjson", ndjson.as_bytes());
+    let gzip = |content: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(content.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    check("comma.csv.gz", &gzip(csv));
+    check("no-ending", &gzip(ndjson));
+
+    let project = Project::new();
+    let parquet = project.folder.path().join("events.parquet");
+    let sql = "SELECT 'a' AS customer, 'buy' AS event, TIMESTAMP '2024-01-01' AS time, 2.5 AS amount
+               UNION ALL SELECT 'b', 'buy', TIMESTAMP '2024-01-02', NULL";
+    project.warehouse.export(sql, &parquet, &Job::unwatched()).unwrap();
+    check("events.parquet", &std::fs::read(&parquet).unwrap());
+}
+
+#[test]
+fn a_folder_and_a_glob_are_many_files() {
+    let project = Project::new();
+    for (name, customer) in [("part-1.csv", "a"), ("part-2.csv", "b"), ("part-3.csv", "c")] {
+        project.file(name, format!("customer,event,time\n{customer},buy,2024-01-01\n"));
+    }
+    let glob = project.folder.path().join("part-[12].csv");
+    assert_eq!(counts(&project.import(&glob, &Options::default())), [2, 2, 0, 0]);
+    let folder = project.folder.path().join("parts");
+    std::fs::create_dir(&folder).unwrap();
+    for n in 1..=3 {
+        let part = format!("part-{n}.csv");
+        std::fs::rename(project.folder.path().join(&part), folder.join(&part)).unwrap();
+    }
+    assert_eq!(counts(&project.import(&folder, &Options::default())), [3, 1, 2, 0]);
+}
+
+#[test]
+fn rejected_rows_are_kept_with_line_column_and_reason() {
+    let project = Project::new();
+    let file = project.file(
+        "bad.csv",
+        "customer,event,time,amount\n\
+         a,buy,2024-01-01,1\n\
+         ,buy,2024-01-01,2\n\
+         b,buy,2024-02-30,3\n\
+         too,many,2024-01-01,4,columns\n\
+         c,buy,2024-01-03,x\n\
+         d,,2024-01-03,6\n\
+         e,buy,1024-01-03,7\n\
+         f,buy,2024-01-04,8\n",
+    );
+    let options = Options {
+        types: [("amount".to_owned(), Type::Number)].into(),
+        ..Options::default()
+    };
+    let report = project.import(&file, &options);
+    assert_eq!(counts(&report), [8, 2, 0, 6], "{report:#?}");
+    let kept: Vec<Vec<String>> = project
+        .query("SELECT line, \"column\", reason FROM rejected_rows ORDER BY line")
+        .into_iter()
+        .collect();
+    let expected = [
+        ["3", "customer", "no customer"],
+        ["4", "time", "not a time as iso: 2024-02-30"],
+        ["5", "", "too many columns"],
+        ["6", "amount", "not a number: x"],
+        ["7", "event", "no event"],
+        ["8", "time", "not between 1900 and 2200: 1024-01-03 00:00:00"],
+    ];
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn equal_rows_of_one_file_are_two_events() {
+    let project = Project::new();
+    let file = project.file("twice.csv", "customer,event,time\na,buy,2024-01-01\na,buy,2024-01-01\n");
+    assert_eq!(counts(&project.import(&file, &Options::default())), [2, 2, 0, 0]);
+    assert_eq!(counts(&project.import(&file, &Options::default())), [2, 0, 2, 0]);
+}
+
+#[test]
+fn message_ids_of_the_file_count_once() {
+    let project = Project::new();
+    let file = project.file(
+        "ids.csv",
+        "customer,event,time,message_id\na,buy,2024-01-01,m1\na,buy,2024-01-02,m1\nb,buy,2024-01-03,m2\n",
+    );
+    assert_eq!(counts(&project.import(&file, &Options::default())), [3, 2, 1, 0]);
+}
+
+#[test]
+fn a_row_per_customer_imports_as_traits() {
+    let project = Project::new();
+    let file = project.file("people.csv", "customer_id,country,age\na,DE,41\nb,FR,\n");
+    let options = Options { traits: true, ..Options::default() };
+    assert_eq!(counts(&project.import(&file, &options)), [2, 2, 0, 0]);
+    assert_eq!(counts(&project.import(&file, &options)), [2, 0, 2, 0]);
+    let catalog = project.warehouse.catalog().unwrap();
+    assert_eq!(catalog.traits["country"], Type::Text);
+    assert_eq!(catalog.traits["age"], Type::Number);
+    assert_eq!(project.query("SELECT count(*) FROM events"), [["0"]]);
+}
+
+#[test]
+fn a_property_with_two_types_becomes_text() {
+    let project = Project::new();
+    let numbers = project.file("numbers.csv", "customer,event,time,size\na,buy,2024-01-01,42\n");
+    let texts = project.file("texts.csv", "customer,event,time,size\na,buy,2024-01-02,XL\n");
+    project.import(&numbers, &Options::default());
+    project.import(&texts, &Options::default());
+    project.import(&numbers, &Options::default());
+    assert_eq!(project.query("SELECT size FROM events ORDER BY event_time"), [["42"], ["XL"]]);
+}
+
+#[test]
+fn what_cannot_be_imported_says_why_and_changes_nothing() {
+    let project = Project::new();
+    let check = |name: &str, content: &[u8], options: &Options, expected: &str| {
+        let file = project.file(name, content);
+        let error = project.warehouse.import(&[file], options, &Job::unwatched()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+        assert_eq!(project.query("SELECT count(*) FROM events"), [["0"]]);
+    };
+    let none = Options::default();
+    let csv = b"customer,event,time\na,buy,2024-01-01\n";
+    let missing = Options { customer: Some("costumer".to_owned()), ..Options::default() };
+    check("missing.csv", csv, &missing, "there is no customer column 'costumer' in missing.csv; did you mean 'customer'?");
+    check("empty.csv", b"", &none, "the file is empty");
+    check("picture.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 255], &none, "neither UTF-8 text nor Parquet");
+    check("prose.txt", b"this is prose\nand not at all a table\n", &none, "no columns were found");
+    check("list.json", b"[{\"a\":1}]", &none, "one JSON object a line");
+    check("no-time.csv", b"customer,what\na,b\nc,d\n", &none, "no column of no-time.csv holds times");
+    check("broken.parquet", b"PAR1 is all there is", &none, "broken.parquet");
+    let gone = project.folder.path().join("gone.csv");
+    let error = project.warehouse.import(&[gone], &none, &Job::unwatched()).unwrap_err();
+    assert!(error.to_string().contains("cannot read: No such file"), "{error}");
+}
+
+#[test]
+fn a_canceled_import_leaves_the_warehouse_as_it_was() {
+    let project = Project::new();
+    let job = std::sync::Arc::new(std::sync::OnceLock::<std::sync::Weak<Job>>::new());
+    let seen = job.clone();
+    // Cancels itself when the rows are being checked.
+    let canceling = std::sync::Arc::new(Job::new(move |progress| {
+        if progress.fraction > 0.3
+            && let Some(job) = seen.get().and_then(std::sync::Weak::upgrade)
+        {
+            job.cancel();
+        }
+    }));
+    job.set(std::sync::Arc::downgrade(&canceling)).unwrap();
+    let file = sample("cdnow/cdnow_master.txt");
+    let error = project.warehouse.import(&[file], &named("order"), &canceling).unwrap_err();
+    assert_eq!(error.to_string(), "canceled; nothing was changed");
+    assert_eq!(project.query("SELECT count(*) FROM events"), [["0"]]);
+    assert_eq!(project.query("SELECT count(*) FROM imports"), [["0"]]);
+}
+
+#[test]
+fn sql_of_a_person_reaches_no_file_and_changes_nothing() {
+    let project = Project::new();
+    let secret = project.file("secret.txt", "secret");
+    for sql in [
+        format!("SELECT * FROM read_text('{}')", secret.display()),
+        format!("COPY (SELECT 1) TO '{}'", secret.display()),
+        format!("ATTACH '{}'", secret.display()),
+        "INSTALL httpfs".to_owned(),
+        "SET enable_external_access = true".to_owned(),
+        "DROP TABLE events".to_owned(),
+        "INSERT INTO pulls VALUES ('x', 1)".to_owned(),
+        "SELECT * FROM glob('/*')".to_owned(),
+        "SELECT 1; DROP TABLE events".to_owned(),
+        "COMMIT; DROP TABLE events".to_owned(),
+    ] {
+        let result = project.warehouse.query(&sql, 10, &Job::unwatched());
+        assert!(result.is_err(), "{sql}: {result:?}");
+    }
+    assert_eq!(project.query("SELECT count(*) FROM events"), [["0"]]);
+    assert_eq!(std::fs::read_to_string(secret).unwrap(), "secret");
+}
