@@ -58,12 +58,14 @@ fn proposals_name_customer_time_event_and_types() {
 
 #[test]
 fn every_format_gives_the_same_events() {
-    let expected = [["a", "buy", "2024-01-01T00:00:00Z", "2.5"], ["b", "buy", "2024-01-02T00:00:00Z", ""]];
+    let expected =
+        [["a", "buy", "2024-01-01T00:00:00Z", "2.5"], ["b", "buy", "2024-01-02T00:00:00Z", ""]];
     let check = |name: &str, content: &[u8]| {
         let project = Project::new();
         let report = project.import(&project.file(name, content), &Options::default());
         assert_eq!(counts(&report), [2, 2, 0, 0], "{name}: {report:?}");
-        let rows = project.query("SELECT customer_id, event, event_time, amount FROM events ORDER BY 1");
+        let rows =
+            project.query("SELECT customer_id, event, event_time, amount FROM events ORDER BY 1");
         assert_eq!(rows, expected, "{name}");
     };
     let csv = "customer,event,time,amount\na,buy,2024-01-01,2.5\nb,buy,2024-01-02,\n";
@@ -85,7 +87,8 @@ fn every_format_gives_the_same_events() {
 
     let project = Project::new();
     let parquet = project.folder.path().join("events.parquet");
-    let sql = "SELECT 'a' AS customer, 'buy' AS event, TIMESTAMP '2024-01-01' AS time, 2.5 AS amount
+    let sql =
+        "SELECT 'a' AS customer, 'buy' AS event, TIMESTAMP '2024-01-01' AS time, 2.5 AS amount
                UNION ALL SELECT 'b', 'buy', TIMESTAMP '2024-01-02', NULL";
     project.warehouse.export(sql, &parquet, &Job::unwatched()).unwrap();
     check("events.parquet", &std::fs::read(&parquet).unwrap());
@@ -123,10 +126,8 @@ fn rejected_rows_are_kept_with_line_column_and_reason() {
          e,buy,1024-01-03,7\n\
          f,buy,2024-01-04,8\n",
     );
-    let options = Options {
-        types: [("amount".to_owned(), Type::Number)].into(),
-        ..Options::default()
-    };
+    let options =
+        Options { types: [("amount".to_owned(), Type::Number)].into(), ..Options::default() };
     let report = project.import(&file, &options);
     assert_eq!(counts(&report), [8, 2, 0, 6], "{report:#?}");
     let kept: Vec<Vec<String>> = project
@@ -147,7 +148,8 @@ fn rejected_rows_are_kept_with_line_column_and_reason() {
 #[test]
 fn equal_rows_of_one_file_are_two_events() {
     let project = Project::new();
-    let file = project.file("twice.csv", "customer,event,time\na,buy,2024-01-01\na,buy,2024-01-01\n");
+    let file =
+        project.file("twice.csv", "customer,event,time\na,buy,2024-01-01\na,buy,2024-01-01\n");
     assert_eq!(counts(&project.import(&file, &Options::default())), [2, 2, 0, 0]);
     assert_eq!(counts(&project.import(&file, &Options::default())), [2, 0, 2, 0]);
 }
@@ -198,12 +200,27 @@ fn what_cannot_be_imported_says_why_and_changes_nothing() {
     let none = Options::default();
     let csv = b"customer,event,time\na,buy,2024-01-01\n";
     let missing = Options { customer: Some("costumer".to_owned()), ..Options::default() };
-    check("missing.csv", csv, &missing, "there is no customer column 'costumer' in missing.csv; did you mean 'customer'?");
+    check(
+        "missing.csv",
+        csv,
+        &missing,
+        "there is no customer column 'costumer' in missing.csv; did you mean 'customer'?",
+    );
     check("empty.csv", b"", &none, "the file is empty");
-    check("picture.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 255], &none, "neither UTF-8 text nor Parquet");
+    check(
+        "picture.csv",
+        &[0x89, b'P', b'N', b'G', 0, 1, 2, 255],
+        &none,
+        "neither UTF-8 text nor Parquet",
+    );
     check("prose.txt", b"this is prose\nand not at all a table\n", &none, "no columns were found");
     check("list.json", b"[{\"a\":1}]", &none, "one JSON object a line");
-    check("no-time.csv", b"customer,what\na,b\nc,d\n", &none, "no column of no-time.csv holds times");
+    check(
+        "no-time.csv",
+        b"customer,what\na,b\nc,d\n",
+        &none,
+        "no column of no-time.csv holds times",
+    );
     check("broken.parquet", b"PAR1 is all there is", &none, "broken.parquet");
     let gone = project.folder.path().join("gone.csv");
     let error = project.warehouse.import(&[gone], &none, &Job::unwatched()).unwrap_err();

@@ -82,10 +82,13 @@ fn identifies() -> Vec<Event> {
 fn everything() -> ViewDefinition {
     let mut features = Vec::new();
     for (n, window) in [None, Some("7h"), Some("1d")].into_iter().enumerate() {
-        for (m, condition) in
-            [None, Some("amount > 2 AND channel <> 'web'"), Some("channel LIKE '%e%' OR amount IS NULL")]
-                .into_iter()
-                .enumerate()
+        for (m, condition) in [
+            None,
+            Some("amount > 2 AND channel <> 'web'"),
+            Some("channel LIKE '%e%' OR amount IS NULL"),
+        ]
+        .into_iter()
+        .enumerate()
         {
             for aggregation in AggregationName::ALL {
                 let name = format!("{aggregation}_{n}_{m}");
@@ -144,14 +147,17 @@ fn agree(left: &Value, right: &Value, exact: bool) -> bool {
         (Value::Number(left), Value::Number(right)) if !exact => {
             (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0)
         }
-        (Value::Number(left), Value::Number(right)) => left == right || left.is_nan() && right.is_nan(),
+        (Value::Number(left), Value::Number(right)) => {
+            left == right || left.is_nan() && right.is_nan()
+        }
         (left, right) => left == right,
     }
 }
 
 /// What both compute exactly: no irrational step and no division whose order could differ.
 fn is_exact(name: &str) -> bool {
-    let inexact = ["stddev", "variance", "trend", "decayed", "mean", "quantile", "median", "expression_4"];
+    let inexact =
+        ["stddev", "variance", "trend", "decayed", "mean", "quantile", "median", "expression_4"];
     !inexact.iter().any(|part| name.starts_with(part))
 }
 
@@ -173,7 +179,8 @@ fn check(events: &[Event], knowledge: Knowledge) {
     let spine = "SELECT DISTINCT c.customer_id, make_timestamp(h * 3600000000) AS as_of
         FROM (SELECT DISTINCT customer_id FROM events) c, unnest([0, 7, 20, 21, 45, 59, 60, 90]) AS t(h)";
     let sql = view_sql(&view, spine, knowledge);
-    let oracle = warehouse.query(&sql, 100_000, &Job::unwatched()).unwrap_or_else(|e| panic!("{e}\n{sql}"));
+    let oracle =
+        warehouse.query(&sql, 100_000, &Job::unwatched()).unwrap_or_else(|e| panic!("{e}\n{sql}"));
     let rows: Vec<(usize, Time)> = oracle
         .rows
         .iter()

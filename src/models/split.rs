@@ -1,0 +1,99 @@
+use kernel::domain::{Span, Time};
+use kernel::features::{SpineRow, Timelines};
+
+use crate::{Error, Result, SplitBy, SplitDefinition};
+
+/// The rows of each part of a training set.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Split {
+    pub(crate) train: Vec<usize>,
+    pub(crate) test: Vec<usize>,
+}
+
+/// Splits rows as a definition says.
+pub(crate) fn split(
+    definition: SplitDefinition,
+    seed: u64,
+    rows: &[SpineRow],
+    horizon: Span,
+    timelines: &Timelines,
+) -> Result<Split> {
+    let split = match definition.by {
+        SplitBy::Time => by_time(rows, definition.test, horizon),
+        SplitBy::Customer => by_hash(rows, definition.test, |(customer, _)| {
+            format!("{seed}/{}", timelines.customers()[*customer])
+        }),
+        SplitBy::Random => by_hash(rows, definition.test, |(customer, time)| {
+            format!("{seed}/{}/{}", timelines.customers()[*customer], time.0)
+        }),
+    };
+    if split.train.is_empty() || split.test.is_empty() {
+        return Err(Error::Data(format!(
+            "the split leaves {} rows to train and {} to test; use more as-of times, a shorter \
+             horizon, or split by customer",
+            split.train.len(),
+            split.test.len()
+        )));
+    }
+    Ok(split)
+}
+
+/// The latest rows test, as few as-of times as give the share; rows whose label looks past the first of
+/// those are in neither part.
+fn by_time(rows: &[SpineRow], share: f64, horizon: Span) -> Split {
+    let mut times: Vec<Time> = rows.iter().map(|(_, time)| *time).collect();
+    times.sort_unstable();
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a number of rows"
+    )]
+    let n_test = (times.len() as f64 * share).ceil() as usize;
+    let Some(cut) = times.get(times.len().saturating_sub(n_test.max(1))).copied() else {
+        return Split { train: Vec::new(), test: Vec::new() };
+    };
+    let part = |keep: &dyn Fn(Time) -> bool| {
+        (0..rows.len()).filter(|row| keep(rows[*row].1)).collect::<Vec<_>>()
+    };
+    Split {
+        train: part(&|time| time.plus(horizon.micros()) <= cut),
+        test: part(&|time| time >= cut),
+    }
+}
+
+/// Rows test whose key hashes below the share.
+fn by_hash(rows: &[SpineRow], share: f64, key: impl Fn(&SpineRow) -> String) -> Split {
+    let is_test = |row: &usize| {
+        let hash = blake3::hash(key(&rows[*row]).as_bytes());
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&hash.as_bytes()[..4]);
+        f64::from(u32::from_le_bytes(bytes)) < share * f64::from(u32::MAX)
+    };
+    let (test, train) = (0..rows.len()).partition(is_test);
+    Split { train, test }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::domain::MICROS_PER_DAY;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_training_label_looks_into_the_test_part(
+            days in proptest::collection::vec(0..100_i64, 1..80),
+            horizon in 1..40_u16,
+            share in 0.05..0.9_f64,
+        ) {
+            let rows: Vec<SpineRow> = days.iter().map(|d| (0, Time(d * MICROS_PER_DAY))).collect();
+            let split = by_time(&rows, share, Span::days(horizon));
+            let first_test = split.test.iter().map(|row| rows[*row].1).min().unwrap();
+            for row in &split.train {
+                prop_assert!(rows[*row].1.plus(Span::days(horizon).micros()) <= first_test);
+            }
+            prop_assert!(split.test.len() as f64 >= share * rows.len() as f64);
+        }
+    }
+}
