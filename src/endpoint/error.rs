@@ -1,0 +1,84 @@
+use std::path::PathBuf;
+
+use kernel::domain::ErrorKind;
+
+/// What failed at the endpoint, and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The request has no key, or one that is not known.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The key may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What was named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request is larger than allowed.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Too many events wait to be written.
+    #[error("too many events are waiting to be written; try again in a second")]
+    Busy,
+    /// The store has failed and takes no more writes until a restart.
+    #[error("the store takes no more writes since it failed: {0}; restart the endpoint")]
+    Poisoned(String),
+    /// The data folder is open in another process.
+    #[error("another endpoint is running on this data folder; stop it, or use another: {}", .0.display())]
+    InUse(PathBuf),
+    /// The data folder was written by a newer program.
+    #[error(
+        "the data folder has format {found}, this program reads up to {known}; use a newer program"
+    )]
+    TooNew {
+        /// Format of the folder.
+        found: u32,
+        /// Latest format that is known here.
+        known: u32,
+    },
+    /// The address to listen on cannot be used.
+    #[error(
+        "cannot listen on {address}: {message}; choose another with --listen, or stop what uses it"
+    )]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        message: String,
+    },
+    /// The store failed.
+    #[error("the store failed to {action}: {message}")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// What it says.
+        message: String,
+    },
+}
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::BadRequest(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::TooLarge(_)
+            | Self::TooNew { .. } => ErrorKind::BadInput,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Busy => ErrorKind::Busy,
+            Self::InUse(_) | Self::Listen { .. } => ErrorKind::Conflict,
+            Self::Poisoned(_) => ErrorKind::Unavailable,
+            Self::Store { .. } => ErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn store<E: std::fmt::Display>(action: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Store { action, message: error.to_string() }
+    }
+}

@@ -1,0 +1,80 @@
+//! The online store: the event log, the timelines that follow from it, and the configuration.
+//!
+//! In: events to append. Out: durable offsets, timelines of customers, runs of the log. The traits are
+//! what the rest of the endpoint knows, so that a cluster can stand behind them later; the embedded
+//! default is one fjall database with one writer thread. Never: HTTP, or what a score is.
+
+mod cache;
+mod clock;
+mod embedded;
+mod incoming;
+mod writer;
+
+pub use clock::Clock;
+pub use embedded::Embedded;
+pub use incoming::{Incoming, Kind};
+pub use writer::{Receipt, Writer};
+
+use std::sync::Arc;
+
+use kernel::domain::Event;
+
+use crate::Result;
+
+/// Sequence numbers of events that came live begin here; those of published history are below. The
+/// warehouse uses the same numbers, so that ties in time are ordered alike on both sides.
+pub const LIVE_SEQ: u64 = 1 << 40;
+
+/// One customer's events, ordered by (event time, seq), identify events included.
+pub type Timeline = Vec<Arc<Event>>;
+
+/// The log of all events in the order of their arrival: the truth that everything else follows from.
+pub trait EventLog: Send + Sync {
+    /// Makes events durable, all or none, and gives a receipt for each, in their order.
+    ///
+    /// # Errors
+    /// The log cannot be written; then none of the events is in it.
+    fn append(&self, events: &[Incoming]) -> Result<Vec<Receipt>>;
+
+    /// Events from an offset on, at most so many, and the offset to go on from.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
+}
+
+/// The timelines of customers.
+pub trait TimelineStore: Send + Sync {
+    /// The timeline of a customer (or of an anonymous id); empty if there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn timeline(&self, customer_id: &str) -> Result<Arc<Timeline>>;
+
+    /// The customer that an id stands for: itself, unless it is an anonymous id that was joined.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn resolve(&self, id: &str) -> Result<String>;
+}
+
+/// Small named values: functions, deployments, keys.
+pub trait ConfigStore: Send + Sync {
+    /// The value of a name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Sets values, durably, all or none.
+    ///
+    /// # Errors
+    /// The store cannot be written; then none is set.
+    fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()>;
+
+    /// The names that begin with a prefix.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn names(&self, prefix: &str) -> Result<Vec<String>>;
+}

@@ -1,0 +1,248 @@
+//! The collector: the Segment HTTP tracking API as clients really use it.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits};
+use serde_json::{Map, Value as Json_};
+
+use super::keys::Keys;
+use super::state::Endpoint;
+use super::{Role, wire};
+use crate::online::{Incoming, Kind};
+use crate::{Error, Result};
+
+/// The largest body, before and after decompression.
+pub(super) const LARGEST_BODY: usize = 500 * 1024;
+/// The largest event, as JSON.
+const LARGEST_EVENT: usize = 32 * 1024;
+/// Reasons that an answer carries.
+const REPORTED_REASONS: usize = 10;
+
+/// `POST /v1/{track,identify,page,screen,group,alias,batch}` and the short forms `t i p s g a b`. The
+/// content type is not looked at: SDKs send JSON under several.
+pub(super) async fn collect(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(method): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<wire::Collected>> {
+    let body = unpack(&headers, &body)?;
+    let json: Json_ = wire::parse(&body)?;
+    let Json_::Object(object) = json else {
+        return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
+    };
+    let body_key = text(&object, "writeKey").map(str::to_owned);
+    endpoint.keys.check(&headers, body_key.as_deref(), Role::Write)?;
+    let now = endpoint.clock.as_of();
+    let sent_at = time(&object, "sentAt");
+    let items: Vec<Json_> = match method.trim_end_matches('/') {
+        "batch" | "b" | "import" => match object.get("batch") {
+            Some(Json_::Array(items)) => items.clone(),
+            _ => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
+        },
+        single => {
+            let type_ = long_name(single)?;
+            let mut object = object;
+            object.insert("type".to_owned(), type_.into());
+            vec![Json_::Object(object)]
+        }
+    };
+    let n = items.len();
+    endpoint.metrics.received.add(n);
+    let mut events = Vec::with_capacity(n);
+    let mut reasons = Vec::new();
+    for (place, item) in items.iter().enumerate() {
+        match incoming(item, sent_at, now) {
+            Ok(event) => events.push(event),
+            Err(reason) => reasons.push(format!("event {place}: {reason}")),
+        }
+    }
+    let rejected = reasons.len();
+    endpoint.metrics.rejected.add(rejected);
+    if rejected > 0 {
+        let record = rejected_record(&items, &reasons, now);
+        let kept = super::server::blocking(&endpoint, move |endpoint| endpoint.config.put(&record));
+        kept.await?;
+    }
+    let accepted_or_known = events.len();
+    let receipts = endpoint.writer.append(events).await.inspect_err(|_| {
+        endpoint.metrics.refused.add(accepted_or_known);
+    })?;
+    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    endpoint.metrics.duplicate.add(duplicate);
+    endpoint.metrics.accepted.add(receipts.len() - duplicate);
+    reasons.truncate(REPORTED_REASONS);
+    Ok(Json(wire::Collected {
+        success: true,
+        accepted: receipts.len() - duplicate,
+        duplicate,
+        rejected,
+        reasons,
+    }))
+}
+
+/// Rejected events are kept with their reasons, under the time of their arrival.
+fn rejected_record(items: &[Json_], reasons: &[String], now: Time) -> Vec<(String, Vec<u8>)> {
+    let record = serde_json::json!({ "received_at": now, "reasons": reasons, "events": items });
+    vec![(format!("rejected/{:020}", now.0), record.to_string().into_bytes())]
+}
+
+/// The body, unpacked if its header or its first bytes say that it is gzipped.
+fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let gzipped = encoding.is_some_and(|encoding| encoding.contains("gzip"))
+        || body.starts_with(&[0x1f, 0x8b]);
+    if !gzipped {
+        return Ok(body.to_vec());
+    }
+    let mut unpacked = Vec::new();
+    let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX) + 1;
+    flate2::read::GzDecoder::new(body.as_ref())
+        .take(limit)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| Error::BadRequest(format!("the body is not gzip: {error}")))?;
+    if unpacked.len() > LARGEST_BODY {
+        return Err(Error::TooLarge(format!(
+            "the body is larger than {LARGEST_BODY} bytes when unpacked; send smaller batches"
+        )));
+    }
+    Ok(unpacked)
+}
+
+fn long_name(method: &str) -> Result<&'static str> {
+    Ok(match method {
+        "track" | "t" => "track",
+        "identify" | "i" => "identify",
+        "page" | "p" => "page",
+        "screen" | "s" => "screen",
+        "group" | "g" => "group",
+        "alias" | "a" => "alias",
+        other => return Err(Error::NotFound(format!("there is no /v1/{other}"))),
+    })
+}
+
+fn text<'a>(object: &'a Map<String, Json_>, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Json_::as_str).filter(|text| !text.is_empty())
+}
+
+/// An id: text, or a number as text.
+fn id(object: &Map<String, Json_>, name: &str) -> std::result::Result<Option<String>, String> {
+    let id = match object.get(name) {
+        None | Some(Json_::Null) => return Ok(None),
+        Some(Json_::String(text)) if text.is_empty() => return Ok(None),
+        Some(Json_::String(text)) => text.clone(),
+        Some(Json_::Number(number)) => number.to_string(),
+        Some(_) => return Err(format!("{name} must be a text")),
+    };
+    if id.len() > limits::LONGEST_ID || id.contains('\0') {
+        return Err(format!("{name} must have at most {} bytes and no NUL", limits::LONGEST_ID));
+    }
+    Ok(Some(id))
+}
+
+fn time(object: &Map<String, Json_>, name: &str) -> Option<Time> {
+    text(object, name).and_then(|text| text.parse().ok())
+}
+
+/// One event of a request, or why it is none.
+fn incoming(
+    item: &Json_,
+    batch_sent_at: Option<Time>,
+    now: Time,
+) -> std::result::Result<Incoming, String> {
+    let object = item.as_object().ok_or("it is not a JSON object")?;
+    if item.to_string().len() > LARGEST_EVENT {
+        return Err(format!("it is larger than {LARGEST_EVENT} bytes"));
+    }
+    let type_ = text(object, "type").unwrap_or("track");
+    let customer_id = id(object, "userId")?;
+    let anonymous_id = match type_ {
+        "alias" => id(object, "previousId")?,
+        _ => id(object, "anonymousId")?,
+    };
+    if customer_id.is_none() && anonymous_id.is_none() {
+        return Err("it has neither a userId nor an anonymousId".to_owned());
+    }
+    let message_id =
+        id(object, "messageId")?.unwrap_or_else(|| format!("made-{}-{}", now.0, Keys::random_id()));
+    let (event, source) = match type_ {
+        "track" => (text(object, "event").ok_or("a track needs an 'event'")?, "properties"),
+        "identify" => (IDENTIFY, "traits"),
+        "alias" => (IDENTIFY, ""),
+        "page" | "screen" => (type_, "properties"),
+        "group" => ("group", "traits"),
+        other => return Err(format!("there is no type '{other}'")),
+    };
+    if type_ == "track" && is_system(event) {
+        return Err(format!("'{event}': names that begin with $ are ours"));
+    }
+    if event.len() > limits::LONGEST_NAME {
+        return Err(format!("its name is longer than {} bytes", limits::LONGEST_NAME));
+    }
+    let mut properties = properties(object, source)?;
+    if let (Some(name), "page" | "screen") = (text(object, "name"), type_) {
+        properties.entry("name".to_owned()).or_insert_with(|| Value::text(name));
+    }
+    if let (Some(group), "group") = (id(object, "groupId")?, type_) {
+        properties.insert("group_id".to_owned(), Value::text(group));
+    }
+    let said = time(object, "originalTimestamp").or_else(|| time(object, "timestamp"));
+    let event_time = corrected(said, time(object, "sentAt").or(batch_sent_at), now);
+    // What the client's clock said is kept where it was corrected.
+    if let (Some(said), Some(corrected)) = (said, event_time)
+        && said != corrected
+    {
+        properties.insert("original_timestamp".to_owned(), Value::text(said.to_string()));
+    }
+    let joins =
+        matches!(type_, "identify" | "alias") && customer_id.is_some() && anonymous_id.is_some();
+    Ok(Incoming {
+        message_id,
+        customer_id,
+        anonymous_id,
+        event: event.to_owned(),
+        event_time,
+        properties,
+        kind: if joins { Kind::Join } else { Kind::Live },
+    })
+}
+
+fn properties(
+    object: &Map<String, Json_>,
+    source: &str,
+) -> std::result::Result<Properties, String> {
+    let flat = match object.get(source) {
+        Some(Json_::Object(inner)) => Value::flatten(inner),
+        None | Some(Json_::Null) => Properties::new(),
+        Some(_) => return Err(format!("'{source}' must be an object")),
+    };
+    if flat.len() > limits::MOST_PROPERTIES {
+        return Err(format!("it has more than {} properties", limits::MOST_PROPERTIES));
+    }
+    for (name, value) in &flat {
+        if name.is_empty() || name.len() > limits::LONGEST_NAME {
+            return Err(format!("a property's name must have 1 to {} bytes", limits::LONGEST_NAME));
+        }
+        if let Value::Text(text) = value
+            && text.len() > limits::LONGEST_TEXT
+        {
+            return Err(format!("'{name}' is longer than {} bytes", limits::LONGEST_TEXT));
+        }
+    }
+    Ok(flat)
+}
+
+/// The time of an event by our clock: what the client's said, less how far it was off when it sent.
+/// A clock that is less than a second off is taken as it is, and nothing happens after its arrival.
+fn corrected(said: Option<Time>, sent_at: Option<Time>, now: Time) -> Option<Time> {
+    const CLOSE: i64 = 1_000_000;
+    let said = said?;
+    let skew = sent_at.map_or(0, |sent_at| now.0.saturating_sub(sent_at.0));
+    let corrected = if skew.abs() <= CLOSE { said } else { said.plus(skew) };
+    Some(corrected.min(now))
+}

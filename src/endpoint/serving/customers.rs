@@ -1,0 +1,63 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use kernel::domain::{Event, IDENTIFY, Properties, Time, is_system};
+use kernel::features::{AsOf, Knowledge};
+
+use super::state::Endpoint;
+use super::{Role, score, wire};
+use crate::{Error, Result};
+
+/// Events of a page unless said otherwise, and at most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 10_000;
+
+/// `GET /v1/customers/{id}`: traits, timeline (newest first), features and scores of what is deployed.
+pub(super) async fn get(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(id): Path<String>,
+    Query(query): Query<wire::CustomerQuery>,
+    headers: HeaderMap,
+) -> Result<Json<wire::Customer>> {
+    endpoint.keys.check(&headers, None, Role::Score)?;
+    let customer_id = endpoint.timelines.resolve(&id)?;
+    let timeline = endpoint.timelines.timeline(&customer_id)?;
+    if timeline.is_empty() {
+        return Err(Error::NotFound(format!("no event of customer '{id}' is known here")));
+    }
+    let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
+    let mut features = BTreeMap::new();
+    let mut scores = Vec::new();
+    for live in endpoint.deployments.snapshot().values() {
+        let (score, values) = score::compute(&endpoint, live, &customer_id, as_of, false)?;
+        scores.push(score);
+        features.insert(live.function.view().name().clone(), score::named(live, &values));
+    }
+    let own = || timeline.iter().filter(|event| !is_system(&event.event));
+    let before = query.before.unwrap_or(Time(i64::MAX));
+    let limit = query.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
+    let page = timeline.iter().rev().filter(|event| event.event_time < before).take(limit);
+    Ok(Json(wire::Customer {
+        traits: traits(timeline.iter().map(|event| &**event)),
+        event_count: own().count(),
+        first_seen: own().next().map(|event| event.event_time),
+        last_seen: own().next_back().map(|event| event.event_time),
+        timeline: page.map(|event| wire::TimelineEvent::from(&**event)).collect(),
+        features,
+        scores,
+        customer_id,
+    }))
+}
+
+/// The traits after a timeline: the latest value of each, unset ones left out.
+fn traits<'e>(timeline: impl Iterator<Item = &'e Event>) -> Properties {
+    let mut traits = Properties::new();
+    for event in timeline.filter(|event| event.event == IDENTIFY) {
+        traits.extend(event.properties.clone());
+    }
+    traits.retain(|_, value| !value.is_null());
+    traits
+}

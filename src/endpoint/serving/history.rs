@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use kernel::domain::Event;
+
+use super::state::Endpoint;
+use super::{Role, wire};
+use crate::online::{Incoming, LIVE_SEQ};
+use crate::{Error, Result};
+
+/// The largest body of history.
+pub(super) const LARGEST_BODY: usize = 32 * 1024 * 1024;
+/// Events of a run of the log unless said otherwise, and at most.
+const RUN: usize = 5_000;
+const LONGEST_RUN: usize = 50_000;
+
+/// `POST /v1/history`: events of a project, one JSON object a line, with their own arrival times and
+/// sequence numbers.
+pub(super) async fn publish(
+    State(endpoint): State<Arc<Endpoint>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<wire::Collected>> {
+    endpoint.keys.check(&headers, None, Role::Admin)?;
+    let mut events = Vec::new();
+    for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
+        let event: Event = serde_json::from_slice(line)
+            .map_err(|error| Error::BadRequest(format!("line {}: {error}", n + 1)))?;
+        if event.seq >= LIVE_SEQ || event.received_at < event.event_time {
+            let message = format!("line {}: this is not history of a project", n + 1);
+            return Err(Error::BadRequest(message));
+        }
+        events.push(Incoming::from(event));
+    }
+    endpoint.metrics.received.add(events.len());
+    let receipts = endpoint.writer.append(events).await?;
+    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    let accepted = receipts.len() - duplicate;
+    endpoint.metrics.duplicate.add(duplicate);
+    endpoint.metrics.accepted.add(accepted);
+    let reasons = Vec::new();
+    Ok(Json(wire::Collected { success: true, accepted, duplicate, rejected: 0, reasons }))
+}
+
+/// `GET /v1/events?from=OFFSET&limit=N`: the live events of a run of the log, and where to go on.
+pub(super) async fn export(
+    State(endpoint): State<Arc<Endpoint>>,
+    Query(query): Query<wire::LogQuery>,
+    headers: HeaderMap,
+) -> Result<Json<wire::LogRun>> {
+    endpoint.keys.check(&headers, None, Role::Admin)?;
+    let limit = query.limit.unwrap_or(RUN).clamp(1, LONGEST_RUN);
+    super::server::blocking(&endpoint, move |endpoint| {
+        let (mut events, next) = endpoint.log.read(query.from, limit)?;
+        let end = events.len() < limit;
+        events.retain(|event| event.seq >= LIVE_SEQ);
+        Ok(Json(wire::LogRun { endpoint: endpoint.id.clone(), next, end, events }))
+    })
+    .await
+}

@@ -1,0 +1,24 @@
+//! Serving: HTTP in front of the online store and the deployed functions.
+//!
+//! In: requests. Out: answers; each names what made it. Handlers are thin: they read a request into the
+//! words of the domain, call one thing, and write the answer. Never: waiting for a disk on the
+//! runtime's threads, or an answer that is not true yet.
+
+mod collect;
+mod customers;
+mod deployments;
+mod history;
+mod keys;
+mod metrics;
+mod operations;
+mod problem;
+mod router;
+mod score;
+mod server;
+mod state;
+mod wire;
+
+pub use keys::{Keys, Role};
+pub use router::router;
+pub use server::{Config, Ready, Running, run};
+pub use state::Endpoint;

@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+
+use super::state::Endpoint;
+use super::{collect, customers, deployments, history, operations, score};
+use crate::Error;
+
+/// The largest function file.
+const LARGEST_FUNCTION: usize = 16 * 1024 * 1024;
+
+/// All routes over one endpoint.
+pub fn router(endpoint: Arc<Endpoint>) -> Router {
+    let collector = Router::new()
+        .route("/v1/{method}", post(collect::collect))
+        .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))
+        .layer(middleware::from_fn(cors));
+    let ours = Router::new()
+        .route("/v1/score/{name}", get(score::get).post(score::post))
+        .route("/v1/customers/{id}", get(customers::get))
+        .route("/v1/deployments", get(deployments::list))
+        .route("/v1/deployments/{name}", post(deployments::deploy))
+        .route("/v1/deployments/{name}/rollback", post(deployments::roll_back))
+        .route(
+            "/v1/functions",
+            post(deployments::upload).layer(DefaultBodyLimit::max(LARGEST_FUNCTION)),
+        )
+        .route(
+            "/v1/history",
+            post(history::publish).layer(DefaultBodyLimit::max(history::LARGEST_BODY)),
+        )
+        .route("/v1/events", get(history::export))
+        .layer(middleware::from_fn(no_browser));
+    let operations = Router::new()
+        .route("/healthz", get(operations::health))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics));
+    collector.merge(ours).merge(operations).fallback(operations::nothing_here).with_state(endpoint)
+}
+
+/// Browsers may send events from any page: the write key is public, and says all.
+async fn cors(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = if request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    if let Some(origin) = origin {
+        allow(response.headers_mut(), origin);
+    }
+    response
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-retry-count"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Retry-After"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+        (header::VARY, "Origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// Everything but collecting is for programs: a page in a browser on this machine, whatever name it
+/// reached us by, must not be able to ask.
+async fn no_browser(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let message = "this is not for browsers; ask from a server".to_owned();
+        return Error::Forbidden(message).into_response();
+    }
+    next.run(request).await
+}

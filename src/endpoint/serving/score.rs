@@ -1,0 +1,173 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use kernel::domain::{Properties, SCORE, Time, Value, limits};
+use kernel::features::{AsOf, Knowledge, Timelines};
+use serde::Deserialize;
+
+use super::deployments::Live;
+use super::keys::Keys;
+use super::state::Endpoint;
+use super::{Role, wire};
+use crate::online::{Incoming, Kind};
+use crate::{Error, Result};
+
+/// The most customers of one request.
+const MOST_CUSTOMERS: usize = 1_000;
+/// What a variant is called outside of experiments.
+pub(super) const CHAMPION: &str = "champion";
+
+/// What `GET /v1/score/{name}` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScoreQuery {
+    customer_id: String,
+    #[serde(default)]
+    explain: bool,
+    as_of: Option<Time>,
+}
+
+/// `GET /v1/score/{name}?customer_id=…`.
+pub(super) async fn get(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(name): Path<String>,
+    Query(query): Query<ScoreQuery>,
+    headers: HeaderMap,
+) -> Result<Json<wire::ScoreAnswer>> {
+    endpoint.keys.check(&headers, None, Role::Score)?;
+    let request = wire::ScoreRequest {
+        customer_id: Some(query.customer_id),
+        customer_ids: Vec::new(),
+        explain: query.explain,
+        as_of: query.as_of,
+    };
+    answer(&endpoint, &name, &request)
+}
+
+/// `POST /v1/score/{name}`: one customer, or many.
+pub(super) async fn post(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<wire::ScoreAnswer>> {
+    endpoint.keys.check(&headers, None, Role::Score)?;
+    answer(&endpoint, &name, &wire::parse(&body)?)
+}
+
+fn answer(
+    endpoint: &Endpoint,
+    name: &str,
+    request: &wire::ScoreRequest,
+) -> Result<Json<wire::ScoreAnswer>> {
+    let live = endpoint.deployments.get(name)?;
+    let one = |id: &str| {
+        if id.is_empty() || id.len() > limits::LONGEST_ID {
+            let message = format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID);
+            return Err(Error::BadRequest(message));
+        }
+        score_one(endpoint, &live, id, request)
+    };
+    match (&request.customer_id, request.customer_ids.as_slice()) {
+        (Some(id), []) => Ok(Json(wire::ScoreAnswer::One(Box::new(one(id)?)))),
+        (None, []) => Err(Error::BadRequest("name a customer_id or customer_ids".to_owned())),
+        (None, ids) if ids.len() <= MOST_CUSTOMERS => {
+            let scores: Result<Vec<_>> = ids.iter().map(|id| one(id)).collect();
+            Ok(Json(wire::ScoreAnswer::Many { scores: scores? }))
+        }
+        (None, _) => Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers"))),
+        (Some(_), _) => {
+            Err(Error::BadRequest("name a customer_id or customer_ids, not both".to_owned()))
+        }
+    }
+}
+
+fn score_one(
+    endpoint: &Endpoint,
+    live: &Live,
+    id: &str,
+    request: &wire::ScoreRequest,
+) -> Result<wire::Score> {
+    let started = Instant::now();
+    // The as-of time is taken before the timeline is read: what arrives between the two is not yet
+    // known as of that time.
+    let as_of = match request.as_of {
+        Some(time) => AsOf::at(time),
+        None => AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown },
+    };
+    let (score, values) = compute(endpoint, live, id, as_of, request.explain)?;
+    if request.as_of.is_none() && !endpoint.writer.append_later(record(&score, &values)) {
+        endpoint.metrics.unrecorded_scores.add(1);
+    }
+    endpoint.metrics.scores.add(1);
+    endpoint.metrics.score_micros.add(usize::try_from(started.elapsed().as_micros()).unwrap_or(0));
+    Ok(score)
+}
+
+/// The score of a customer as of a time, and the values of its features.
+pub(super) fn compute(
+    endpoint: &Endpoint,
+    live: &Live,
+    id: &str,
+    as_of: AsOf,
+    explain: bool,
+) -> Result<(wire::Score, Vec<Value>)> {
+    let customer_id = endpoint.timelines.resolve(id)?;
+    let timeline = endpoint.timelines.timeline(&customer_id)?;
+    let function = &live.function;
+    let events = timeline.iter().map(|event| &**event);
+    let timelines = Timelines::of_customer(&customer_id, events, function.view().reads());
+    let scored = function.bind(&timelines).score(0, as_of);
+    let features = explain.then(|| named(live, &scored.features));
+    let reasons = explain
+        .then(|| function.reasons(&scored.features).into_iter().map(wire::Reason::from).collect());
+    let score = wire::Score {
+        name: live.record.name.clone(),
+        version: live.version,
+        function: function.hash().to_owned(),
+        customer_id,
+        score: scored.score,
+        as_of: as_of.time,
+        known: scored.known,
+        stale: false,
+        variant: CHAMPION,
+        features,
+        reasons,
+    };
+    Ok((score, scored.features))
+}
+
+/// Feature values by the names of a function's view.
+pub(super) fn named(live: &Live, values: &[Value]) -> BTreeMap<kernel::domain::Name, Value> {
+    let features = live.function.view().features().iter();
+    features.map(|feature| feature.name.clone()).zip(values.iter().cloned()).collect()
+}
+
+/// What was said, as an event.
+fn record(score: &wire::Score, features: &[Value]) -> Incoming {
+    let features = serde_json::to_string(features).unwrap_or_default();
+    let features_hash = blake3::hash(features.as_bytes()).to_hex();
+    let properties = Properties::from([
+        ("name".to_owned(), Value::text(score.name.as_str())),
+        ("version".to_owned(), Value::Number(f64::from(score.version))),
+        ("function".to_owned(), Value::text(score.function.as_str())),
+        ("score".to_owned(), Value::Number(score.score)),
+        ("variant".to_owned(), Value::text(score.variant)),
+        ("as_of".to_owned(), Value::text(score.as_of.to_string())),
+        ("features_hash".to_owned(), Value::text(features_hash.as_str())),
+    ]);
+    Incoming {
+        message_id: format!("score-{}-{}", score.as_of.0, Keys::random_id()),
+        customer_id: Some(score.customer_id.clone()),
+        anonymous_id: None,
+        event: SCORE.to_owned(),
+        event_time: None,
+        properties,
+        kind: Kind::Live,
+    }
+}

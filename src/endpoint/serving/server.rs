@@ -1,0 +1,213 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::{Endpoint, Keys, router};
+use crate::{Error, Result};
+
+/// How an endpoint is started.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// An endpoint that is ready.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where it answers.
+    pub url: String,
+    /// Its keys, at the first start.
+    pub keys: Option<Keys>,
+}
+
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 1_024;
+/// A client has this long to send its headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A request has this long in all, its body and its answer included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests have this long to end when the endpoint stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs an endpoint until it is told to stop by SIGINT or SIGTERM; `ready` hears when it answers.
+///
+/// # Errors
+/// The data folder or the address cannot be used.
+pub fn run(config: &Config, ready: impl FnOnce(&Ready)) -> Result<()> {
+    let running = Running::start(config)?;
+    ready(&running.ready);
+    running.runtime.block_on(stop_signal());
+    tracing::info!("stopping");
+    running.stop();
+    Ok(())
+}
+
+/// An endpoint that runs on threads of its own. Stops when it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    ready: Ready,
+    runtime: tokio::runtime::Runtime,
+    endpoint: Arc<Endpoint>,
+    stopping: watch::Sender<bool>,
+    accepting: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Opens the data folder and listens.
+    ///
+    /// # Errors
+    /// The data folder or the address cannot be used.
+    pub fn start(config: &Config) -> Result<Self> {
+        let (endpoint, keys) = Endpoint::open(&config.data)?;
+        let endpoint = Arc::new(endpoint);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("serving")
+            .enable_all()
+            .build()
+            .map_err(Error::store("start its threads"))?;
+        let listen = |error: std::io::Error| Error::Listen {
+            address: config.listen.to_string(),
+            message: error.to_string(),
+        };
+        let listener = runtime.block_on(TcpListener::bind(config.listen)).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let (stopping, stop) = watch::channel(false);
+        let accepting = runtime.spawn(accept(listener, endpoint.clone(), stop));
+        let ready = Ready { url: format!("http://{address}"), keys };
+        Ok(Self { ready, runtime, endpoint, stopping, accepting: Some(accepting) })
+    }
+
+    /// Where it answers, and its keys at the first start.
+    #[must_use]
+    pub const fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Takes no more requests, ends those that run, writes what is waiting.
+    pub fn stop(mut self) {
+        self.stop_in_place();
+    }
+
+    fn stop_in_place(&mut self) {
+        let Some(accepting) = self.accepting.take() else { return };
+        self.stopping.send_replace(true);
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, accepting);
+        if self.runtime.block_on(async { drained.await.is_err() }) {
+            tracing::warn!("some requests did not end in time");
+        }
+        self.endpoint.stop();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop_in_place();
+    }
+}
+
+async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    if interrupted.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Accepts connections ourselves: `axum::serve` sets no limit on header time or connections.
+async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch::Receiver<bool>) {
+    let router = router(endpoint);
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = connections.clone().acquire_owned().await else { return };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles, mostly: wait for connections to end.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            _ = stop.changed() => break,
+        };
+        let connection = serve(stream, router.clone(), stop.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    // All permits back means that all connections have ended.
+    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+    if connections.acquire_many(all).await.is_err() {
+        tracing::error!("the connections were closed");
+    }
+}
+
+async fn serve(stream: TcpStream, router: axum::Router, mut stop: watch::Receiver<bool>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set no-delay");
+    }
+    let router = router.layer(axum::middleware::from_fn(limit_time));
+    let service = TowerToHyperService::new(router);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => log_end(ended),
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            log_end(connection.await);
+        }
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn limit_time(
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => axum::http::StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+/// Runs what waits for a disk away from the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    endpoint: &Arc<Endpoint>,
+    work: impl FnOnce(&Endpoint) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let endpoint = endpoint.clone();
+    tokio::task::spawn_blocking(move || work(&endpoint)).await.map_err(Error::store("run"))?
+}

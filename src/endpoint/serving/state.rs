@@ -1,0 +1,65 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use super::deployments::Deployments;
+use super::keys::{KeyRing, Keys};
+use super::metrics::Metrics;
+use crate::Result;
+use crate::online::{Clock, ConfigStore, Embedded, EventLog, TimelineStore, Writer};
+
+/// Everything that handlers share.
+pub struct Endpoint {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) timelines: Arc<dyn TimelineStore>,
+    pub(super) config: Arc<dyn ConfigStore>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) writer: Writer,
+    pub(super) keys: KeyRing,
+    pub(super) deployments: Deployments,
+    pub(super) metrics: Metrics,
+    /// Tells endpoints apart, for those who pull from several.
+    pub(super) id: String,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Opens the data folder of an endpoint, and makes it if it is not there. Gives the keys at the
+    /// first start.
+    ///
+    /// # Errors
+    /// The folder cannot be written, is open in another process, or has a newer format.
+    pub fn open(data: &Path) -> Result<(Self, Option<Keys>)> {
+        let store = Arc::new(Embedded::open(data)?);
+        let (keys, new_keys) = KeyRing::open(&*store)?;
+        let id = match store.get("id")? {
+            Some(id) => String::from_utf8_lossy(&id).into_owned(),
+            None => {
+                let id = Keys::random_id();
+                store.put(&[("id".to_owned(), id.clone().into_bytes())])?;
+                id
+            }
+        };
+        let endpoint = Self {
+            clock: store.clock(),
+            writer: Writer::start(store.clone())?,
+            keys,
+            deployments: Deployments::open(&*store)?,
+            metrics: Metrics::default(),
+            id,
+            log: store.clone(),
+            timelines: store.clone(),
+            config: store,
+        };
+        Ok((endpoint, new_keys))
+    }
+
+    /// Writes what is waiting, and takes no more.
+    pub fn stop(&self) {
+        self.writer.stop();
+    }
+}

@@ -1,0 +1,198 @@
+//! The shapes of requests and answers. Nothing else in the room is a promise to clients.
+
+use std::collections::BTreeMap;
+
+use kernel::domain::{Event, Name, Properties, Time, Value};
+use kernel::scoring::Reason as KernelReason;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::deployments::Live;
+use crate::{Error, Result};
+
+/// Reads a JSON body, whatever its content type says.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::BadRequest(format!("the body is not what is expected: {error}")))
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Collected {
+    pub(super) success: bool,
+    pub(super) accepted: usize,
+    pub(super) duplicate: usize,
+    pub(super) rejected: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Uploaded {
+    pub(super) function: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeployRequest {
+    /// Hash of an uploaded function.
+    pub(super) function: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Deployment {
+    name: Name,
+    version: u32,
+    function: String,
+    deployed_at: Option<Time>,
+    versions: Vec<VersionEntry>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct VersionEntry {
+    version: u32,
+    function: String,
+    deployed_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DeploymentList {
+    pub(super) deployments: Vec<Deployment>,
+}
+
+impl From<&Live> for Deployment {
+    fn from(live: &Live) -> Self {
+        let versions = &live.record.versions;
+        let current = versions.iter().find(|version| version.version == live.version);
+        Self {
+            name: live.record.name.clone(),
+            version: live.version,
+            function: live.function.hash().to_owned(),
+            deployed_at: current.map(|version| version.deployed_at),
+            versions: versions
+                .iter()
+                .map(|version| VersionEntry {
+                    version: version.version,
+                    function: version.function.clone(),
+                    deployed_at: version.deployed_at,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What `POST /v1/score/{name}` takes; `GET` takes the same as a query.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScoreRequest {
+    pub(super) customer_id: Option<String>,
+    #[serde(default)]
+    pub(super) customer_ids: Vec<String>,
+    #[serde(default)]
+    pub(super) explain: bool,
+    /// A replay as of this time, which is not recorded.
+    pub(super) as_of: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum ScoreAnswer {
+    One(Box<Score>),
+    Many { scores: Vec<Score> },
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Score {
+    pub(super) name: Name,
+    pub(super) version: u32,
+    pub(super) function: String,
+    pub(super) customer_id: String,
+    pub(super) score: f64,
+    pub(super) as_of: Time,
+    pub(super) known: bool,
+    pub(super) stale: bool,
+    pub(super) variant: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) features: Option<BTreeMap<Name, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasons: Option<Vec<Reason>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Reason {
+    feature: Name,
+    value: Value,
+    contribution: f64,
+}
+
+impl From<KernelReason> for Reason {
+    fn from(reason: KernelReason) -> Self {
+        let KernelReason { feature, value, contribution } = reason;
+        Self { feature, value, contribution }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomerQuery {
+    pub(super) limit: Option<usize>,
+    /// Only events strictly before this time.
+    pub(super) before: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Customer {
+    pub(super) customer_id: String,
+    pub(super) traits: Properties,
+    pub(super) event_count: usize,
+    pub(super) first_seen: Option<Time>,
+    pub(super) last_seen: Option<Time>,
+    pub(super) timeline: Vec<TimelineEvent>,
+    pub(super) features: BTreeMap<Name, BTreeMap<Name, Value>>,
+    pub(super) scores: Vec<Score>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TimelineEvent {
+    message_id: String,
+    event: String,
+    event_time: Time,
+    received_at: Time,
+    properties: Properties,
+}
+
+impl From<&Event> for TimelineEvent {
+    fn from(event: &Event) -> Self {
+        Self {
+            message_id: event.message_id.clone(),
+            event: event.event.clone(),
+            event_time: event.event_time,
+            received_at: event.received_at,
+            properties: event.properties.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    #[serde(default)]
+    pub(super) from: u64,
+    pub(super) limit: Option<usize>,
+}
+
+/// A run of the log: the live events in it, and where to go on.
+#[derive(Debug, Serialize)]
+pub(super) struct LogRun {
+    pub(super) endpoint: String,
+    pub(super) next: u64,
+    /// Whether the log ends here for now.
+    pub(super) end: bool,
+    pub(super) events: Vec<Event>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    pub(super) status: &'static str,
+    pub(super) endpoint: String,
+    pub(super) time: Time,
+}
