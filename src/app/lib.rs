@@ -1,1 +1,11 @@
-//! The desktop workbench: pages, panels, widgets and theme over the workspace
+//! The desktop workbench.
+
+use std::path::PathBuf;
+
+/// Runs the window.
+///
+/// # Errors
+/// The window cannot be opened.
+pub fn run(_project: Option<PathBuf>) -> Result<(), String> {
+    Err("no window yet".to_owned())
+}

@@ -1,1 +1,52 @@
-//! The facade over the rooms: commands in, updates out, jobs
+//! The workspace: the one facade over the rooms, and all that the command line and the window call.
+//!
+//! In: commands on a project. Out: plain results, and updates of jobs that take long. It reads and writes
+//! the project folder, runs the circle (import, view, train, publish, deploy, score, pull, verify) and
+//! talks to endpoints over HTTP like any other client. Never: pixels, terminals, or exit codes.
+
+mod client;
+mod definitions;
+mod demo;
+mod error;
+mod going_live;
+mod local_endpoint;
+mod modeling;
+mod project;
+mod sample;
+mod session;
+mod shop;
+
+pub use client::{Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore, Reason};
+pub use demo::{DemoReport, run_demo};
+pub use error::Error;
+pub use going_live::{Published, Pulls, Verified};
+pub use local_endpoint::LocalEndpoint;
+pub use modeling::{FeatureSummary, Preview, TrainReport, ViewReport};
+pub use project::{KnownEndpoint, Project};
+pub use sample::{CDNOW_EVENT, Sample, sample_folder};
+pub use session::{
+    Answer, Command, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
+};
+pub use shop::{Generated, generate};
+
+// What the facade speaks in; cli and app need no other room.
+pub use kernel::domain::{
+    ErrorKind, Event, Job, Name, Progress, Span, Time, Type, Value, did_you_mean, is_system,
+};
+pub use kernel::expression::Function;
+pub use kernel::features::{
+    AggregationName, Catalog, FeatureDefinition, LabelDefinition, SpineDefinition, ViewDefinition,
+};
+pub use kernel::scoring::FunctionFile;
+pub use models::{
+    Algorithm, Bin, Evaluation, ModelDefinition, ModelSpec, Parameter, SplitBy, SplitDefinition,
+    Task,
+};
+pub use warehouse::import::{
+    ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject, RowKind,
+};
+pub use warehouse::insights::{Interval, Retention, RetentionMode, RetentionSpec};
+pub use warehouse::{CustomerSummary, ExportFormat, QueryResult, SqlError, Summary};
+
+/// The result of a workspace call.
+pub type Result<T> = std::result::Result<T, Error>;

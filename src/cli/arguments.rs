@@ -1,0 +1,387 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A workbench for customer data: from raw events to a live decision about one customer.
+#[derive(Debug, Parser)]
+#[command(name = "fullcircle", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do; without it, the workbench opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The project of the workbench; without it, the bundled sample.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+}
+
+/// What can be done without the window.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole circle headless on the bundled CDNOW data, a line and a figure a step.
+    Demo(Demo),
+    /// Generate the events of a synthetic shop.
+    Generate(Generate),
+    /// Import events or traits from files, folders or globs.
+    Import(Import),
+    /// Run a SQL query that reads.
+    Query(Query),
+    /// Compute an insight from a spec.
+    Insight(Insight),
+    /// Show one customer.
+    Customer(Customer),
+    /// Compute a view for all customers.
+    View(View),
+    /// Compute the training set of a model.
+    TrainingSet(TrainingSet),
+    /// Train a model and freeze it into a scoring function.
+    Train(Train),
+    /// Serve an endpoint until it is told to stop.
+    Serve(Serve),
+    /// Publish the history of the project's customers to an endpoint.
+    Publish(ToEndpoint),
+    /// Put a scoring function live under a name.
+    Deploy(Deploy),
+    /// Make the version before champion again.
+    Rollback(Rollback),
+    /// Ask for a customer's score.
+    Score(Score),
+    /// Pull new live events into the warehouse, exactly once.
+    Pull(Pull),
+    /// Compare live and offline scores bit for bit.
+    Verify(Verify),
+}
+
+/// Print one JSON object instead of text.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Json {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The project to work on.
+#[derive(Debug, Args)]
+pub struct InProject {
+    /// The project folder; made if it is not there.
+    #[arg(long)]
+    pub project: PathBuf,
+}
+
+/// `fullcircle demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the project in this folder.
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// Formats of generated files.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// Text separated by commas.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// `fullcircle generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Customers.
+    #[arg(long, default_value_t = 5_000)]
+    pub customers: usize,
+    /// Events, about.
+    #[arg(long, default_value_t = 200_000)]
+    pub events: usize,
+    /// What everything follows from.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Format of the files.
+    #[arg(long, value_enum, default_value_t = Format::Parquet)]
+    pub format: Format,
+    /// The file with the events; customers go beside it, as NAME-customers.
+    #[arg(long)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub to: InProject,
+    /// Files, folders or globs: CSV, TSV, blanks, Parquet, NDJSON, gzipped or not.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The column that says who.
+    #[arg(long)]
+    pub customer: Option<String>,
+    /// The column that says when.
+    #[arg(long)]
+    pub time: Option<String>,
+    /// How times are written: iso, epoch_s, epoch_ms, epoch_us, or a pattern like %d.%m.%Y.
+    #[arg(long)]
+    pub time_format: Option<String>,
+    /// The column that says what.
+    #[arg(long, conflicts_with_all = ["event_name", "traits"])]
+    pub event: Option<String>,
+    /// What every row is.
+    #[arg(long, conflicts_with = "traits")]
+    pub event_name: Option<String>,
+    /// Each row sets traits of a customer.
+    #[arg(long)]
+    pub traits: bool,
+    /// The column with an id for each row.
+    #[arg(long)]
+    pub message_id: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle query`.
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The query; tables are events, customers, traits, imports and rejected_rows.
+    pub sql: String,
+    /// Write all rows to this file: .csv, .parquet or .json.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// The insights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum InsightKind {
+    /// Who comes back, by cohort.
+    Retention,
+}
+
+/// `fullcircle insight`.
+#[derive(Debug, Args)]
+pub struct Insight {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// Which insight.
+    pub kind: InsightKind,
+    /// Its spec, as TOML; without it, the usual one.
+    #[arg(long)]
+    pub spec: Option<PathBuf>,
+    /// Write the result to this file as JSON.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle customer`.
+#[derive(Debug, Args)]
+pub struct Customer {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// Who.
+    pub id: String,
+    /// As of when; without it, after the last event.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle view`.
+#[derive(Debug, Args)]
+pub struct View {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The view.
+    pub name: String,
+    /// As of when; without it, after the last event.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    /// Print the same as DuckDB SQL.
+    #[arg(long)]
+    pub sql: bool,
+    /// Write the rows to this file: .parquet, .csv or .json.
+    #[arg(long, required_unless_present = "sql")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle training-set`.
+#[derive(Debug, Args)]
+pub struct TrainingSet {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    /// Write the rows to this file: .parquet, .csv or .json.
+    #[arg(long)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// Stores of an endpoint.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Store {
+    /// One process, one folder.
+    Embedded,
+}
+
+/// `fullcircle serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Its data folder; made if it is not there.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7360")]
+    pub listen: SocketAddr,
+    /// Where its data is.
+    #[arg(long, value_enum, default_value_t = Store::Embedded)]
+    pub store: Store,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// A project and an endpoint.
+#[derive(Debug, Args)]
+pub struct ToEndpoint {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle deploy`.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The scoring function of the project.
+    pub function: String,
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name to be live under.
+    #[arg(long)]
+    pub name: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name.
+    #[arg(long)]
+    pub name: String,
+    /// A project that knows the endpoint's keys; else FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle score`.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name that the function is live under.
+    pub name: String,
+    /// Who.
+    pub customer: String,
+    /// Say why.
+    #[arg(long)]
+    pub explain: bool,
+    /// A project that knows the endpoint's keys; else FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle pull`.
+#[derive(Debug, Args)]
+pub struct Pull {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub from: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name that the function is live under.
+    #[arg(long)]
+    pub name: String,
+    /// Customers to compare.
+    #[arg(long, default_value_t = 1_000)]
+    pub customers: usize,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}

@@ -1,0 +1,17 @@
+use workspace::Project;
+
+use super::{Result, environment_key, to_json};
+use crate::arguments::Pull;
+use crate::output;
+
+pub(super) fn run(arguments: &Pull) -> Result {
+    let project = Project::open(&arguments.of.project)?;
+    let client = project.client(&arguments.from, environment_key())?;
+    let pulls = project.pull(&client, &output::watched_job())?;
+    if arguments.json.json {
+        output::json(&to_json(&pulls)?);
+    } else {
+        output::line(&format!("pulled {} in {:.1} s", pulls.accepted, pulls.seconds));
+    }
+    Ok(())
+}

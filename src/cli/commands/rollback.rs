@@ -1,0 +1,14 @@
+use super::{Result, client, to_json};
+use crate::arguments::Rollback;
+use crate::output;
+
+pub(super) fn run(arguments: &Rollback) -> Result {
+    let client = client(&arguments.to, arguments.project.as_deref())?;
+    let deployment = client.roll_back(&arguments.name)?;
+    if arguments.json.json {
+        output::json(&to_json(&deployment)?);
+    } else {
+        output::line(&format!("{} is back at version {}", deployment.name, deployment.version));
+    }
+    Ok(())
+}

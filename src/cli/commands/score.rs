@@ -1,0 +1,23 @@
+use super::{Result, client, to_json};
+use crate::arguments::Score;
+use crate::output;
+
+pub(super) fn run(arguments: &Score) -> Result {
+    let client = client(&arguments.to, arguments.project.as_deref())?;
+    let score = client.score(&arguments.name, &arguments.customer, arguments.explain)?;
+    if arguments.json.json {
+        output::json(&to_json(&score)?);
+        return Ok(());
+    }
+    let known = if score.known { "" } else { " (a customer without events)" };
+    output::line(&format!(
+        "{} {:.4}{known}, by {} version {} as of {}",
+        score.customer_id, score.score, score.name, score.version, score.as_of
+    ));
+    for reason in score.reasons.iter().flatten() {
+        let value =
+            if reason.value.is_null() { "NULL".to_owned() } else { reason.value.to_string() };
+        output::line(&format!("  {:+.4}  {} = {value}", reason.contribution, reason.feature));
+    }
+    Ok(())
+}

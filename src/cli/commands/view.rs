@@ -1,0 +1,29 @@
+use workspace::Project;
+
+use super::{Result, name, time, to_json};
+use crate::arguments::View;
+use crate::output;
+
+pub(super) fn run(arguments: &View) -> Result {
+    let project = Project::open(&arguments.of.project)?;
+    let view = name(&arguments.name)?;
+    let as_of = time(arguments.as_of.as_ref())?;
+    if arguments.sql {
+        output::line(&project.view_sql(&view, as_of)?);
+    }
+    let Some(out) = &arguments.out else { return Ok(()) };
+    let report = project.compute_view(&view, as_of, out, &output::watched_job())?;
+    if arguments.json.json {
+        output::json(&to_json(&report)?);
+    } else {
+        output::remark(&format!(
+            "{} features of {} customers as of {} in {:.2} s: {}",
+            report.features,
+            report.rows,
+            report.as_of,
+            report.seconds,
+            out.display()
+        ));
+    }
+    Ok(())
+}

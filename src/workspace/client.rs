@@ -1,0 +1,317 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kernel::domain::{Event, Time, Value};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{Error, Result};
+
+/// A client of an endpoint over HTTP, like any other.
+#[derive(Clone, Debug)]
+pub struct Client {
+    url: String,
+    key: Option<String>,
+    agent: ureq::Agent,
+}
+
+/// An endpoint that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EndpointHealth {
+    /// Its id.
+    pub endpoint: String,
+    /// Its clock.
+    pub time: Time,
+}
+
+/// A function that is live under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The name.
+    pub name: String,
+    /// The version that is champion.
+    pub version: u32,
+    /// The hash of its function.
+    pub function: String,
+    /// Since when.
+    pub deployed_at: Option<Time>,
+    /// All versions there were.
+    #[serde(default)]
+    pub versions: Vec<DeployedVersion>,
+}
+
+/// A version of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedVersion {
+    /// Its number.
+    pub version: u32,
+    /// The hash of its function.
+    pub function: String,
+    /// When it was deployed.
+    pub deployed_at: Time,
+}
+
+/// A score as the endpoint gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveScore {
+    /// The deployment.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// The hash of its function.
+    pub function: String,
+    /// Who.
+    pub customer_id: String,
+    /// The score.
+    pub score: f64,
+    /// As of when.
+    pub as_of: Time,
+    /// Whether the customer has an event.
+    pub known: bool,
+    /// Whether it is an older score than asked for.
+    pub stale: bool,
+    /// Which variant answered.
+    pub variant: String,
+    /// What was read, if asked to explain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<BTreeMap<String, Value>>,
+    /// Why, if asked to explain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<Reason>>,
+}
+
+/// What a feature adds to a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The feature.
+    pub feature: String,
+    /// Its value.
+    pub value: Value,
+    /// What it adds, on the scale of the model.
+    pub contribution: f64,
+}
+
+/// A customer as the endpoint knows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveCustomer {
+    /// Who.
+    pub customer_id: String,
+    /// Their traits.
+    pub traits: BTreeMap<String, Value>,
+    /// Their events, system events left out.
+    pub event_count: u64,
+    /// Events, newest first.
+    pub timeline: Vec<LiveEvent>,
+    /// What is deployed says of them.
+    pub scores: Vec<LiveScore>,
+}
+
+/// An event as the endpoint shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveEvent {
+    /// Its id.
+    pub message_id: String,
+    /// What happened.
+    pub event: String,
+    /// When.
+    pub event_time: Time,
+    /// When it was learned of.
+    pub received_at: Time,
+    /// What else is known.
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// A run of the endpoint's log.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct LogRun {
+    pub(crate) endpoint: String,
+    pub(crate) next: u64,
+    pub(crate) end: bool,
+    pub(crate) events: Vec<Event>,
+}
+
+/// What became of events that were sent.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Collected {
+    pub(crate) accepted: u64,
+    pub(crate) duplicate: u64,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    detail: Option<String>,
+}
+
+/// The largest answer that is read.
+const LARGEST_ANSWER: u64 = 512 * 1024 * 1024;
+
+impl Client {
+    /// A client of the endpoint at a URL, with a key.
+    #[must_use]
+    pub fn new(url: &str, key: Option<String>) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(3)))
+            .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // An endpoint is asked directly: no proxy of the environment gets to see keys.
+            .proxy(None)
+            .build();
+        Self { url: url.trim_end_matches('/').to_owned(), key, agent: config.into() }
+    }
+
+    /// Where the endpoint is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn authorization(&self) -> String {
+        self.key.as_deref().map(|key| format!("Bearer {key}")).unwrap_or_default()
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        self.read(request.header("authorization", self.authorization()).call())
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request
+            .header("authorization", self.authorization())
+            .header("content-type", "application/json");
+        self.read(request.send(body))
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        response: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T> {
+        let no_endpoint = |message: String| Error::NoEndpoint { url: self.url.clone(), message };
+        let mut response = response.map_err(|error| no_endpoint(error.to_string()))?;
+        let status = response.status();
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(LARGEST_ANSWER)
+            .read_to_vec()
+            .map_err(|error| no_endpoint(error.to_string()))?;
+        if !status.is_success() {
+            let problem = serde_json::from_slice::<Problem>(&body).ok();
+            let detail = problem.and_then(|problem| problem.detail);
+            return Err(Error::Refused {
+                url: self.url.clone(),
+                status: status.as_u16(),
+                detail: detail.unwrap_or_else(|| "it gives no reason".to_owned()),
+            });
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| no_endpoint(format!("this is not a Full Circle endpoint: {error}")))
+    }
+
+    /// Whether the endpoint answers, and what time it has.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn health(&self) -> Result<EndpointHealth> {
+        self.get("/healthz")
+    }
+
+    /// What is live.
+    ///
+    /// # Errors
+    /// It does not answer, or the key may not ask.
+    pub fn deployments(&self) -> Result<Vec<Deployment>> {
+        #[derive(Deserialize)]
+        struct List {
+            deployments: Vec<Deployment>,
+        }
+        Ok(self.get::<List>("/v1/deployments")?.deployments)
+    }
+
+    pub(crate) fn upload(&self, function: &str) -> Result<()> {
+        self.post::<serde_json::Value>("/v1/functions", function.as_bytes()).map(|_| ())
+    }
+
+    pub(crate) fn deploy(&self, name: &str, hash: &str) -> Result<Deployment> {
+        let body = json!({ "function": hash }).to_string();
+        self.post(&format!("/v1/deployments/{name}"), body.as_bytes())
+    }
+
+    /// Makes the version before the champion again.
+    ///
+    /// # Errors
+    /// There is none, or the endpoint does not answer.
+    pub fn roll_back(&self, name: &str) -> Result<Deployment> {
+        self.post(&format!("/v1/deployments/{name}/rollback"), b"")
+    }
+
+    /// The score of a customer, now.
+    ///
+    /// # Errors
+    /// Nothing is deployed under the name, or the endpoint does not answer.
+    pub fn score(&self, name: &str, customer_id: &str, explain: bool) -> Result<LiveScore> {
+        let body = json!({ "customer_id": customer_id, "explain": explain }).to_string();
+        self.post(&format!("/v1/score/{name}"), body.as_bytes())
+    }
+
+    /// The scores of many customers as of a time; they are not recorded.
+    pub(crate) fn replay(&self, name: &str, ids: &[String], as_of: Time) -> Result<Vec<LiveScore>> {
+        #[derive(Deserialize)]
+        struct Scores {
+            scores: Vec<LiveScore>,
+        }
+        let body = json!({ "customer_ids": ids, "as_of": as_of }).to_string();
+        Ok(self.post::<Scores>(&format!("/v1/score/{name}"), body.as_bytes())?.scores)
+    }
+
+    /// A customer as the endpoint knows them.
+    ///
+    /// # Errors
+    /// They are not known, or the endpoint does not answer.
+    pub fn customer(&self, customer_id: &str) -> Result<LiveCustomer> {
+        self.get(&format!("/v1/customers/{}", escape(customer_id)))
+    }
+
+    /// Sends one event, as an application would.
+    ///
+    /// # Errors
+    /// It was not taken.
+    pub fn track(
+        &self,
+        customer_id: &str,
+        event: &str,
+        properties: &serde_json::Value,
+    ) -> Result<()> {
+        let body =
+            json!({ "userId": customer_id, "event": event, "properties": properties }).to_string();
+        self.post::<Collected>("/v1/track", body.as_bytes()).map(|_| ())
+    }
+
+    pub(crate) fn publish(&self, events: &[Event]) -> Result<Collected> {
+        let mut body = Vec::new();
+        for event in events {
+            serde_json::to_writer(&mut body, event)
+                .map_err(|error| Error::Fault(error.to_string()))?;
+            body.push(b'\n');
+        }
+        self.post("/v1/history", &body)
+    }
+
+    pub(crate) fn log(&self, from: u64, limit: usize) -> Result<LogRun> {
+        self.get(&format!("/v1/events?from={from}&limit={limit}"))
+    }
+}
+
+/// A text as one part of a URL's path.
+fn escape(part: &str) -> String {
+    part.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}

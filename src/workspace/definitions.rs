@@ -1,0 +1,166 @@
+use std::path::Path;
+
+use kernel::domain::{Name, did_you_mean};
+use kernel::features::{View, ViewDefinition};
+use kernel::scoring::ScoringFunction;
+use models::ModelSpec;
+
+use crate::{Error, Project, Result};
+
+/// Views, model specs and functions: the text files of a project.
+impl Project {
+    fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
+        let path = self.folder().join(folder);
+        let entries = std::fs::read_dir(&path).map_err(Error::io("read", &path))?;
+        let mut names: Vec<Name> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                name.to_str()?.strip_suffix(ending)?.strip_suffix('.')?.parse().ok()
+            })
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn read(&self, folder: &'static str, name: &Name, ending: &str) -> Result<String> {
+        let path = self.definition_path(folder, name, ending);
+        if path.exists() {
+            return std::fs::read_to_string(&path).map_err(Error::io("read", &path));
+        }
+        let names = self.names(folder, ending)?;
+        let kind = folder.trim_end_matches('s');
+        let suggestion = did_you_mean(name.as_str(), names.iter().map(Name::as_str));
+        let known: Vec<&str> = names.iter().map(Name::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Error::NotFound(format!(
+            "there is no {kind} '{name}' in this project{suggestion} (there are: {known})"
+        )))
+    }
+
+    /// The names of its views.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn views(&self) -> Result<Vec<Name>> {
+        self.names("views", "toml")
+    }
+
+    /// A view as it is written.
+    ///
+    /// # Errors
+    /// There is no such view, or its file is not one.
+    pub fn view_definition(&self, name: &Name) -> Result<ViewDefinition> {
+        let text = self.read("views", name, "toml")?;
+        let path = self.definition_path("views", name, "toml");
+        let definition: ViewDefinition = toml::from_str(&text)
+            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
+        if definition.name == *name {
+            Ok(definition)
+        } else {
+            let message =
+                format!("the view in it is named '{}'; name it '{name}'", definition.name);
+            Err(Error::File { path, message })
+        }
+    }
+
+    /// A view, checked against the data.
+    ///
+    /// # Errors
+    /// There is no such view, or it makes no sense on this data.
+    pub fn view(&self, name: &Name) -> Result<View> {
+        Ok(View::check(&self.view_definition(name)?, &self.catalog()?)?)
+    }
+
+    /// Saves a view that makes sense on this data.
+    ///
+    /// # Errors
+    /// It makes no sense, or the file cannot be written.
+    pub fn save_view(&self, definition: &ViewDefinition) -> Result<()> {
+        View::check(definition, &self.catalog()?)?;
+        let path = self.definition_path("views", &definition.name, "toml");
+        let text = toml::to_string(definition)
+            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
+        write_whole(&path, &text)
+    }
+
+    /// The names of its model specs.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn models(&self) -> Result<Vec<Name>> {
+        self.names("models", "toml")
+    }
+
+    /// A model spec.
+    ///
+    /// # Errors
+    /// There is no such spec, or its file is not one.
+    pub fn model(&self, name: &Name) -> Result<ModelSpec> {
+        let text = self.read("models", name, "toml")?;
+        let path = self.definition_path("models", name, "toml");
+        ModelSpec::from_toml(&text)
+            .map_err(|error| Error::File { path, message: error.to_string() })
+    }
+
+    /// Saves a model spec.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_model(&self, spec: &ModelSpec) -> Result<()> {
+        write_whole(&self.definition_path("models", &spec.name, "toml"), &spec.to_toml()?)
+    }
+
+    /// The names of its scoring functions.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn functions(&self) -> Result<Vec<Name>> {
+        self.names("functions", "json")
+    }
+
+    /// A scoring function.
+    ///
+    /// # Errors
+    /// There is no such function, or its file is not one, or was changed.
+    pub fn function(&self, name: &Name) -> Result<ScoringFunction> {
+        let text = self.read("functions", name, "json")?;
+        let path = self.definition_path("functions", name, "json");
+        ScoringFunction::from_json(&text)
+            .map_err(|error| Error::File { path, message: error.to_string() })
+    }
+
+    /// Saves a scoring function under the name of its model; gives the file's path in the project.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_function(&self, function: &ScoringFunction) -> Result<String> {
+        let name = &function.file().name;
+        write_whole(&self.definition_path("functions", name, "json"), &function.file().to_json()?)?;
+        Ok(format!("functions/{name}.json"))
+    }
+
+    /// The function with a hash.
+    ///
+    /// # Errors
+    /// No function of the project has it.
+    pub fn function_with_hash(&self, hash: &str) -> Result<ScoringFunction> {
+        for name in self.functions()? {
+            match self.function(&name) {
+                Ok(function) if function.hash() == hash => return Ok(function),
+                _ => {}
+            }
+        }
+        Err(Error::NotFound(format!(
+            "no function of this project has the hash {hash}, which is live; it was deployed from \
+             elsewhere, or trained anew since"
+        )))
+    }
+}
+
+/// Writes a file: first beside it, then moved, so that it is whole or as it was.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(Error::io("write", path))
+}

@@ -1,0 +1,150 @@
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::{Client, Error, KnownEndpoint, Project, Result};
+
+/// An endpoint on this machine, in a process of its own. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct LocalEndpoint {
+    url: String,
+    keys: KnownEndpoint,
+    child: Child,
+}
+
+/// What `fullcircle serve --json` says once it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+    write_key: Option<String>,
+    score_key: Option<String>,
+    admin_key: Option<String>,
+}
+
+impl LocalEndpoint {
+    /// Starts `program serve` on a data folder and waits until it answers.
+    ///
+    /// # Errors
+    /// It does not start; with what it says about it.
+    pub fn start(program: &Path, data: &Path, listen: &str) -> Result<Self> {
+        // Its log goes to a file beside its data: a pipe that nobody reads would stop it one day.
+        let log_path = data.with_extension("log");
+        if let Some(folder) = log_path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io("write in the project", folder))?;
+        }
+        let log = std::fs::File::create(&log_path).map_err(Error::io("write", &log_path))?;
+        let mut command = Command::new(program);
+        command
+            .arg("serve")
+            .arg("--json")
+            .arg("--data")
+            .arg(data)
+            .args(["--listen", listen])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        #[cfg(unix)]
+        {
+            // So that a Ctrl+C for us does not stop it.
+            use std::os::unix::process::CommandExt as _;
+            command.process_group(0);
+        }
+        let mut child = command.spawn().map_err(|error| Error::Endpoint(error.to_string()))?;
+        let failed = |child: &mut Child, message: String| {
+            drop(child.kill());
+            drop(child.wait());
+            let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+            Error::Endpoint(if said.trim().is_empty() { message } else { said.trim().to_owned() })
+        };
+        let Some(output) = child.stdout.take() else {
+            return Err(failed(&mut child, "it has no output".to_owned()));
+        };
+        let mut line = String::new();
+        if BufReader::new(output).read_line(&mut line).is_err() || line.is_empty() {
+            return Err(failed(&mut child, "it ended before it was ready".to_owned()));
+        }
+        let ready: Ready = match serde_json::from_str(&line) {
+            Ok(ready) => ready,
+            Err(_) => return Err(failed(&mut child, format!("it says: {}", line.trim()))),
+        };
+        let keys = KnownEndpoint {
+            write_key: ready.write_key,
+            score_key: ready.score_key,
+            admin_key: ready.admin_key,
+        };
+        Ok(Self { url: ready.url, keys, child })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its keys, if this was its first start.
+    #[must_use]
+    pub const fn keys(&self) -> &KnownEndpoint {
+        &self.keys
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it: asks it to end, and waits.
+    pub fn stop(mut self) {
+        #[cfg(unix)]
+        {
+            let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid
+                && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok()
+            {
+                drop(self.child.wait());
+                return;
+            }
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Project {
+    /// Starts an endpoint for this project on this machine, or finds the one that runs. Its keys are
+    /// kept in the project.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn go_live(&self, program: &Path, listen: &str) -> Result<(String, Option<LocalEndpoint>)> {
+        for (url, keys) in self.endpoints()? {
+            if Client::new(&url, keys.admin_key).health().is_ok() {
+                return Ok((url, None));
+            }
+        }
+        let local = LocalEndpoint::start(program, &self.endpoint_data(), listen)?;
+        let url = local.url().to_owned();
+        let mut keys = local.keys().clone();
+        if keys.admin_key.is_none() {
+            // A later start gives no keys; they are those of the same data folder before.
+            let known = self.endpoints()?.into_values().find(|known| known.admin_key.is_some());
+            keys = known.ok_or_else(|| {
+                Error::Endpoint("its keys are not in this project; set FULLCIRCLE_KEY".to_owned())
+            })?;
+        }
+        self.remember_endpoint(&url, keys)?;
+        Ok((url, Some(local)))
+    }
+
+    /// A client of an endpoint, with the admin key that the project knows or the one given.
+    ///
+    /// # Errors
+    /// The project's keys cannot be read.
+    pub fn client(&self, url: &str, key: Option<String>) -> Result<Client> {
+        let url = url.trim_end_matches('/');
+        let known = self.endpoints()?.remove(url).and_then(|known| known.admin_key);
+        Ok(Client::new(url, key.or(known)))
+    }
+}

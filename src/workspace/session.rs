@@ -1,0 +1,602 @@
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use kernel::domain::{Event, Job, Name, Progress, Time, Value};
+use kernel::features::{Catalog, ViewDefinition};
+use models::ModelSpec;
+use warehouse::import::{ImportReport, Options, Proposal};
+use warehouse::insights::{Retention, RetentionSpec};
+use warehouse::{CustomerSummary, QueryResult, Summary};
+
+use crate::client::{Deployment, LiveCustomer, LiveScore};
+use crate::going_live::{Published, Pulls, Verified};
+use crate::modeling::{Preview, TrainReport};
+use crate::sample::Sample;
+use crate::{Error, KnownEndpoint, LocalEndpoint, Project, Result};
+
+/// What the window asks for. Each runs as a job of its own, away from the window's thread.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Opens a project; fills it with the sample if that is asked for and it is empty.
+    Open {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether to fill it.
+        sample: bool,
+    },
+    /// What there is: summary, catalog and definitions.
+    Look,
+    /// Looks at files and proposes how to import them.
+    Propose(Vec<PathBuf>, Options),
+    /// Imports files.
+    Import(Vec<PathBuf>, Options),
+    /// Lists customers whose id contains a text, from a place on.
+    Customers(String, usize),
+    /// One customer: events, and features of a view as of a time (or the last event).
+    Customer {
+        /// Who.
+        customer_id: String,
+        /// Which features.
+        view: Option<Name>,
+        /// As of when.
+        as_of: Option<Time>,
+    },
+    /// Runs a query.
+    Query(String),
+    /// Writes the rows of a query to a file.
+    Export(String, PathBuf),
+    /// Computes a retention table.
+    Retention(RetentionSpec),
+    /// Computes a view that may not be saved yet.
+    Preview(ViewDefinition),
+    /// Saves a view.
+    SaveView(ViewDefinition),
+    /// Saves a model spec.
+    SaveModel(ModelSpec),
+    /// Trains a model.
+    Train(Name),
+    /// Starts an endpoint on this machine, or finds the one that runs.
+    GoLive,
+    /// Stops the endpoint that this session started.
+    StopEndpoint,
+    /// What is live at an endpoint.
+    Endpoint(String),
+    /// Publishes history, uploads a function, and makes it champion.
+    Deploy {
+        /// The endpoint.
+        url: String,
+        /// The function.
+        function: Name,
+        /// The name to be live under.
+        name: Name,
+    },
+    /// The version before is champion again.
+    RollBack(String, Name),
+    /// A customer as the endpoint knows them, and an explained score.
+    LiveCustomer {
+        /// The endpoint.
+        url: String,
+        /// The deployment.
+        name: String,
+        /// Who.
+        customer_id: String,
+    },
+    /// Sends an event to the endpoint, as an application would.
+    Send {
+        /// The endpoint.
+        url: String,
+        /// Who.
+        customer_id: String,
+        /// What.
+        event: String,
+        /// Its properties, as JSON.
+        properties: String,
+    },
+    /// Pulls live events.
+    Pull(String),
+    /// Compares live and offline scores.
+    Verify(String, Name),
+}
+
+/// What a command gave.
+#[derive(Debug)]
+pub enum Answer {
+    /// A project is open: its name and folder.
+    Opened {
+        /// What it is called.
+        name: String,
+        /// Where it is.
+        folder: PathBuf,
+    },
+    /// What there is.
+    Looked(Box<Overview>),
+    /// How to import files.
+    Proposed(Box<Proposal>),
+    /// What was imported.
+    Imported(ImportReport),
+    /// A page of customers, from a place on, and how many there are.
+    Customers(Vec<CustomerSummary>, u64),
+    /// One customer.
+    Customer(Box<CustomerView>),
+    /// The rows of a query.
+    Queried(QueryResult),
+    /// A file was written.
+    Exported(PathBuf),
+    /// A retention table.
+    Retention(Box<Retention>),
+    /// What a view is like.
+    Previewed(Box<Preview>),
+    /// A view was saved.
+    SavedView(Name),
+    /// A model spec was saved.
+    SavedModel(Name),
+    /// A model was trained.
+    Trained(Box<TrainReport>),
+    /// An endpoint runs.
+    Live(String),
+    /// The endpoint was stopped.
+    Stopped,
+    /// What is live at an endpoint.
+    Endpoint(EndpointView),
+    /// A function went live.
+    Deployed(Deployment, Published),
+    /// A version went back.
+    RolledBack(Deployment),
+    /// A customer at the endpoint; none if they are not known there.
+    LiveCustomer(Option<Box<LiveCustomer>>, Box<LiveScore>),
+    /// An event was taken.
+    Sent,
+    /// What was pulled.
+    Pulled(Pulls),
+    /// How live and offline compare.
+    Verified(Verified),
+}
+
+/// What there is in a project.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// Events and customers at a glance.
+    pub summary: Summary,
+    /// What is known of the data.
+    pub catalog: Catalog,
+    /// The views, as far as their files can be read.
+    pub views: Vec<ViewDefinition>,
+    /// The model specs, as far as their files can be read.
+    pub models: Vec<ModelSpec>,
+    /// The functions: name, hash, metrics of the test part.
+    pub functions: Vec<FunctionEntry>,
+    /// Endpoints that the project works with.
+    pub endpoints: Vec<(String, KnownEndpoint)>,
+    /// What is wrong with files that cannot be read.
+    pub problems: Vec<String>,
+}
+
+/// A scoring function in a list.
+#[derive(Clone, Debug)]
+pub struct FunctionEntry {
+    /// Its name.
+    pub name: Name,
+    /// Its hash.
+    pub hash: String,
+    /// AUC on the test part, if it has one.
+    pub auc: Option<f64>,
+}
+
+/// One customer.
+#[derive(Clone, Debug)]
+pub struct CustomerView {
+    /// Who.
+    pub customer_id: String,
+    /// Their events, in order.
+    pub events: Vec<Event>,
+    /// Their features as of a time.
+    pub features: Vec<(Name, Value)>,
+    /// As of when.
+    pub as_of: Time,
+}
+
+/// An endpoint as the window shows it.
+#[derive(Clone, Debug)]
+pub struct EndpointView {
+    /// Where it is.
+    pub url: String,
+    /// What is live there.
+    pub deployments: Vec<Deployment>,
+}
+
+/// Tells jobs apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(u64);
+
+/// What the window hears of its jobs.
+#[derive(Debug)]
+pub enum Update {
+    /// A job has begun.
+    Started(JobId, String),
+    /// A job goes on.
+    Progress(JobId, Progress),
+    /// A job has ended, after so many seconds.
+    Ended(JobId, f64, Result<Answer>),
+}
+
+/// A project that is worked on: commands in, updates out.
+pub struct Session {
+    shared: Arc<Shared>,
+    updates: Receiver<Update>,
+    next: u64,
+    running: HashMap<JobId, (&'static str, Arc<Job>)>,
+}
+
+struct Shared {
+    project: Mutex<Option<Arc<Project>>>,
+    endpoint: Mutex<Option<LocalEndpoint>>,
+    /// The program, to start an endpoint with.
+    program: PathBuf,
+    updates: SyncSender<Update>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Updates that may wait for the window.
+const QUEUE: usize = 1_024;
+/// Customers of a page.
+const CUSTOMERS_PAGE: usize = 200;
+/// Rows of a query that the window shows.
+const QUERY_ROWS: usize = 100_000;
+/// Customers whose scores are compared.
+const VERIFY_CUSTOMERS: usize = 1_000;
+/// Where an endpoint of the window listens.
+const LISTEN: &str = "127.0.0.1:7360";
+
+impl Session {
+    /// A session without a project; `wake` is called when there are updates.
+    pub fn new(program: &Path, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let (sender, updates) = sync_channel(QUEUE);
+        let shared = Arc::new(Shared {
+            project: Mutex::new(None),
+            endpoint: Mutex::new(None),
+            program: program.to_owned(),
+            updates: sender,
+            wake: Box::new(wake),
+        });
+        Self { shared, updates, next: 0, running: HashMap::new() }
+    }
+
+    /// Starts a job. One that makes an earlier one of its kind pointless cancels that.
+    pub fn send(&mut self, command: Command) -> JobId {
+        self.next += 1;
+        let id = JobId(self.next);
+        let kind = command.kind();
+        if command.replaces_earlier() {
+            for (_, job) in self.running.values().filter(|(known, _)| *known == kind) {
+                job.cancel();
+            }
+        }
+        let shared = self.shared.clone();
+        let heard = self.shared.clone();
+        let job = Arc::new(Job::new(move |progress| heard.tell(Update::Progress(id, progress))));
+        self.running.insert(id, (kind, job.clone()));
+        let title = command.title();
+        let spawned = std::thread::Builder::new().name(format!("job-{kind}")).spawn(move || {
+            shared.tell(Update::Started(id, title));
+            let started = Instant::now();
+            let result = run(&shared, command, &job);
+            shared.tell(Update::Ended(id, started.elapsed().as_secs_f64(), result));
+        });
+        if let Err(error) = spawned {
+            let fault = Error::Fault(format!("no thread for a job: {error}"));
+            self.shared.tell(Update::Ended(id, 0.0, Err(fault)));
+        }
+        id
+    }
+
+    /// Cancels a job.
+    pub fn cancel(&self, id: JobId) {
+        if let Some((_, job)) = self.running.get(&id) {
+            job.cancel();
+        }
+    }
+
+    /// The next update, if there is one.
+    pub fn next_update(&mut self) -> Option<Update> {
+        let update = self.updates.try_recv().ok()?;
+        self.forget_ended(&update);
+        Some(update)
+    }
+
+    /// The next update, waiting for it; none when all jobs have ended.
+    pub fn wait_for_update(&mut self) -> Option<Update> {
+        if self.running.is_empty() {
+            return self.next_update();
+        }
+        let update = self.updates.recv().ok()?;
+        self.forget_ended(&update);
+        Some(update)
+    }
+
+    fn forget_ended(&mut self, update: &Update) {
+        if let Update::Ended(id, ..) = update {
+            self.running.remove(id);
+        }
+    }
+
+    /// Whether any job is running.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.running.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("running", &self.running.len()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn tell(&self, update: Update) {
+        // Progress may be dropped when the window is slow; an end may not.
+        let told = match update {
+            Update::Progress(..) => self.updates.try_send(update).is_ok(),
+            other => self.updates.send(other).is_ok(),
+        };
+        if told {
+            (self.wake)();
+        }
+    }
+
+    fn project(&self) -> Result<Arc<Project>> {
+        let project = self.project.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        project.ok_or_else(|| Error::BadInput("open a project first".to_owned()))
+    }
+}
+
+/// Runs a command; a panic in it is an error like any other, and not the end of the window.
+fn run(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
+    let result = catch_unwind(AssertUnwindSafe(|| execute(shared, command, job)));
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Error::Fault(text.unwrap_or("a job ended unexpectedly").to_owned()))
+    })
+}
+
+fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
+    if let Command::Open { folder, sample } = command {
+        return open(shared, &folder, sample, job);
+    }
+    let project = shared.project()?;
+    match command {
+        Command::Open { .. } => Err(Error::Fault("opened twice".to_owned())),
+        Command::Look => Ok(Answer::Looked(Box::new(look(&project)?))),
+        Command::Propose(files, options) => {
+            Ok(Answer::Proposed(Box::new(project.propose(&files, &options)?)))
+        }
+        Command::Import(files, options) => {
+            Ok(Answer::Imported(project.import(&files, &options, job)?))
+        }
+        Command::Customers(search, offset) => {
+            let (customers, total) = project.customers(&search, offset, CUSTOMERS_PAGE)?;
+            Ok(Answer::Customers(customers, total))
+        }
+        Command::Customer { customer_id, view, as_of } => {
+            customer(&project, customer_id, view, as_of)
+        }
+        Command::Query(sql) => Ok(Answer::Queried(project.query(&sql, QUERY_ROWS, job)?)),
+        Command::Export(sql, path) => {
+            project.export(&sql, &path, job)?;
+            Ok(Answer::Exported(path))
+        }
+        Command::Retention(spec) => Ok(Answer::Retention(Box::new(project.retention(&spec, job)?))),
+        Command::Preview(definition) => {
+            Ok(Answer::Previewed(Box::new(project.preview(&definition, job)?)))
+        }
+        Command::SaveView(definition) => {
+            project.save_view(&definition)?;
+            Ok(Answer::SavedView(definition.name))
+        }
+        Command::SaveModel(spec) => {
+            project.save_model(&spec)?;
+            Ok(Answer::SavedModel(spec.name))
+        }
+        Command::Train(name) => Ok(Answer::Trained(Box::new(project.train(&name, job)?))),
+        live => execute_live(shared, &project, live, job),
+    }
+}
+
+/// The commands that talk to an endpoint.
+fn execute_live(shared: &Shared, project: &Project, command: Command, job: &Job) -> Result<Answer> {
+    match command {
+        Command::GoLive => {
+            job.report("Starting an endpoint", 0.3);
+            let (url, local) = project.go_live(&shared.program, LISTEN)?;
+            if local.is_some() {
+                *shared.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = local;
+            }
+            Ok(Answer::Live(url))
+        }
+        Command::StopEndpoint => {
+            let local = shared.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let local = local.ok_or_else(|| {
+                Error::BadInput(
+                    "this window did not start the endpoint; stop its process".to_owned(),
+                )
+            })?;
+            local.stop();
+            Ok(Answer::Stopped)
+        }
+        Command::Endpoint(url) => {
+            let deployments = project.client(&url, None)?.deployments()?;
+            Ok(Answer::Endpoint(EndpointView { url, deployments }))
+        }
+        Command::Deploy { url, function, name } => {
+            let client = project.client(&url, None)?;
+            let published = project.publish(&client, job)?;
+            Ok(Answer::Deployed(project.deploy(&function, &client, &name)?, published))
+        }
+        Command::RollBack(url, name) => {
+            Ok(Answer::RolledBack(project.client(&url, None)?.roll_back(name.as_str())?))
+        }
+        Command::LiveCustomer { url, name, customer_id } => {
+            let client = project.client(&url, None)?;
+            let score = client.score(&name, &customer_id, true)?;
+            let customer = client.customer(&customer_id).ok().map(Box::new);
+            Ok(Answer::LiveCustomer(customer, Box::new(score)))
+        }
+        Command::Send { url, customer_id, event, properties } => {
+            let properties = serde_json::from_str(&properties).map_err(|error| {
+                Error::BadInput(format!("the properties are not JSON: {error}"))
+            })?;
+            project.client(&url, None)?.track(&customer_id, &event, &properties)?;
+            Ok(Answer::Sent)
+        }
+        Command::Pull(url) => Ok(Answer::Pulled(project.pull(&project.client(&url, None)?, job)?)),
+        Command::Verify(url, name) => {
+            let client = project.client(&url, None)?;
+            Ok(Answer::Verified(project.verify(&client, &name, VERIFY_CUSTOMERS, job)?))
+        }
+        other => Err(Error::Fault(format!("{} is not for an endpoint", other.kind()))),
+    }
+}
+
+fn open(shared: &Shared, folder: &Path, sample: bool, job: &Job) -> Result<Answer> {
+    job.report("Opening the project", 0.1);
+    let project = Arc::new(Project::open(folder)?);
+    if sample {
+        job.report("Loading the sample", 0.2);
+        Sample::Shop.fill(&project, job)?;
+    }
+    let answer =
+        Answer::Opened { name: project.name().to_owned(), folder: project.folder().to_owned() };
+    *shared.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(project);
+    Ok(answer)
+}
+
+/// What can be read of a project; what cannot is a problem in the list, not a failure.
+fn look(project: &Project) -> Result<Overview> {
+    let mut problems = Vec::new();
+    let mut keep = |error: Error| problems.push(error.to_string());
+    let names = project.views()?;
+    let views = names.iter().map(|name| project.view_definition(name));
+    let views = views.filter_map(|view| view.map_err(&mut keep).ok()).collect();
+    let names = project.models()?;
+    let models = names.iter().map(|name| project.model(name));
+    let models = models.filter_map(|model| model.map_err(&mut keep).ok()).collect();
+    let mut functions = Vec::new();
+    for name in project.functions()? {
+        match project.function(&name) {
+            Ok(function) => functions.push(FunctionEntry {
+                name,
+                hash: function.hash().to_owned(),
+                auc: function
+                    .file()
+                    .trained
+                    .metrics
+                    .get("test")
+                    .and_then(|metrics| metrics.get("auc"))
+                    .copied(),
+            }),
+            Err(error) => keep(error),
+        }
+    }
+    Ok(Overview {
+        summary: project.summary()?,
+        catalog: project.catalog()?,
+        views,
+        models,
+        functions,
+        endpoints: project.endpoints()?.into_iter().collect(),
+        problems,
+    })
+}
+
+fn customer(
+    project: &Project,
+    customer_id: String,
+    view: Option<Name>,
+    as_of: Option<Time>,
+) -> Result<Answer> {
+    let events = project.events_of(&customer_id)?;
+    let as_of = as_of.map_or_else(|| project.now(), Ok)?;
+    let features = match view {
+        Some(view) => project.features_of(&view, &customer_id, as_of)?,
+        None => Vec::new(),
+    };
+    Ok(Answer::Customer(Box::new(CustomerView { customer_id, events, features, as_of })))
+}
+
+impl Command {
+    /// The kind of a command, as a word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Look => "look",
+            Self::Propose(..) => "propose",
+            Self::Import(..) => "import",
+            Self::Customers(..) => "customers",
+            Self::Customer { .. } => "customer",
+            Self::Query(_) => "query",
+            Self::Export(..) => "export",
+            Self::Retention(_) => "retention",
+            Self::Preview(_) => "preview",
+            Self::SaveView(_) => "save-view",
+            Self::SaveModel(_) => "save-model",
+            Self::Train(_) => "train",
+            Self::GoLive => "go-live",
+            Self::StopEndpoint => "stop-endpoint",
+            Self::Endpoint(_) => "endpoint",
+            Self::Deploy { .. } => "deploy",
+            Self::RollBack(..) => "roll-back",
+            Self::LiveCustomer { .. } => "live-customer",
+            Self::Send { .. } => "send",
+            Self::Pull(_) => "pull",
+            Self::Verify(..) => "verify",
+        }
+    }
+
+    /// Whether only the latest of its kind matters.
+    const fn replaces_earlier(&self) -> bool {
+        matches!(
+            self,
+            Self::Look
+                | Self::Propose(..)
+                | Self::Customers(..)
+                | Self::Customer { .. }
+                | Self::Query(_)
+                | Self::Retention(_)
+                | Self::Preview(_)
+        )
+    }
+
+    /// What it does, as a person reads it.
+    fn title(&self) -> String {
+        match self {
+            Self::Open { .. } => "Opening the project".to_owned(),
+            Self::Look => "Reading the project".to_owned(),
+            Self::Propose(..) => "Looking at the files".to_owned(),
+            Self::Import(..) => "Importing".to_owned(),
+            Self::Customers(..) => "Listing customers".to_owned(),
+            Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
+            Self::Query(_) => "Running the query".to_owned(),
+            Self::Export(..) => "Writing a file".to_owned(),
+            Self::Retention(_) => "Computing retention".to_owned(),
+            Self::Preview(_) => "Computing features".to_owned(),
+            Self::SaveView(definition) => format!("Saving view {}", definition.name),
+            Self::SaveModel(spec) => format!("Saving model {}", spec.name),
+            Self::Train(name) => format!("Training {name}"),
+            Self::GoLive => "Starting an endpoint".to_owned(),
+            Self::StopEndpoint => "Stopping the endpoint".to_owned(),
+            Self::Endpoint(_) => "Asking the endpoint".to_owned(),
+            Self::Deploy { function, .. } => format!("Deploying {function}"),
+            Self::RollBack(_, name) => format!("Rolling back {name}"),
+            Self::LiveCustomer { customer_id, .. } => format!("Scoring customer {customer_id}"),
+            Self::Send { .. } => "Sending an event".to_owned(),
+            Self::Pull(_) => "Pulling live events".to_owned(),
+            Self::Verify(_, name) => format!("Verifying {name}"),
+        }
+    }
+}
