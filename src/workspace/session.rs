@@ -76,8 +76,15 @@ pub enum Command {
     },
     /// The version before is champion again.
     RollBack(String, Name),
-    /// A customer as the endpoint knows them, and an explained score.
+    /// A customer as the endpoint knows them.
     LiveCustomer {
+        /// The endpoint.
+        url: String,
+        /// Who.
+        customer_id: String,
+    },
+    /// An explained score of a customer, which is recorded.
+    Score {
         /// The endpoint.
         url: String,
         /// The deployment.
@@ -147,7 +154,9 @@ pub enum Answer {
     /// A version went back.
     RolledBack(Deployment),
     /// A customer at the endpoint; none if they are not known there.
-    LiveCustomer(Option<Box<LiveCustomer>>, Box<LiveScore>),
+    LiveCustomer(Option<Box<LiveCustomer>>),
+    /// A score.
+    Scored(Box<LiveScore>),
     /// An event was taken.
     Sent,
     /// What was pulled.
@@ -440,11 +449,16 @@ fn execute_live(shared: &Shared, project: &Project, command: Command, job: &Job)
         Command::RollBack(url, name) => {
             Ok(Answer::RolledBack(project.client(&url, None)?.roll_back(name.as_str())?))
         }
-        Command::LiveCustomer { url, name, customer_id } => {
-            let client = project.client(&url, None)?;
-            let score = client.score(&name, &customer_id, true)?;
-            let customer = client.customer(&customer_id).ok().map(Box::new);
-            Ok(Answer::LiveCustomer(customer, Box::new(score)))
+        Command::LiveCustomer { url, customer_id } => {
+            match project.client(&url, None)?.customer(&customer_id) {
+                Ok(customer) => Ok(Answer::LiveCustomer(Some(Box::new(customer)))),
+                Err(Error::Refused { status: 404, .. }) => Ok(Answer::LiveCustomer(None)),
+                Err(error) => Err(error),
+            }
+        }
+        Command::Score { url, name, customer_id } => {
+            let score = project.client(&url, None)?.score(&name, &customer_id, true)?;
+            Ok(Answer::Scored(Box::new(score)))
         }
         Command::Send { url, customer_id, event, properties } => {
             let properties = serde_json::from_str(&properties).map_err(|error| {
@@ -552,6 +566,7 @@ impl Command {
             Self::Deploy { .. } => "deploy",
             Self::RollBack(..) => "roll-back",
             Self::LiveCustomer { .. } => "live-customer",
+            Self::Score { .. } => "score",
             Self::Send { .. } => "send",
             Self::Pull(_) => "pull",
             Self::Verify(..) => "verify",
@@ -593,7 +608,8 @@ impl Command {
             Self::Endpoint(_) => "Asking the endpoint".to_owned(),
             Self::Deploy { function, .. } => format!("Deploying {function}"),
             Self::RollBack(_, name) => format!("Rolling back {name}"),
-            Self::LiveCustomer { customer_id, .. } => format!("Scoring customer {customer_id}"),
+            Self::LiveCustomer { customer_id, .. } => format!("Asking for {customer_id}"),
+            Self::Score { customer_id, .. } => format!("Scoring customer {customer_id}"),
             Self::Send { .. } => "Sending an event".to_owned(),
             Self::Pull(_) => "Pulling live events".to_owned(),
             Self::Verify(_, name) => format!("Verifying {name}"),

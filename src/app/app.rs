@@ -1,0 +1,180 @@
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Key, Modifiers};
+use workspace::{Command, Session, sample_folder};
+
+use crate::pages::{Page, Pages};
+use crate::palette::Palette;
+use crate::settings::Settings;
+use crate::state::{Outbox, State};
+use crate::{shell, theme};
+
+/// Time that a frame may spend on updates.
+const UPDATES_BUDGET: Duration = Duration::from_millis(8);
+
+/// What the window starts with.
+#[derive(Debug)]
+pub struct Start {
+    pub(crate) program: PathBuf,
+    pub(crate) folder: PathBuf,
+    /// Whether an empty project is filled with the sample.
+    pub(crate) sample: bool,
+    pub(crate) settings: Settings,
+    pub(crate) since: Instant,
+}
+
+impl Start {
+    /// A start on a project, or on the bundled sample; `program` is what endpoints are started with.
+    #[must_use]
+    pub fn new(program: PathBuf, project: Option<PathBuf>) -> Self {
+        let sample = project.is_none();
+        Self {
+            program,
+            folder: project.unwrap_or_else(sample_folder),
+            sample,
+            settings: Settings::load(),
+            since: Instant::now(),
+        }
+    }
+
+    /// A start on the sample in a folder, with settings of its own: for tests.
+    #[must_use]
+    pub fn sample_in(program: PathBuf, folder: PathBuf) -> Self {
+        let settings = Settings::default();
+        Self { program, folder, sample: true, settings, since: Instant::now() }
+    }
+}
+
+/// The window.
+#[derive(Debug)]
+pub struct App {
+    session: Session,
+    state: State,
+    pages: Pages,
+    palette: Palette,
+    outbox: Outbox,
+    settings: Settings,
+    since: Instant,
+    /// Whether real numbers have been on screen.
+    has_shown_numbers: bool,
+}
+
+impl App {
+    /// Opens the project; the window is there before it is.
+    #[must_use]
+    pub fn new(context: &egui::Context, start: Start) -> Self {
+        theme::install(context, start.settings.theme);
+        let repaint = context.clone();
+        let session = Session::new(&start.program, move || repaint.request_repaint());
+        let mut app = Self {
+            session,
+            state: State::default(),
+            pages: Pages::default(),
+            palette: Palette::default(),
+            outbox: Outbox::default(),
+            settings: start.settings,
+            since: start.since,
+            has_shown_numbers: false,
+        };
+        app.outbox.send(Command::Open { folder: start.folder, sample: start.sample });
+        app.outbox.flush(&mut app.session, &mut app.state);
+        app
+    }
+
+    /// The page that is shown.
+    #[must_use]
+    pub const fn page(&self) -> Page {
+        self.pages.current
+    }
+
+    /// Whether any job is running.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.session.is_busy()
+    }
+
+    /// Takes updates, sends what follows from them. Paints nothing.
+    fn update(&mut self, context: &egui::Context) {
+        let began = Instant::now();
+        while let Some(update) = self.session.next_update() {
+            for command in self.state.take(update) {
+                self.outbox.send(command);
+            }
+            if began.elapsed() > UPDATES_BUDGET {
+                context.request_repaint();
+                break;
+            }
+        }
+        if let Some(folder) = self.state.folder().map(std::path::Path::to_path_buf)
+            && self.settings.projects.first() != Some(&folder)
+        {
+            self.settings.remember_project(&folder);
+        }
+        self.outbox.flush(&mut self.session, &mut self.state);
+    }
+
+    /// Keys that work everywhere.
+    fn keys(&mut self, context: &egui::Context) {
+        context.input_mut(|input| {
+            for (key, page) in Page::KEYS {
+                if input.consume_key(Modifiers::COMMAND, key) {
+                    self.outbox.go(page);
+                }
+            }
+            if input.consume_key(Modifiers::COMMAND, Key::K)
+                || input.consume_key(Modifiers::COMMAND, Key::P)
+            {
+                self.palette.toggle();
+            }
+            if input.consume_key(Modifiers::COMMAND, Key::O) {
+                self.outbox.go(Page::Data);
+            }
+            if input.consume_key(Modifiers::NONE, Key::F5) {
+                self.outbox.send(Command::Look);
+            }
+            if input.key_pressed(Key::Escape) && !self.palette.is_open() {
+                self.outbox.canceled_all(&self.state);
+            }
+        });
+    }
+
+    /// Says on standard error when real numbers were first on screen, if that was asked for.
+    fn note_first_numbers(&mut self) {
+        if self.has_shown_numbers || self.state.overview.value().is_none() {
+            return;
+        }
+        self.has_shown_numbers = true;
+        if std::env::var_os("FULLCIRCLE_TRACE_START").is_some() {
+            use std::io::Write as _;
+            let ms = self.since.elapsed().as_millis();
+            let events = self.state.look().summary.events;
+            drop(writeln!(std::io::stderr(), "first numbers after {ms} ms: {events} events"));
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
+        self.update(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        self.keys(ui.ctx());
+        shell::top_bar_ui(ui, &self.state, &mut self.settings, &mut self.palette, &mut self.outbox);
+        shell::status_bar_ui(ui, &self.state);
+        shell::rail_ui(ui, self.pages.current, &mut self.outbox);
+        self.pages.ui(ui, &self.state, &mut self.outbox);
+        shell::notices_ui(ui, &mut self.state);
+        self.palette.ui(ui, &self.state, &mut self.outbox);
+        if let Some(page) = self.outbox.page.take() {
+            self.pages.current = page;
+        }
+        self.note_first_numbers();
+        self.outbox.flush(&mut self.session, &mut self.state);
+    }
+
+    fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.settings.save();
+    }
+}

@@ -1,0 +1,325 @@
+use eframe::egui::{
+    self, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2,
+};
+use workspace::{Command, CustomerView, Event, Name, Time, is_system};
+
+use super::{error_ui, heading};
+use crate::state::{Outbox, State};
+use crate::theme::{Tokens, strong};
+use crate::widgets::{card, choice, empty_state, number, section, shorten, text_field, thousands};
+
+/// One customer after the other: list, timeline, features.
+#[derive(Debug, Default)]
+pub(super) struct Customers {
+    search: String,
+    chosen: Option<String>,
+    view: Option<Name>,
+    as_of: Option<Time>,
+}
+
+/// Height of a lane of the timeline.
+const LANE: f32 = 20.0;
+/// Lanes and listed events at most.
+const MOST_LANES: usize = 16;
+const LISTED_EVENTS: usize = 400;
+
+impl Customers {
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        heading(ui, "Customers", "who they are, what they did, what is known of them at any time");
+        let frame = Frame::NONE.inner_margin(Margin { right: 12, ..Margin::ZERO });
+        Panel::left("customers-list")
+            .default_size(250.0)
+            .size_range(180.0..=420.0)
+            .frame(frame)
+            .show(ui, |ui| self.list_ui(ui, state, outbox));
+        let frame = Frame::NONE.inner_margin(Margin { left: 12, ..Margin::ZERO });
+        Panel::right("customer-features")
+            .default_size(300.0)
+            .size_range(220.0..=460.0)
+            .frame(frame)
+            .show(ui, |ui| self.features_ui(ui, state, outbox));
+        egui::CentralPanel::default()
+            .frame(Frame::NONE.inner_margin(Margin::symmetric(12, 0)))
+            .show(ui, |ui| self.customer_ui(ui, state, outbox));
+    }
+
+    fn list_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        let field =
+            text_field(ui, "Search customers", &mut self.search, "a part of the id", f32::INFINITY);
+        if field.changed() {
+            outbox.send(Command::Customers(self.search.clone(), 0));
+        }
+        error_ui(ui, &state.customers);
+        let Some((customers, total)) = state.customers.value() else {
+            ui.spinner();
+            return;
+        };
+        let tokens = Tokens::at(ui);
+        let shown = format!("{} of {}", customers.len(), thousands(*total));
+        ui.label(RichText::new(shown).small().color(tokens.weak));
+        self.arrow_keys(ui, customers, outbox);
+        if self.chosen.is_none()
+            && let Some(first) = customers.first()
+        {
+            self.choose(&first.customer_id, state, outbox);
+        }
+        let mut clicked = None;
+        ScrollArea::vertical().auto_shrink(false).show_rows(
+            ui,
+            34.0,
+            customers.len(),
+            |ui, rows| {
+                for customer in &customers[rows] {
+                    let is_chosen = self.chosen.as_ref() == Some(&customer.customer_id);
+                    let text = format!(
+                        "{}\n{} events, last {}",
+                        shorten(&customer.customer_id, 32),
+                        thousands(customer.event_count),
+                        customer.last_seen.date()
+                    );
+                    let text = RichText::new(text).size(12.0);
+                    let label = egui::Button::selectable(is_chosen, text);
+                    if ui.add_sized(vec2(ui.available_width(), 34.0), label).clicked() {
+                        clicked = Some(customer.customer_id.clone());
+                    }
+                }
+            },
+        );
+        if let Some(id) = clicked {
+            self.choose(&id, state, outbox);
+        }
+    }
+
+    /// Arrow keys move between customers while no field has the focus.
+    fn arrow_keys(
+        &mut self,
+        ui: &Ui,
+        customers: &[workspace::CustomerSummary],
+        outbox: &mut Outbox,
+    ) {
+        if ui.ctx().memory(|memory| memory.focused().is_some()) {
+            return;
+        }
+        let (down, up) = ui.input(|input| {
+            (input.key_pressed(egui::Key::ArrowDown), input.key_pressed(egui::Key::ArrowUp))
+        });
+        if !down && !up {
+            return;
+        }
+        let place = customers.iter().position(|c| Some(&c.customer_id) == self.chosen.as_ref());
+        let place = place.map_or(0, |place| if down { place + 1 } else { place.saturating_sub(1) });
+        if let Some(next) = customers.get(place) {
+            self.chosen = Some(next.customer_id.clone());
+            self.ask(outbox);
+        }
+    }
+
+    fn choose(&mut self, id: &str, state: &State, outbox: &mut Outbox) {
+        self.chosen = Some(id.to_owned());
+        self.as_of = None;
+        if self.view.is_none() {
+            self.view = state.first_view();
+        }
+        self.ask(outbox);
+    }
+
+    fn ask(&self, outbox: &mut Outbox) {
+        if let Some(customer_id) = self.chosen.clone() {
+            let (view, as_of) = (self.view.clone(), self.as_of);
+            outbox.send(Command::Customer { customer_id, view, as_of });
+        }
+    }
+
+    fn customer_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        error_ui(ui, &state.customer);
+        let Some(customer) = state.customer.value() else {
+            empty_state(ui, "Choose a customer on the left to see their timeline.");
+            return;
+        };
+        let tokens = Tokens::at(ui);
+        let own = customer.events.iter().filter(|event| !is_system(&event.event)).count();
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(&customer.customer_id).font(strong(16.0)).color(tokens.strong));
+            let n = thousands(u64::try_from(own).unwrap_or(0));
+            ui.label(RichText::new(format!("{n} events")).color(tokens.weak));
+        });
+        card(ui, |ui| {
+            ui.set_min_width(ui.available_width());
+            lanes_ui(ui, customer);
+            self.as_of_ui(ui, customer, outbox);
+        });
+        section(ui, "Events, newest first");
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| events_ui(ui, customer));
+    }
+
+    /// A slider over the customer's time: everything else shows what was known then.
+    fn as_of_ui(&mut self, ui: &mut Ui, customer: &CustomerView, outbox: &mut Outbox) {
+        let Some((first, last)) = span(&customer.events) else { return };
+        let end = last.plus(1);
+        let mut micros = self.as_of.unwrap_or(end).0;
+        ui.horizontal(|ui| {
+            let name = ui.label("As of");
+            ui.spacing_mut().slider_width = (ui.available_width() - 190.0).max(80.0);
+            let slider = Slider::new(&mut micros, first.0..=end.0).show_value(false);
+            let slider = ui.add(slider).labelled_by(name.id);
+            ui.label(RichText::new(Time(micros).date()).monospace());
+            if slider.changed() {
+                self.as_of = (micros < end.0).then_some(Time(micros));
+                self.ask(outbox);
+            }
+            if self.as_of.is_some() && ui.small_button("Now").clicked() {
+                self.as_of = None;
+                self.ask(outbox);
+            }
+        });
+    }
+
+    fn features_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        let views: Vec<String> =
+            state.look().views.iter().map(|view| view.name.to_string()).collect();
+        let mut current = self.view.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+        if choice(ui, "View", &mut current, views.iter().map(String::as_str), 160.0) {
+            self.view = current.parse().ok();
+            self.ask(outbox);
+        }
+        let Some(customer) = state.customer.value() else { return };
+        let tokens = Tokens::at(ui);
+        let when = format!("as of {}", customer.as_of.date());
+        ui.label(RichText::new(when).small().color(tokens.weak));
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            Grid::new("features").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
+                for (name, value) in &customer.features {
+                    ui.add(egui::Label::new(RichText::new(name.as_str()).size(12.0)).truncate());
+                    let text = match value {
+                        workspace::Value::Null => {
+                            RichText::new("NULL").italics().color(tokens.weak)
+                        }
+                        workspace::Value::Number(x) => RichText::new(number(*x)).monospace(),
+                        other => RichText::new(shorten(&other.to_string(), 24)),
+                    };
+                    ui.label(text);
+                    ui.end_row();
+                }
+            });
+            traits_ui(ui, customer);
+        });
+    }
+}
+
+fn span(events: &[Event]) -> Option<(Time, Time)> {
+    let own = || events.iter().filter(|event| !is_system(&event.event));
+    Some((own().next()?.event_time, own().next_back()?.event_time))
+}
+
+/// The latest value of each trait before the as-of time.
+fn traits_ui(ui: &mut Ui, customer: &CustomerView) {
+    let mut traits = std::collections::BTreeMap::new();
+    let known = customer.events.iter().filter(|event| event.event_time < customer.as_of);
+    for identify in known.filter(|event| event.event == "$identify") {
+        traits.extend(identify.properties.iter());
+    }
+    if traits.is_empty() {
+        return;
+    }
+    section(ui, "Traits");
+    Grid::new("traits").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
+        for (name, value) in traits {
+            ui.label(RichText::new(name).size(12.0));
+            ui.label(shorten(&value.to_string(), 28));
+            ui.end_row();
+        }
+    });
+}
+
+/// A lane for each kind of event, a mark for each event; what is after the as-of time is faint.
+fn lanes_ui(ui: &mut Ui, customer: &CustomerView) {
+    let Some((first, last)) = span(&customer.events) else { return };
+    let mut names: Vec<&str> = Vec::new();
+    for event in customer.events.iter().filter(|event| !is_system(&event.event)) {
+        if !names.contains(&event.event.as_str()) && names.len() < MOST_LANES {
+            names.push(&event.event);
+        }
+    }
+    let tokens = Tokens::at(ui);
+    #[allow(clippy::cast_precision_loss, reason = "pixels")]
+    let height = names.len() as f32 * LANE;
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let labels = 130.0_f32.min(rect.width() / 3.0);
+    #[allow(clippy::cast_precision_loss, reason = "pixels")]
+    let x = |time: Time| {
+        let part = (time.0 - first.0) as f64 / ((last.0 - first.0).max(1)) as f64;
+        #[allow(clippy::cast_possible_truncation, reason = "between 0 and 1")]
+        let part = part as f32;
+        rect.left() + labels + part * (rect.width() - labels - 4.0)
+    };
+    #[allow(clippy::cast_precision_loss, reason = "pixels")]
+    let y = |lane: usize| rect.top() + (lane as f32 + 0.5) * LANE;
+    let painter = ui.painter_at(rect);
+    for (lane, name) in names.iter().enumerate() {
+        let from = pos2(rect.left() + labels, y(lane));
+        painter.hline(from.x..=rect.right(), from.y, egui::Stroke::new(1.0, tokens.line));
+        let font = egui::FontId::proportional(11.0);
+        let at = pos2(rect.left(), y(lane));
+        let text = shorten(name, 20);
+        painter.text(at, egui::Align2::LEFT_CENTER, text, font, tokens.weak);
+    }
+    for event in &customer.events {
+        let Some(lane) = names.iter().position(|name| *name == event.event) else { continue };
+        let color = tokens.series_of(&event.event);
+        let color =
+            if event.event_time < customer.as_of { color } else { color.gamma_multiply(0.25) };
+        let center = pos2(x(event.event_time), y(lane));
+        painter.rect_filled(Rect::from_center_size(center, vec2(3.0, LANE * 0.6)), 1.0, color);
+    }
+    hover_ui(&response, customer, &names, x, y);
+}
+
+/// What the pointer is on.
+fn hover_ui(
+    response: &egui::Response,
+    customer: &CustomerView,
+    names: &[&str],
+    x: impl Fn(Time) -> f32,
+    y: impl Fn(usize) -> f32,
+) {
+    let Some(pointer) = response.hover_pos() else { return };
+    let near = customer.events.iter().find(|event| {
+        names.iter().position(|name| *name == event.event).is_some_and(|lane| {
+            (x(event.event_time) - pointer.x).abs() < 4.0
+                && (y(lane) - pointer.y).abs() < LANE / 2.0
+        })
+    });
+    if let Some(event) = near {
+        response.clone().on_hover_text(format!(
+            "{} at {}\n{}",
+            event.event,
+            event.event_time,
+            properties(event, 300)
+        ));
+    }
+}
+
+fn properties(event: &Event, most: usize) -> String {
+    let all: Vec<String> =
+        event.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    shorten(&all.join("  "), most)
+}
+
+fn events_ui(ui: &mut Ui, customer: &CustomerView) {
+    let tokens = Tokens::at(ui);
+    let known = customer.events.iter().rev().filter(|event| event.event_time < customer.as_of);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for event in known.take(LISTED_EVENTS) {
+        ui.horizontal(|ui| {
+            let time = event.event_time.to_string();
+            let time = time.replace('T', " ").chars().take(19).collect::<String>();
+            let time = time.trim_end_matches('Z').to_owned();
+            ui.label(RichText::new(time).monospace().size(11.5).color(tokens.weak));
+            let color = tokens.series_of(&event.event);
+            ui.label(RichText::new(&event.event).size(12.5).color(color));
+            let text = RichText::new(properties(event, 200)).size(12.0);
+            ui.add(egui::Label::new(text).truncate());
+        });
+    }
+}

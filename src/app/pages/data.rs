@@ -1,0 +1,290 @@
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use eframe::egui::{self, Grid, RichText, ScrollArea, Ui};
+use workspace::{Command, Options, Proposal, RowKind, Type, Value};
+
+use super::{error_ui, heading};
+use crate::state::{Outbox, State};
+use crate::theme::{Tokens, strong};
+use crate::widgets::{
+    card, choice, empty_state, grid_ui, primary_button, section, shorten, text_field, thousands,
+};
+
+/// Import: files, how to read them, what became of them.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    path: String,
+    files: Vec<PathBuf>,
+    options: Options,
+    picked: Option<Receiver<Vec<PathBuf>>>,
+}
+
+/// A choice that stands for none.
+const NONE: &str = "(none)";
+/// Rejected rows that are shown.
+const SHOWN_REJECTS: usize = 50;
+
+impl Data {
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        heading(ui, "Data", "drop files here: CSV, TSV, Parquet or NDJSON, gzipped or not");
+        self.take_files(ui, outbox);
+        self.source_ui(ui, outbox);
+        ui.separator();
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            error_ui(ui, &state.proposal);
+            error_ui(ui, &state.imported);
+            match state.proposal.value().filter(|_| !self.files.is_empty()) {
+                Some(proposal) => self.proposal_ui(ui, state, proposal, outbox),
+                None => {
+                    empty_state(
+                        ui,
+                        "Choose a file to see its columns before anything is imported.",
+                    );
+                    imports_ui(ui, state);
+                }
+            }
+        });
+    }
+
+    /// Files that were dropped on the window or picked in the dialog.
+    fn take_files(&mut self, ui: &Ui, outbox: &mut Outbox) {
+        let dropped: Vec<PathBuf> = ui.ctx().input(|input| {
+            input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect()
+        });
+        let picked = self.picked.as_ref().and_then(|picked| picked.try_recv().ok());
+        if let Some(files) = picked.or((!dropped.is_empty()).then_some(dropped)) {
+            self.picked = None;
+            self.choose(files, outbox);
+        }
+    }
+
+    fn choose(&mut self, files: Vec<PathBuf>, outbox: &mut Outbox) {
+        if files.is_empty() {
+            return;
+        }
+        self.path =
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ");
+        self.files = files;
+        self.options = Options::default();
+        outbox.send(Command::Propose(self.files.clone(), self.options.clone()));
+    }
+
+    fn source_ui(&mut self, ui: &mut Ui, outbox: &mut Outbox) {
+        ui.horizontal(|ui| {
+            let width = (ui.available_width() - 260.0).max(200.0);
+            let field = text_field(
+                ui,
+                "File, folder or glob",
+                &mut self.path,
+                "orders.csv, data/*.parquet",
+                width,
+            );
+            let entered =
+                field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::BOTTOM), |ui| {
+                if ui.button("Look at it").clicked() || entered {
+                    let path = PathBuf::from(self.path.trim());
+                    self.choose(vec![path], outbox);
+                }
+                if ui.button("Open file…").clicked() {
+                    self.picked = Some(open_dialog(ui.ctx().clone()));
+                }
+            });
+        });
+    }
+
+    /// The mapping, the columns, a preview, and the button.
+    fn proposal_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        proposal: &Proposal,
+        outbox: &mut Outbox,
+    ) {
+        let tokens = Tokens::at(ui);
+        let before = self.options.clone();
+        card(ui, |ui| {
+            ui.set_min_width(ui.available_width());
+            ui.horizontal(|ui| {
+                section(ui, "How to read it");
+                ui.label(RichText::new(&proposal.format).color(tokens.weak));
+            });
+            ui.horizontal_wrapped(|ui| self.mapping_ui(ui, proposal));
+            ui.add_space(4.0);
+            ui.horizontal(|ui| {
+                let busy = state.imported.job().is_some();
+                if primary_button(ui, "Import", !busy && state.proposal.job().is_none()).clicked() {
+                    outbox.send(Command::Import(self.files.clone(), self.options.clone()));
+                }
+                if let Some(job) = state.imported.job()
+                    && ui.button("Cancel import").clicked()
+                {
+                    outbox.cancel(job);
+                }
+                report_ui(ui, state);
+            });
+        });
+        if self.options != before {
+            outbox.send(Command::Propose(self.files.clone(), self.options.clone()));
+        }
+        rejects_ui(ui, state);
+        columns_ui(ui, proposal);
+        section(ui, "First rows");
+        let names: Vec<String> =
+            proposal.columns.iter().map(|column| column.name.clone()).collect();
+        let cell = |cell: &Option<String>| cell.as_deref().map_or(Value::Null, Value::text);
+        let rows: Vec<Vec<Value>> =
+            proposal.preview.iter().map(|row| row.iter().map(cell).collect()).collect();
+        ui.allocate_ui(egui::vec2(ui.available_width(), 300.0), |ui| {
+            ui.set_min_height(300.0);
+            grid_ui(ui, "preview", &names, &rows);
+        });
+    }
+
+    fn mapping_ui(&mut self, ui: &mut Ui, proposal: &Proposal) {
+        let mapping = &proposal.mapping;
+        let names: Vec<&str> = proposal.columns.iter().map(|column| column.name.as_str()).collect();
+        let column =
+            |ui: &mut Ui, label: &str, proposed: Option<&String>, said: &mut Option<String>| {
+                let mut current = said.as_ref().or(proposed).map_or(NONE.to_owned(), Clone::clone);
+                if choice(ui, label, &mut current, names.iter().copied(), 150.0) {
+                    *said = Some(current);
+                }
+            };
+        let mut kind =
+            if mapping.kind == RowKind::Traits { "traits of customers" } else { "events" }
+                .to_owned();
+        if choice(ui, "Rows are", &mut kind, ["events", "traits of customers"], 140.0) {
+            self.options.traits = kind != "events";
+        }
+        column(ui, "Customer", Some(&mapping.customer), &mut self.options.customer);
+        column(ui, "Time", mapping.time.as_ref(), &mut self.options.time);
+        text_field(
+            ui,
+            "Time format",
+            self.options.time_format.get_or_insert_with(|| mapping.time_format.clone()),
+            "iso",
+            110.0,
+        );
+        if mapping.kind == RowKind::Events {
+            column(ui, "Event column", mapping.event.as_ref(), &mut self.options.event);
+            if mapping.event.is_none() {
+                let name = mapping.event_name.clone().unwrap_or_default();
+                let name = self.options.event_name.get_or_insert(name);
+                text_field(ui, "Every row is", name, "order_completed", 150.0);
+            }
+        }
+        column(ui, "Message id", mapping.message_id.as_ref(), &mut self.options.message_id);
+    }
+}
+
+/// Asks for files away from the window's thread.
+fn open_dialog(context: egui::Context) -> Receiver<Vec<PathBuf>> {
+    let (sender, receiver) = sync_channel(1);
+    let spawned = std::thread::Builder::new().name("open-dialog".to_owned()).spawn(move || {
+        let files = rfd::FileDialog::new().set_title("Import events").pick_files();
+        if sender.send(files.unwrap_or_default()).is_ok() {
+            context.request_repaint();
+        }
+    });
+    drop(spawned);
+    receiver
+}
+
+fn report_ui(ui: &mut Ui, state: &State) {
+    let Some(report) = state.imported.value() else { return };
+    let tokens = Tokens::at(ui);
+    let color = if report.rejected > 0 { tokens.warn } else { tokens.good };
+    ui.label(
+        RichText::new(format!(
+            "read {}, accepted {}, duplicate {}, rejected {} in {:.1} s",
+            thousands(report.read),
+            thousands(report.accepted),
+            thousands(report.duplicate),
+            thousands(report.rejected),
+            report.seconds
+        ))
+        .color(color),
+    );
+}
+
+fn rejects_ui(ui: &mut Ui, state: &State) {
+    let Some(report) = state.imported.value().filter(|report| report.rejected > 0) else { return };
+    section(ui, "Rejected rows");
+    ui.label("All of them are in the table rejected_rows, with line, column and reason.");
+    for reject in report.rejects.iter().take(SHOWN_REJECTS) {
+        let column = reject.column.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+        ui.label(format!("line {}{column}: {}", reject.line, shorten(&reject.reason, 160)));
+    }
+}
+
+fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
+    let tokens = Tokens::at(ui);
+    section(ui, "Columns");
+    Grid::new("columns").num_columns(4).spacing([24.0, 4.0]).striped(false).show(ui, |ui| {
+        for title in ["column", "becomes", "type", "missing"] {
+            ui.label(RichText::new(title).small().color(tokens.weak));
+        }
+        ui.end_row();
+        for column in &proposal.columns {
+            ui.label(RichText::new(shorten(&column.name, 40)).font(strong(12.5)));
+            ui.label(match &column.property {
+                Some(property) if property == &column.name => "property".to_owned(),
+                Some(property) => format!("property {property}"),
+                None => role(proposal, &column.name).to_owned(),
+            });
+            ui.label(match column.type_ {
+                Type::Boolean => "boolean",
+                Type::Number => "number",
+                Type::Text => "text",
+                Type::Time => "time",
+            });
+            ui.label(RichText::new(format!("{:.1} %", column.null_share * 100.0)).monospace());
+            ui.end_row();
+        }
+    });
+}
+
+fn role(proposal: &Proposal, column: &str) -> &'static str {
+    let mapping = &proposal.mapping;
+    let is = |mapped: &Option<String>| mapped.as_deref() == Some(column);
+    if mapping.customer == column {
+        "the customer"
+    } else if is(&mapping.time) {
+        "the time"
+    } else if is(&mapping.event) {
+        "the event"
+    } else if is(&mapping.message_id) {
+        "the message id"
+    } else {
+        "left out"
+    }
+}
+
+/// What was imported before.
+fn imports_ui(ui: &mut Ui, state: &State) {
+    let overview = state.look();
+    if overview.summary.imports.is_empty() {
+        return;
+    }
+    section(ui, "Imported");
+    for (source, accepted, duplicate, rejected) in &overview.summary.imports {
+        ui.label(format!(
+            "{}: {} accepted, {} duplicate, {} rejected",
+            shorten(source, 80),
+            thousands(*accepted),
+            thousands(*duplicate),
+            thousands(*rejected)
+        ));
+    }
+    section(ui, "What is known");
+    let list = |names: Vec<String>| names.join(", ");
+    let typed = |map: &std::collections::BTreeMap<String, Type>| {
+        list(map.iter().map(|(name, type_)| format!("{name} ({type_})")).collect())
+    };
+    let catalog = &overview.catalog;
+    ui.label(format!("events: {}", list(catalog.events.iter().cloned().collect())));
+    ui.label(format!("properties: {}", typed(&catalog.properties)));
+    ui.label(format!("traits: {}", typed(&catalog.traits)));
+}

@@ -1,0 +1,150 @@
+//! The pages, in the order of the flow: one file each.
+//!
+//! A page is the state of its fields and one `ui` function that reads the shared state and sends commands.
+
+mod customers;
+mod data;
+mod deploy;
+mod explore;
+mod features;
+mod home;
+mod models;
+
+use eframe::egui::{CentralPanel, Frame, Key, Margin, RichText, Ui};
+
+use crate::loadable::Loadable;
+use crate::state::{Outbox, State};
+use crate::theme::Tokens;
+
+/// A page of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Page {
+    /// What there is, and the next step.
+    #[default]
+    Home,
+    /// Import.
+    Data,
+    /// Who they are.
+    Customers,
+    /// SQL and charts.
+    Explore,
+    /// Views and their features.
+    Features,
+    /// Training.
+    Models,
+    /// What is live.
+    Deploy,
+}
+
+impl Page {
+    /// All pages, in the order of the rail.
+    pub const ALL: [Self; 7] = [
+        Self::Home,
+        Self::Data,
+        Self::Customers,
+        Self::Explore,
+        Self::Features,
+        Self::Models,
+        Self::Deploy,
+    ];
+
+    /// With Ctrl, these go to the pages.
+    pub(crate) const KEYS: [(Key, Self); 7] = [
+        (Key::Num1, Self::Home),
+        (Key::Num2, Self::Data),
+        (Key::Num3, Self::Customers),
+        (Key::Num4, Self::Explore),
+        (Key::Num5, Self::Features),
+        (Key::Num6, Self::Models),
+        (Key::Num7, Self::Deploy),
+    ];
+
+    /// Its name on the rail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Home => "Home",
+            Self::Data => "Data",
+            Self::Customers => "Customers",
+            Self::Explore => "Explore",
+            Self::Features => "Features",
+            Self::Models => "Models",
+            Self::Deploy => "Deploy",
+        }
+    }
+
+    pub(crate) const fn icon(self) -> &'static str {
+        match self {
+            Self::Home => "🏠",
+            Self::Data => "📥",
+            Self::Customers => "👥",
+            Self::Explore => "🔍",
+            Self::Features => "✨",
+            Self::Models => "📈",
+            Self::Deploy => "🚀",
+        }
+    }
+
+    pub(crate) const fn purpose(self) -> &'static str {
+        match self {
+            Self::Home => "What there is, and the next step",
+            Self::Data => "Import events and traits",
+            Self::Customers => "One customer: timeline and features",
+            Self::Explore => "SQL and retention",
+            Self::Features => "Views and their features",
+            Self::Models => "Train and evaluate",
+            Self::Deploy => "What is live",
+        }
+    }
+}
+
+/// The state of all pages.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    pub(crate) current: Page,
+    home: home::Home,
+    data: data::Data,
+    customers: customers::Customers,
+    explore: explore::Explore,
+    features: features::Features,
+    models: models::Models,
+    deploy: deploy::Deploy,
+}
+
+impl Pages {
+    /// The page that is shown.
+    pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        let tokens = Tokens::at(ui);
+        let frame = Frame::NONE.fill(tokens.canvas).inner_margin(Margin::same(16));
+        CentralPanel::default().frame(frame).show(ui, |ui| match self.current {
+            Page::Home => self.home.ui(ui, state, outbox),
+            Page::Data => self.data.ui(ui, state, outbox),
+            Page::Customers => self.customers.ui(ui, state, outbox),
+            Page::Explore => self.explore.ui(ui, state, outbox),
+            Page::Features => self.features.ui(ui, state, outbox),
+            Page::Models => self.models.ui(ui, state, outbox),
+            Page::Deploy => self.deploy.ui(ui, state, outbox),
+        });
+    }
+}
+
+/// A page's heading and one sentence.
+fn heading(ui: &mut Ui, title: &str, sentence: &str) {
+    let tokens = Tokens::at(ui);
+    ui.horizontal(|ui| {
+        ui.heading(RichText::new(title).color(tokens.strong));
+        ui.label(RichText::new(sentence).color(tokens.weak));
+    });
+    ui.add_space(4.0);
+}
+
+/// What went wrong with something, where it would be.
+fn error_ui<T>(ui: &mut Ui, loadable: &Loadable<T>) {
+    if let Some(error) = loadable.error() {
+        let bad = Tokens::at(ui).bad;
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new("✖").color(bad));
+            ui.label(RichText::new(error).color(bad));
+        });
+    }
+}

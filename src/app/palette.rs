@@ -1,0 +1,137 @@
+use eframe::egui::{
+    self, Align2, Area, Frame, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2,
+};
+use workspace::Command;
+
+use crate::pages::Page;
+use crate::state::{Outbox, State};
+use crate::theme::Tokens;
+
+/// The command palette: everything that can be done, found by a few letters.
+#[derive(Debug, Default)]
+pub(crate) struct Palette {
+    open: bool,
+    search: String,
+    chosen: usize,
+}
+
+/// What an entry of the palette does.
+enum Action {
+    Go(Page),
+    Do(Box<Command>),
+}
+
+impl Palette {
+    pub(crate) fn toggle(&mut self) {
+        *self = Self { open: !self.open, ..Self::default() };
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        if !self.open {
+            return;
+        }
+        let entries = self.entries(state);
+        let (down, up, enter, escape) = ui.ctx().input_mut(|input| {
+            (
+                input.consume_key(Modifiers::NONE, Key::ArrowDown),
+                input.consume_key(Modifiers::NONE, Key::ArrowUp),
+                input.consume_key(Modifiers::NONE, Key::Enter),
+                input.consume_key(Modifiers::NONE, Key::Escape),
+            )
+        });
+        self.chosen = (self.chosen + usize::from(down)).saturating_sub(usize::from(up));
+        self.chosen = self.chosen.min(entries.len().saturating_sub(1));
+        let mut picked = enter.then_some(self.chosen);
+        Area::new(egui::Id::unique("palette"))
+            .anchor(Align2::CENTER_TOP, vec2(0.0, 60.0))
+            .order(Order::Foreground)
+            .show(ui.ctx(), |ui| picked = self.list_ui(ui, &entries).or(picked));
+        if let Some((_, action)) = picked.and_then(|place| entries.into_iter().nth(place)) {
+            match action {
+                Action::Go(page) => outbox.go(page),
+                Action::Do(command) => outbox.send(*command),
+            }
+            self.open = false;
+        }
+        if escape {
+            self.open = false;
+        }
+    }
+
+    fn list_ui(&mut self, ui: &mut Ui, entries: &[(String, Action)]) -> Option<usize> {
+        let mut picked = None;
+        Frame::window(ui.style()).show(ui, |ui| {
+            ui.set_width(460.0);
+            let name = ui.label(RichText::new("Command").small().color(Tokens::at(ui).weak));
+            let field = TextEdit::singleline(&mut self.search).desired_width(f32::INFINITY);
+            let field = ui.add(field).labelled_by(name.id);
+            field.request_focus();
+            ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                for (place, (text, _)) in entries.iter().enumerate() {
+                    if ui.selectable_label(place == self.chosen, text).clicked() {
+                        picked = Some(place);
+                    }
+                }
+                if entries.is_empty() {
+                    ui.label(RichText::new("No command has this name").color(Tokens::at(ui).weak));
+                }
+            });
+        });
+        picked
+    }
+
+    /// The entries that have all letters of the search, in order.
+    fn entries(&self, state: &State) -> Vec<(String, Action)> {
+        let run = |command: Command| Action::Do(Box::new(command));
+        let mut all: Vec<(String, Action)> = Page::ALL
+            .into_iter()
+            .map(|page| (format!("Go to {}", page.name()), Action::Go(page)))
+            .collect();
+        all.push(("Refresh".to_owned(), run(Command::Look)));
+        for model in &state.look().models {
+            all.push((format!("Train {}", model.name), run(Command::Train(model.name.clone()))));
+        }
+        match &state.url {
+            None => all.push(("Go live".to_owned(), run(Command::GoLive))),
+            Some(url) => {
+                all.push(("Pull live events".to_owned(), run(Command::Pull(url.clone()))));
+                all.push(("Stop the endpoint".to_owned(), run(Command::StopEndpoint)));
+                for function in &state.look().functions {
+                    let (url, function) = (url.clone(), function.name.clone());
+                    let name = function.clone();
+                    let text = format!("Deploy {function}");
+                    all.push((text, run(Command::Deploy { url, function, name })));
+                }
+            }
+        }
+        all.retain(|(text, _)| has_letters(text, &self.search));
+        all
+    }
+}
+
+/// Whether a text has the letters of a search, in their order.
+fn has_letters(text: &str, search: &str) -> bool {
+    let mut letters = text.chars().flat_map(char::to_lowercase);
+    search
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .all(|wanted| letters.any(|letter| letter == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_letters;
+
+    #[test]
+    fn letters_are_found_in_order() {
+        assert!(has_letters("Go to Explore", "gex"));
+        assert!(has_letters("Go to Explore", ""));
+        assert!(!has_letters("Go to Explore", "xg"));
+    }
+}

@@ -1,0 +1,220 @@
+//! What is around every page: top bar, rail, status bar, notices.
+
+use std::time::Duration;
+
+use eframe::egui::{
+    self, Align, Align2, Area, Button, Frame, Key, KeyboardShortcut, Layout, Margin, Modifiers,
+    Order, Panel, ProgressBar, RichText, Ui, vec2,
+};
+
+use crate::pages::Page;
+use crate::palette::Palette;
+use crate::settings::{Settings, ThemeChoice};
+use crate::state::{Outbox, State, Tone};
+use crate::theme::{self, Tokens, strong};
+use crate::widgets::{shorten, thousands};
+
+/// How long a notice stays.
+const NOTICE: Duration = Duration::from_secs(6);
+/// Notices at once.
+const SHOWN_NOTICES: usize = 3;
+/// A job that takes longer is shown with its progress.
+const NOTABLE: Duration = Duration::from_millis(300);
+
+/// Project, palette, jobs, theme.
+pub(crate) fn top_bar_ui(
+    ui: &mut Ui,
+    state: &State,
+    settings: &mut Settings,
+    palette: &mut Palette,
+    outbox: &mut Outbox,
+) {
+    let tokens = Tokens::at(ui);
+    let frame = Frame::NONE.fill(tokens.panel).inner_margin(Margin::symmetric(12, 6));
+    Panel::top("top").frame(frame).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let name = state.project.value().map_or("Full Circle", |(name, _)| name.as_str());
+            ui.label(RichText::new(shorten(name, 40)).font(strong(14.0)).color(tokens.strong));
+            let search = Button::new(RichText::new("Run a command  Ctrl+K").color(tokens.weak));
+            ui.add_space(16.0);
+            if ui.add(search.min_size(vec2(240.0, 24.0))).clicked() {
+                palette.toggle();
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                theme_button_ui(ui, settings);
+                jobs_ui(ui, state, outbox);
+            });
+        });
+    });
+}
+
+fn theme_button_ui(ui: &mut Ui, settings: &mut Settings) {
+    let (text, next) = match settings.theme {
+        ThemeChoice::System => ("Theme: system", ThemeChoice::Dark),
+        ThemeChoice::Dark => ("Theme: dark", ThemeChoice::Light),
+        ThemeChoice::Light => ("Theme: light", ThemeChoice::System),
+    };
+    if ui.button(text).clicked() {
+        settings.theme = next;
+        theme::choose(ui.ctx(), next);
+    }
+}
+
+/// The longest running job with its progress and a way to cancel it.
+fn jobs_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    let notable = state.jobs.iter().find(|(_, job)| job.started.elapsed() > NOTABLE);
+    let Some((id, job)) = notable else {
+        if !state.jobs.is_empty() {
+            ui.ctx().request_repaint_after(NOTABLE);
+        }
+        return;
+    };
+    if ui.button("Cancel").clicked() {
+        outbox.cancel(*id);
+    }
+    match &job.progress {
+        Some(progress) => {
+            ui.add(ProgressBar::new(progress.fraction).desired_width(140.0).desired_height(8.0));
+            ui.label(shorten(&progress.stage, 40));
+        }
+        None => {
+            ui.spinner();
+            ui.label(shorten(&job.title, 40));
+        }
+    }
+}
+
+/// The pages, in the order of the flow.
+pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
+    let tokens = Tokens::at(ui);
+    let frame = Frame::NONE.fill(tokens.panel).inner_margin(Margin::symmetric(6, 8));
+    Panel::left("rail").exact_size(84.0).resizable(false).frame(frame).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 4.0;
+        for (place, page) in Page::ALL.into_iter().enumerate() {
+            let is_current = page == current;
+            let color = if is_current { tokens.strong } else { tokens.weak };
+            let fill = if is_current { tokens.selected } else { tokens.panel };
+            let icon = RichText::new(page.icon()).size(17.0).color(color);
+            let name = RichText::new(page.name()).size(11.5).color(color);
+            let button = ui
+                .scope(|ui| {
+                    ui.spacing_mut().button_padding = vec2(2.0, 6.0);
+                    rail_button(ui, icon, name, fill)
+                })
+                .inner;
+            let name = page.name();
+            let info = egui::WidgetInfo::selected;
+            button.widget_info(|| info(egui::Role::Button, true, is_current, name));
+            let key = Page::KEYS.get(place).map_or(Key::F1, |(key, _)| *key);
+            let shortcut =
+                ui.ctx().format_shortcut(&KeyboardShortcut::new(Modifiers::COMMAND, key));
+            if button.on_hover_text(format!("{} ({shortcut})", page.purpose())).clicked() {
+                outbox.go(page);
+            }
+        }
+    });
+}
+
+fn rail_button(ui: &mut Ui, icon: RichText, name: RichText, fill: egui::Color32) -> egui::Response {
+    let size = vec2(72.0, 50.0);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+    let tokens = Tokens::at(ui);
+    let fill = if response.hovered() { tokens.hover } else { fill };
+    ui.painter().rect_filled(rect, 6.0, fill);
+    if response.has_focus() {
+        let stroke = egui::Stroke::new(2.0, tokens.focus);
+        ui.painter().rect_stroke(rect, 6.0, stroke, egui::StrokeKind::Inside);
+    }
+    let galley = |text: RichText, ui: &Ui| {
+        egui::WidgetText::from(text).into_galley(
+            ui,
+            Some(egui::TextWrapMode::Extend),
+            f32::INFINITY,
+            egui::TextStyle::Body,
+        )
+    };
+    let (icon, name) = (galley(icon, ui), galley(name, ui));
+    let center = rect.center();
+    let above = egui::pos2(center.x - icon.size().x / 2.0, rect.top() + 6.0);
+    let below = egui::pos2(center.x - name.size().x / 2.0, rect.bottom() - 6.0 - name.size().y);
+    ui.painter().galley(above, icon, tokens.text);
+    ui.painter().galley(below, name, tokens.text);
+    response
+}
+
+/// What there is, how long the last query took, and what is live.
+pub(crate) fn status_bar_ui(ui: &mut Ui, state: &State) {
+    let tokens = Tokens::at(ui);
+    let frame = Frame::NONE.fill(tokens.panel).inner_margin(Margin::symmetric(12, 4));
+    Panel::bottom("status").frame(frame).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let say = |ui: &mut Ui, text: String| {
+                ui.label(RichText::new(text).small().color(tokens.weak));
+            };
+            let summary = &state.look().summary;
+            say(ui, format!("DuckDB 2.0 · {} events", thousands(summary.events)));
+            if let Some(seconds) = state.query_seconds {
+                say(ui, format!("last query {:.0} ms", seconds * 1e3));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                match (&state.url, state.endpoint.value()) {
+                    (Some(url), Some(view)) => {
+                        let names: Vec<String> = view
+                            .deployments
+                            .iter()
+                            .map(|live| format!("{} v{}", live.name, live.version))
+                            .collect();
+                        let live = if names.is_empty() {
+                            "nothing deployed".to_owned()
+                        } else {
+                            names.join(", ")
+                        };
+                        ui.label(
+                            RichText::new(format!("● live {url} · {live}"))
+                                .small()
+                                .color(tokens.good),
+                        );
+                    }
+                    (Some(url), None) => say(ui, format!("endpoint {url}")),
+                    (None, _) => say(ui, "no endpoint".to_owned()),
+                }
+            });
+        });
+    });
+}
+
+/// The latest notices, which fade after a while.
+pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
+    state.notices.retain(|notice| notice.since.elapsed() < NOTICE);
+    if state.notices.is_empty() {
+        return;
+    }
+    ui.ctx().request_repaint_after(Duration::from_millis(500));
+    let tokens = Tokens::at(ui);
+    let mut closed = None;
+    Area::new(egui::Id::unique("notices"))
+        .anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -36.0))
+        .order(Order::Foreground)
+        .show(ui.ctx(), |ui| {
+            for (place, notice) in state.notices.iter().enumerate().rev().take(SHOWN_NOTICES) {
+                let (color, sign) = match notice.tone {
+                    Tone::Good => (tokens.good, "✔"),
+                    Tone::Warn => (tokens.warn, "⚠"),
+                    Tone::Bad => (tokens.bad, "✖"),
+                };
+                Frame::window(ui.style()).fill(tokens.field).show(ui, |ui| {
+                    ui.set_max_width(420.0);
+                    ui.horizontal_top(|ui| {
+                        ui.label(RichText::new(sign).color(color));
+                        ui.add(egui::Label::new(shorten(&notice.text, 400)).wrap());
+                        if ui.small_button("Close").clicked() {
+                            closed = Some(place);
+                        }
+                    });
+                });
+            }
+        });
+    if let Some(place) = closed {
+        state.notices.remove(place);
+    }
+}

@@ -1,0 +1,361 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use workspace::{
+    Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error, ErrorKind,
+    ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress, Proposal,
+    Pulls, QueryResult, Retention, RetentionSpec, Session, TrainReport, Update, Verified,
+};
+
+use crate::loadable::Loadable;
+
+/// All that pages read.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) project: Loadable<(String, PathBuf)>,
+    pub(crate) overview: Loadable<Overview>,
+    pub(crate) proposal: Loadable<Proposal>,
+    pub(crate) imported: Loadable<ImportReport>,
+    pub(crate) customers: Loadable<(Vec<CustomerSummary>, u64)>,
+    pub(crate) customer: Loadable<CustomerView>,
+    pub(crate) queried: Loadable<QueryResult>,
+    pub(crate) retention: Loadable<Retention>,
+    pub(crate) preview: Loadable<Preview>,
+    pub(crate) trained: Loadable<TrainReport>,
+    pub(crate) endpoint: Loadable<EndpointView>,
+    pub(crate) deployed: Loadable<Deployment>,
+    pub(crate) live_customer: Loadable<Option<LiveCustomer>>,
+    pub(crate) score: Loadable<LiveScore>,
+    pub(crate) sent: Loadable<()>,
+    pub(crate) pulled: Loadable<Pulls>,
+    pub(crate) verified: Loadable<Verified>,
+    /// The endpoint that the window works with.
+    pub(crate) url: Option<String>,
+    pub(crate) jobs: BTreeMap<JobId, RunningJob>,
+    pub(crate) notices: Vec<Notice>,
+    /// How long the latest query took.
+    pub(crate) query_seconds: Option<f64>,
+}
+
+/// A job as the window shows it.
+#[derive(Debug)]
+pub(crate) struct RunningJob {
+    pub(crate) kind: &'static str,
+    pub(crate) title: String,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) started: Instant,
+}
+
+/// Something to tell the person.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) text: String,
+    pub(crate) tone: Tone,
+    pub(crate) since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Warn,
+    Bad,
+}
+
+/// Notices that are kept.
+const MOST_NOTICES: usize = 30;
+
+impl State {
+    /// A command goes out as a job.
+    pub(crate) fn begin(&mut self, id: JobId, command: &Command) {
+        let kind = command.kind();
+        self.jobs.insert(
+            id,
+            RunningJob { kind, title: String::new(), progress: None, started: Instant::now() },
+        );
+        match command {
+            Command::Open { .. } => self.project.begin(id),
+            Command::Look => self.overview.begin(id),
+            Command::Propose(..) => self.proposal.begin(id),
+            Command::Import(..) => self.imported.begin(id),
+            Command::Customers(..) => self.customers.begin(id),
+            Command::Customer { .. } => self.customer.begin(id),
+            Command::Query(_) => self.queried.begin(id),
+            Command::Retention(_) => self.retention.begin(id),
+            Command::Preview(_) => self.preview.begin(id),
+            Command::Train(_) => self.trained.begin(id),
+            Command::Endpoint(_) => self.endpoint.begin(id),
+            Command::Deploy { .. } | Command::RollBack(..) => self.deployed.begin(id),
+            Command::LiveCustomer { .. } => self.live_customer.begin(id),
+            Command::Score { .. } => self.score.begin(id),
+            Command::Send { .. } => self.sent.begin(id),
+            Command::Pull(_) => self.pulled.begin(id),
+            Command::Verify(..) => self.verified.begin(id),
+            Command::Export(..)
+            | Command::SaveView(_)
+            | Command::SaveModel(_)
+            | Command::GoLive
+            | Command::StopEndpoint => {}
+        }
+    }
+
+    /// Takes what a job says; gives the commands that follow from it.
+    pub(crate) fn take(&mut self, update: Update) -> Vec<Command> {
+        match update {
+            Update::Started(id, title) => {
+                if let Some(job) = self.jobs.get_mut(&id) {
+                    job.title = title;
+                }
+                Vec::new()
+            }
+            Update::Progress(id, progress) => {
+                if let Some(job) = self.jobs.get_mut(&id) {
+                    job.progress = Some(progress);
+                }
+                Vec::new()
+            }
+            Update::Ended(id, seconds, result) => {
+                let kind = self.jobs.remove(&id).map_or("", |job| job.kind);
+                match result {
+                    Ok(answer) => self.answer(id, seconds, answer),
+                    Err(error) => {
+                        self.fail(id, kind, &error);
+                        Vec::new()
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, id: JobId, seconds: f64, answer: Answer) -> Vec<Command> {
+        match answer {
+            Answer::Opened { name, folder } => return self.opened(id, name, folder),
+            Answer::Looked(overview) => return self.looked(id, *overview),
+            Answer::Proposed(proposal) => self.proposal.finish(id, *proposal),
+            Answer::Imported(report) => {
+                let tone = if report.rejected > 0 { Tone::Warn } else { Tone::Good };
+                let text = format!(
+                    "Imported {} events, {} were known, {} were rejected",
+                    report.accepted, report.duplicate, report.rejected
+                );
+                self.tell(tone, text);
+                self.imported.finish(id, report);
+                return after_new_events();
+            }
+            Answer::Customers(customers, total) => self.customers.finish(id, (customers, total)),
+            Answer::Customer(customer) => self.customer.finish(id, *customer),
+            Answer::Queried(result) => {
+                self.query_seconds = Some(seconds);
+                self.queried.finish(id, result);
+            }
+            Answer::Exported(path) => self.tell(Tone::Good, format!("Wrote {}", path.display())),
+            Answer::Retention(retention) => {
+                self.query_seconds = Some(seconds);
+                self.retention.finish(id, *retention);
+            }
+            Answer::Previewed(preview) => self.preview.finish(id, *preview),
+            Answer::SavedView(name) => {
+                self.tell(Tone::Good, format!("Saved view {name}"));
+                return vec![Command::Look];
+            }
+            Answer::SavedModel(name) => return vec![Command::Look, Command::Train(name)],
+            Answer::Trained(report) => {
+                let auc = report.test.auc;
+                self.tell(Tone::Good, format!("Trained {}: test AUC {auc:.3}", report.name));
+                self.trained.finish(id, *report);
+                return vec![Command::Look];
+            }
+            live => return self.live_answer(id, live),
+        }
+        Vec::new()
+    }
+
+    fn live_answer(&mut self, id: JobId, answer: Answer) -> Vec<Command> {
+        match answer {
+            Answer::Live(url) => {
+                self.tell(Tone::Good, format!("An endpoint answers at {url}"));
+                self.url = Some(url.clone());
+                return vec![Command::Endpoint(url)];
+            }
+            Answer::Stopped => {
+                self.tell(Tone::Warn, "The endpoint was stopped".to_owned());
+                self.url = None;
+                self.endpoint.clear();
+            }
+            Answer::Endpoint(view) => {
+                self.url = Some(view.url.clone());
+                self.endpoint.finish(id, view);
+            }
+            Answer::Deployed(deployment, published) => {
+                let text = format!(
+                    "{} version {} is live; {} events of history published",
+                    deployment.name, deployment.version, published.accepted
+                );
+                self.tell(Tone::Good, text);
+                return self.switched(id, deployment);
+            }
+            Answer::RolledBack(deployment) => {
+                let text = format!("{} is back at version {}", deployment.name, deployment.version);
+                self.tell(Tone::Good, text);
+                return self.switched(id, deployment);
+            }
+            Answer::LiveCustomer(customer) => {
+                self.live_customer.finish(id, customer.map(|customer| *customer));
+            }
+            Answer::Scored(score) => self.score.finish(id, *score),
+            Answer::Sent => self.sent.finish(id, ()),
+            Answer::Pulled(pulls) => {
+                self.tell(Tone::Good, format!("Pulled {} live events", pulls.accepted));
+                self.pulled.finish(id, pulls);
+                return after_new_events();
+            }
+            Answer::Verified(verified) => {
+                let tone = if verified.different == 0 { Tone::Good } else { Tone::Bad };
+                let text = format!(
+                    "Compared {} live and offline scores: {} differ",
+                    verified.compared, verified.different
+                );
+                self.tell(tone, text);
+                self.verified.finish(id, verified);
+                return after_new_events();
+            }
+            other => self.tell(Tone::Bad, format!("an answer came to nothing: {other:?}")),
+        }
+        Vec::new()
+    }
+
+    fn opened(&mut self, id: JobId, name: String, folder: PathBuf) -> Vec<Command> {
+        *self = Self {
+            jobs: std::mem::take(&mut self.jobs),
+            notices: std::mem::take(&mut self.notices),
+            ..Self::default()
+        };
+        self.project.finish(id, (name, folder));
+        vec![
+            Command::Look,
+            Command::Customers(String::new(), 0),
+            Command::Retention(RetentionSpec::default()),
+        ]
+    }
+
+    fn looked(&mut self, id: JobId, overview: Overview) -> Vec<Command> {
+        for problem in &overview.problems {
+            self.tell(Tone::Warn, problem.clone());
+        }
+        let known = overview.endpoints.first().map(|(url, _)| url.clone());
+        self.overview.finish(id, overview);
+        match (known, &self.url) {
+            // An endpoint outlives the window: look whether it is still there.
+            (Some(url), None) => vec![Command::Endpoint(url)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn switched(&mut self, id: JobId, deployment: Deployment) -> Vec<Command> {
+        self.deployed.finish(id, deployment);
+        self.url.clone().map(Command::Endpoint).into_iter().collect()
+    }
+
+    fn fail(&mut self, id: JobId, kind: &str, error: &Error) {
+        let canceled = error.kind() == ErrorKind::Canceled;
+        let message = (!canceled).then(|| error.to_string());
+        let quiet = ["endpoint", "live-customer", "preview", "query", "propose"].contains(&kind);
+        if let (Some(message), false) = (&message, quiet) {
+            self.tell(Tone::Bad, message.clone());
+        }
+        match kind {
+            "open" => self.project.fail(id, message),
+            "look" => self.overview.fail(id, message),
+            "propose" => self.proposal.fail(id, message),
+            "import" => self.imported.fail(id, message),
+            "customers" => self.customers.fail(id, message),
+            "customer" => self.customer.fail(id, message),
+            "query" => self.queried.fail(id, message),
+            "retention" => self.retention.fail(id, message),
+            "preview" => self.preview.fail(id, message),
+            "train" => self.trained.fail(id, message),
+            "endpoint" => {
+                self.endpoint.fail(id, message);
+                self.url = None;
+            }
+            "deploy" | "roll-back" => self.deployed.fail(id, message),
+            "live-customer" => self.live_customer.fail(id, message),
+            "score" => self.score.fail(id, message),
+            "send" => self.sent.fail(id, message),
+            "pull" => self.pulled.fail(id, message),
+            "verify" => self.verified.fail(id, message),
+            _ => {}
+        }
+    }
+
+    /// Tells the person something.
+    pub(crate) fn tell(&mut self, tone: Tone, text: String) {
+        self.notices.push(Notice { text, tone, since: Instant::now() });
+        let surplus = self.notices.len().saturating_sub(MOST_NOTICES);
+        self.notices.drain(..surplus);
+    }
+
+    /// The overview, or an empty one.
+    pub(crate) fn look(&self) -> &Overview {
+        static EMPTY: std::sync::LazyLock<Overview> = std::sync::LazyLock::new(Overview::default);
+        self.overview.value().unwrap_or(&EMPTY)
+    }
+
+    /// The folder of the open project.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.project.value().map(|(_, folder)| folder.as_path())
+    }
+
+    /// The first view, which pages show features of unless told otherwise.
+    pub(crate) fn first_view(&self) -> Option<Name> {
+        self.look().views.first().map(|view| view.name.clone())
+    }
+}
+
+/// New events change everything that was read from them.
+fn after_new_events() -> Vec<Command> {
+    vec![
+        Command::Look,
+        Command::Customers(String::new(), 0),
+        Command::Retention(RetentionSpec::default()),
+    ]
+}
+
+/// Commands of a frame, sent when it is painted.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    commands: Vec<Command>,
+    canceled: Vec<JobId>,
+    pub(crate) page: Option<crate::Page>,
+}
+
+impl Outbox {
+    pub(crate) fn send(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    pub(crate) fn cancel(&mut self, job: JobId) {
+        self.canceled.push(job);
+    }
+
+    /// Cancels every job that a person waits for.
+    pub(crate) fn canceled_all(&mut self, state: &State) {
+        self.canceled.extend(state.jobs.keys().copied());
+    }
+
+    pub(crate) fn go(&mut self, page: crate::Page) {
+        self.page = Some(page);
+    }
+
+    /// Hands everything to the session.
+    pub(crate) fn flush(&mut self, session: &mut Session, state: &mut State) {
+        for job in self.canceled.drain(..) {
+            session.cancel(job);
+        }
+        for command in self.commands.drain(..) {
+            let copy = command.clone();
+            let id = session.send(command);
+            state.begin(id, &copy);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Widgets: pieces that know no word of the domain.
+
+mod bars;
+mod fields;
+mod grid;
+mod layout;
+mod text;
+
+pub(crate) use bars::{bars_ui, share_bar_ui};
+pub(crate) use fields::{choice, primary_button, text_area, text_field};
+pub(crate) use grid::grid_ui;
+pub(crate) use layout::{card, empty_state, key_figure, section};
+pub(crate) use text::{number, shorten, thousands};
