@@ -92,16 +92,7 @@ pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
         ui.spacing_mut().item_spacing.y = 4.0;
         for (place, page) in Page::ALL.into_iter().enumerate() {
             let is_current = page == current;
-            let color = if is_current { tokens.strong } else { tokens.weak };
-            let fill = if is_current { tokens.selected } else { tokens.panel };
-            let icon = RichText::new(page.icon()).size(17.0).color(color);
-            let name = RichText::new(page.name()).size(11.5).color(color);
-            let button = ui
-                .scope(|ui| {
-                    ui.spacing_mut().button_padding = vec2(2.0, 6.0);
-                    rail_button(ui, icon, name, fill)
-                })
-                .inner;
+            let button = rail_button(ui, page, is_current);
             let name = page.name();
             let info = egui::WidgetInfo::selected;
             button.widget_info(|| info(egui::Role::Button, true, is_current, name));
@@ -115,30 +106,23 @@ pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
     });
 }
 
-fn rail_button(ui: &mut Ui, icon: RichText, name: RichText, fill: egui::Color32) -> egui::Response {
-    let size = vec2(72.0, 50.0);
-    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+fn rail_button(ui: &mut Ui, page: Page, is_current: bool) -> egui::Response {
     let tokens = Tokens::at(ui);
-    let fill = if response.hovered() { tokens.hover } else { fill };
-    ui.painter().rect_filled(rect, 6.0, fill);
+    let (rect, response) = ui.allocate_exact_size(vec2(72.0, 50.0), egui::Sense::click());
+    let color = if is_current { tokens.strong } else { tokens.weak };
+    let painter = ui.painter();
+    if is_current || response.hovered() {
+        let fill = if is_current { tokens.selected } else { tokens.hover };
+        painter.rect_filled(rect, 6.0, fill);
+    }
     if response.has_focus() {
         let stroke = egui::Stroke::new(2.0, tokens.focus);
-        ui.painter().rect_stroke(rect, 6.0, stroke, egui::StrokeKind::Inside);
+        painter.rect_stroke(rect, 6.0, stroke, egui::StrokeKind::Inside);
     }
-    let galley = |text: RichText, ui: &Ui| {
-        egui::WidgetText::from(text).into_galley(
-            ui,
-            Some(egui::TextWrapMode::Extend),
-            f32::INFINITY,
-            egui::TextStyle::Body,
-        )
-    };
-    let (icon, name) = (galley(icon, ui), galley(name, ui));
     let center = rect.center();
-    let above = egui::pos2(center.x - icon.size().x / 2.0, rect.top() + 6.0);
-    let below = egui::pos2(center.x - name.size().x / 2.0, rect.bottom() - 6.0 - name.size().y);
-    ui.painter().galley(above, icon, tokens.text);
-    ui.painter().galley(below, name, tokens.text);
+    page.icon().paint(painter, center - vec2(0.0, 9.0), color);
+    let font = egui::FontId::proportional(11.5);
+    painter.text(center + vec2(0.0, 14.0), Align2::CENTER_CENTER, page.name(), font, color);
     response
 }
 
@@ -198,9 +182,9 @@ pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
         .show(ui.ctx(), |ui| {
             for (place, notice) in state.notices.iter().enumerate().rev().take(SHOWN_NOTICES) {
                 let (color, sign) = match notice.tone {
-                    Tone::Good => (tokens.good, "✔"),
-                    Tone::Warn => (tokens.warn, "⚠"),
-                    Tone::Bad => (tokens.bad, "✖"),
+                    Tone::Good => (tokens.good, "✓"),
+                    Tone::Warn => (tokens.warn, "!"),
+                    Tone::Bad => (tokens.bad, "✗"),
                 };
                 Frame::window(ui.style()).fill(tokens.field).show(ui, |ui| {
                     ui.set_max_width(420.0);

@@ -205,7 +205,7 @@ fn check(events: &[Event], knowledge: Knowledge) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_kernel_equals_sql_as_it_was(drawn in proptest::collection::vec(drawn(), 1..60)) {

@@ -1,12 +1,14 @@
 use eframe::egui::{
     self, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2,
 };
-use workspace::{Command, CustomerView, Event, Name, Time, is_system};
+use workspace::{Command, CustomerSummary, CustomerView, Event, Name, Time, is_system};
 
 use super::{error_ui, heading};
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
-use crate::widgets::{card, choice, empty_state, number, section, shorten, text_field, thousands};
+use crate::widgets::{
+    card, choice, empty_state, label_cell, number, section, shorten, text_field, thousands,
+};
 
 /// One customer after the other: list, timeline, features.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Customers {
     as_of: Option<Time>,
 }
 
+/// Height of a customer in the list.
+const ENTRY: f32 = 36.0;
 /// Height of a lane of the timeline.
 const LANE: f32 = 20.0;
 /// Lanes and listed events at most.
@@ -66,20 +70,12 @@ impl Customers {
         let mut clicked = None;
         ScrollArea::vertical().auto_shrink(false).show_rows(
             ui,
-            34.0,
+            ENTRY,
             customers.len(),
             |ui, rows| {
                 for customer in &customers[rows] {
                     let is_chosen = self.chosen.as_ref() == Some(&customer.customer_id);
-                    let text = format!(
-                        "{}\n{} events, last {}",
-                        shorten(&customer.customer_id, 32),
-                        thousands(customer.event_count),
-                        customer.last_seen.date()
-                    );
-                    let text = RichText::new(text).size(12.0);
-                    let label = egui::Button::selectable(is_chosen, text);
-                    if ui.add_sized(vec2(ui.available_width(), 34.0), label).clicked() {
+                    if entry_ui(ui, customer, is_chosen).clicked() {
                         clicked = Some(customer.customer_id.clone());
                     }
                 }
@@ -91,12 +87,7 @@ impl Customers {
     }
 
     /// Arrow keys move between customers while no field has the focus.
-    fn arrow_keys(
-        &mut self,
-        ui: &Ui,
-        customers: &[workspace::CustomerSummary],
-        outbox: &mut Outbox,
-    ) {
+    fn arrow_keys(&mut self, ui: &Ui, customers: &[CustomerSummary], outbox: &mut Outbox) {
         if ui.ctx().memory(|memory| memory.focused().is_some()) {
             return;
         }
@@ -189,7 +180,7 @@ impl Customers {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             Grid::new("features").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
                 for (name, value) in &customer.features {
-                    ui.add(egui::Label::new(RichText::new(name.as_str()).size(12.0)).truncate());
+                    label_cell(ui, RichText::new(name.as_str()).size(12.0), 170.0);
                     let text = match value {
                         workspace::Value::Null => {
                             RichText::new("NULL").italics().color(tokens.weak)
@@ -204,6 +195,33 @@ impl Customers {
             traits_ui(ui, customer);
         });
     }
+}
+
+/// A customer in the list: id, and what they did.
+fn entry_ui(ui: &mut Ui, customer: &CustomerSummary, is_chosen: bool) -> egui::Response {
+    let tokens = Tokens::at(ui);
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), ENTRY), Sense::click());
+    let painter = ui.painter();
+    if is_chosen || response.hovered() {
+        let fill = if is_chosen { tokens.selected } else { tokens.hover };
+        painter.rect_filled(rect, 4.0, fill);
+    }
+    if response.has_focus() {
+        let stroke = egui::Stroke::new(2.0, tokens.focus);
+        painter.rect_stroke(rect, 4.0, stroke, egui::StrokeKind::Inside);
+    }
+    let id = shorten(&customer.customer_id, 32);
+    let at = rect.left_top() + vec2(8.0, 3.0);
+    painter.text(at, egui::Align2::LEFT_TOP, &id, strong(12.5), tokens.strong);
+    let did =
+        format!("{} events, last {}", thousands(customer.event_count), customer.last_seen.date());
+    let at = rect.left_bottom() + vec2(8.0, -3.0);
+    let font = egui::FontId::proportional(11.0);
+    painter.text(at, egui::Align2::LEFT_BOTTOM, did, font, tokens.weak);
+    let info = egui::WidgetInfo::selected;
+    response.widget_info(|| info(egui::Role::Button, true, is_chosen, &id));
+    response
 }
 
 fn span(events: &[Event]) -> Option<(Time, Time)> {
@@ -224,7 +242,7 @@ fn traits_ui(ui: &mut Ui, customer: &CustomerView) {
     section(ui, "Traits");
     Grid::new("traits").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
         for (name, value) in traits {
-            ui.label(RichText::new(name).size(12.0));
+            label_cell(ui, RichText::new(name).size(12.0), 170.0);
             ui.label(shorten(&value.to_string(), 28));
             ui.end_row();
         }

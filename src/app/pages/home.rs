@@ -5,7 +5,7 @@ use workspace::{Command, RetentionSpec};
 use super::{Page, heading};
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
-use crate::widgets::{card, key_figure, section, share_bar_ui, thousands};
+use crate::widgets::{card, key_figure, label_cell, section, share_bar_ui, thousands};
 
 /// What there is, and the next step.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Home;
 
 /// Names of events that are shown.
 const SHOWN_EVENTS: usize = 12;
+/// Height of the charts.
+const CHARTS: f32 = 262.0;
 const WEEK: f64 = 7.0 * 86_400e6;
 
 impl Home {
@@ -30,8 +32,15 @@ impl Home {
             ui.add_space(4.0);
             let half = (ui.available_width() - 8.0) / 2.0;
             ui.horizontal_top(|ui| {
-                ui.allocate_ui(vec2(half, 0.0), |ui| weekly_ui(ui, state));
-                ui.allocate_ui(vec2(half, 0.0), |ui| events_ui(ui, state));
+                for part in [weekly_ui, events_ui] {
+                    ui.allocate_ui(vec2(half, 0.0), |ui| {
+                        card(ui, |ui| {
+                            ui.set_min_size(vec2(half - 26.0, CHARTS));
+                            ui.set_max_width(half - 26.0);
+                            part(ui, state);
+                        });
+                    });
+                }
             });
             ui.add_space(4.0);
             checklist_ui(ui, state, outbox);
@@ -80,58 +89,51 @@ fn figures_ui(ui: &mut Ui, state: &State) {
 /// Events a week.
 fn weekly_ui(ui: &mut Ui, state: &State) {
     let tokens = Tokens::at(ui);
-    card(ui, |ui| {
-        section(ui, "Events a week");
-        #[allow(clippy::cast_precision_loss, reason = "pixels")]
-        let bars: Vec<Bar> = state
-            .look()
-            .summary
-            .weekly
-            .iter()
-            .map(|(week, n)| Bar::new(week.0 as f64 / WEEK, *n as f64).width(0.8))
-            .collect();
-        Plot::new("weekly")
-            .height(220.0)
-            .allow_drag(false)
-            .allow_zoom(false)
-            .allow_scroll(false)
-            .show_grid([false, true])
-            .x_axis_formatter(|mark, _| {
-                #[allow(clippy::cast_possible_truncation, reason = "microseconds of a few years")]
-                let micros = (mark.value * WEEK) as i64;
-                workspace::Time(micros).date()
-            })
-            .show(ui, |plot| {
-                plot.bar_chart(BarChart::new("events", bars).color(tokens.series[0]));
-            });
-    });
+    section(ui, "Events a week");
+    #[allow(clippy::cast_precision_loss, reason = "pixels")]
+    let bars: Vec<Bar> = state
+        .look()
+        .summary
+        .weekly
+        .iter()
+        .map(|(week, n)| Bar::new(week.0 as f64 / WEEK, *n as f64).width(0.8))
+        .collect();
+    Plot::new("weekly")
+        .height(CHARTS - 30.0)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .show_grid([false, true])
+        .x_axis_formatter(|mark, _| {
+            #[allow(clippy::cast_possible_truncation, reason = "microseconds of a few years")]
+            let micros = (mark.value * WEEK) as i64;
+            workspace::Time(micros).date().chars().take(7).collect()
+        })
+        .show(ui, |plot| {
+            plot.bar_chart(BarChart::new("events", bars).color(tokens.series[0]));
+        });
 }
 
 /// Events by name.
 fn events_ui(ui: &mut Ui, state: &State) {
     let tokens = Tokens::at(ui);
-    card(ui, |ui| {
-        section(ui, "What they do");
-        ui.set_min_height(220.0);
-        let by_event = &state.look().summary.by_event;
-        let most = by_event.first().map_or(1, |(_, n)| (*n).max(1));
-        ui.spacing_mut().item_spacing.y = 3.0;
-        for (event, n) in by_event.iter().take(SHOWN_EVENTS) {
-            ui.horizontal(|ui| {
-                let width = ui.available_width();
-                ui.add_sized(
-                    vec2(width * 0.38, 16.0),
-                    eframe::egui::Label::new(RichText::new(event).size(12.0)).truncate(),
-                );
-                #[allow(clippy::cast_precision_loss, reason = "pixels")]
-                share_bar_ui(ui, *n as f32 / most as f32, width * 0.38, tokens.series_of(event));
-                ui.label(RichText::new(thousands(*n)).monospace().size(11.5));
-            });
-        }
-        if by_event.is_empty() {
-            ui.label(RichText::new("Import events on the Data page").color(tokens.weak));
-        }
-    });
+    section(ui, "What they do");
+    let by_event = &state.look().summary.by_event;
+    let most = by_event.first().map_or(1, |(_, n)| (*n).max(1));
+    ui.spacing_mut().item_spacing.y = 1.0;
+    ui.spacing_mut().interact_size.y = 16.0;
+    for (event, n) in by_event.iter().take(SHOWN_EVENTS) {
+        ui.horizontal(|ui| {
+            let width = ui.available_width();
+            label_cell(ui, RichText::new(event).size(12.0), width * 0.38);
+            #[allow(clippy::cast_precision_loss, reason = "pixels")]
+            share_bar_ui(ui, *n as f32 / most as f32, width * 0.38, tokens.series_of(event));
+            ui.label(RichText::new(thousands(*n)).monospace().size(11.5));
+        });
+    }
+    if by_event.is_empty() {
+        ui.label(RichText::new("Import events on the Data page").color(tokens.weak));
+    }
 }
 
 /// The steps of the circle, ticked as they are done.
@@ -156,9 +158,11 @@ fn checklist_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
             }
         });
         ui.set_min_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 3.0;
+        ui.spacing_mut().interact_size.y = 18.0;
         for (done, text, page) in steps {
             ui.horizontal(|ui| {
-                let (sign, color) = if done { ("✔", tokens.good) } else { ("○", tokens.weak) };
+                let (sign, color) = if done { ("✓", tokens.good) } else { ("○", tokens.weak) };
                 ui.label(RichText::new(sign).color(color));
                 if ui.link(text).clicked() {
                     outbox.go(page);

@@ -14,7 +14,7 @@ use eframe::egui::{CentralPanel, Frame, Key, Margin, RichText, Ui};
 
 use crate::loadable::Loadable;
 use crate::state::{Outbox, State};
-use crate::theme::Tokens;
+use crate::theme::{Icon, Tokens};
 
 /// A page of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,15 +73,15 @@ impl Page {
         }
     }
 
-    pub(crate) const fn icon(self) -> &'static str {
+    pub(crate) const fn icon(self) -> Icon {
         match self {
-            Self::Home => "🏠",
-            Self::Data => "📥",
-            Self::Customers => "👥",
-            Self::Explore => "🔍",
-            Self::Features => "✨",
-            Self::Models => "📈",
-            Self::Deploy => "🚀",
+            Self::Home => Icon::Home,
+            Self::Data => Icon::Data,
+            Self::Customers => Icon::Customers,
+            Self::Explore => Icon::Explore,
+            Self::Features => Icon::Features,
+            Self::Models => Icon::Models,
+            Self::Deploy => Icon::Deploy,
         }
     }
 
@@ -143,7 +143,7 @@ fn error_ui<T>(ui: &mut Ui, loadable: &Loadable<T>) {
     if let Some(error) = loadable.error() {
         let bad = Tokens::at(ui).bad;
         ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new("✖").color(bad));
+            ui.label(RichText::new("✗").color(bad));
             ui.label(RichText::new(error).color(bad));
         });
     }

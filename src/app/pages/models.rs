@@ -9,7 +9,8 @@ use super::{Page, error_ui, heading};
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    card, choice, empty_state, number, primary_button, section, share_bar_ui, text_field, thousands,
+    card, choice, empty_state, label_cell, number, primary_button, section, share_bar_ui,
+    text_field, thousands,
 };
 
 /// Specs, training, and what came out of it.
@@ -346,8 +347,7 @@ fn parameters_ui(ui: &mut Ui, report: &TrainReport) {
     ui.spacing_mut().item_spacing.y = 2.0;
     for parameter in report.parameters.iter().take(SHOWN_PARAMETERS) {
         ui.horizontal(|ui| {
-            let name = egui::Label::new(RichText::new(&parameter.name).size(12.0)).truncate();
-            ui.add_sized(vec2(220.0, 16.0), name);
+            label_cell(ui, RichText::new(&parameter.name).size(12.0), 220.0);
             #[allow(clippy::cast_possible_truncation, reason = "pixels")]
             let share = (parameter.weight.abs() / strongest) as f32;
             let color = if parameter.weight >= 0.0 { tokens.series[0] } else { tokens.series[1] };

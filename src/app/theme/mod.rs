@@ -4,10 +4,12 @@
 //! and no page.
 
 mod fonts;
+mod icons;
 mod tokens;
 
 use eframe::egui::{self, CornerRadius, FontId, Stroke, TextStyle, Theme, vec2};
 
+pub(crate) use icons::Icon;
 pub(crate) use tokens::Tokens;
 
 use crate::settings::ThemeChoice;

@@ -1,5 +1,5 @@
 use eframe::egui::{self, Align, Layout, RichText, Ui};
-use egui_table::{CellInfo, Column, HeaderCellInfo, HeaderRow, Table, TableDelegate};
+use egui_table::{AutoSizeMode, CellInfo, Column, HeaderCellInfo, HeaderRow, Table, TableDelegate};
 use workspace::Value;
 
 use super::{number, shorten};
@@ -26,6 +26,7 @@ pub(crate) fn grid_ui(ui: &mut Ui, id: &str, columns: &[String], rows: &[Vec<Val
         .num_rows(u64::try_from(n).unwrap_or(0))
         .columns(widths)
         .headers([HeaderRow::new(28.0)])
+        .auto_size_mode(AutoSizeMode::Never)
         .show(ui, &mut delegate);
 }
 

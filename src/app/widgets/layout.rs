@@ -10,7 +10,7 @@ pub(crate) fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> InnerRespo
         .stroke(Stroke::new(1.0, tokens.line))
         .corner_radius(CornerRadius::same(6))
         .inner_margin(Margin::same(12))
-        .show(ui, add)
+        .show(ui, |ui| ui.vertical(add).inner)
 }
 
 /// A number that matters, with what it is above and a remark below.
@@ -39,4 +39,14 @@ pub(crate) fn empty_state(ui: &mut Ui, sentence: &str) {
     ui.add_space(24.0);
     ui.vertical_centered(|ui| ui.label(RichText::new(sentence).color(tokens.weak)));
     ui.add_space(12.0);
+}
+
+/// A label of a fixed width, cut where it is too long, at the left.
+pub(crate) fn label_cell(ui: &mut Ui, text: RichText, width: f32) {
+    let size = egui::vec2(width, 16.0);
+    let layout = egui::Layout::left_to_right(egui::Align::Center);
+    ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_size(size);
+        ui.add(egui::Label::new(text).truncate());
+    });
 }

@@ -101,8 +101,8 @@ impl Running {
     fn stop_in_place(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
         self.stopping.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, accepting);
-        if self.runtime.block_on(async { drained.await.is_err() }) {
+        let drained = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
+        if self.runtime.block_on(drained).is_err() {
             tracing::warn!("some requests did not end in time");
         }
         self.endpoint.stop();

@@ -119,6 +119,8 @@ struct Facts {
     numbers: u64,
     leading_zeros: bool,
     booleans: u64,
+    /// Values among the sampled rows, and how many of them each time format reads.
+    sampled: u64,
     times: Vec<u64>,
 }
 
@@ -133,7 +135,7 @@ impl Facts {
             Type::Number
         } else if self.booleans == self.not_null {
             Type::Boolean
-        } else if self.times.first() == Some(&self.not_null) {
+        } else if self.sampled > 0 && self.times.first() == Some(&self.sampled) {
             Type::Time
         } else {
             Type::Text
@@ -146,40 +148,63 @@ impl Facts {
             return Some("iso");
         }
         let (place, most) = self.times.iter().enumerate().rev().max_by_key(|(_, n)| **n)?;
-        let enough = self.not_null > 0 && *most * 2 > self.not_null;
+        let enough = self.sampled > 0 && *most * 2 > self.sampled;
         TIME_FORMATS.get(place).map(|(format, _)| *format).filter(|_| enough)
     }
 }
 
+/// Rows that say how times are written.
+const TIME_SAMPLE: usize = 5_000;
+
+/// Looks at all rows for what types they have, and at the first ones for how times are written.
 fn facts(connection: &Connection, raw: &Raw) -> Result<Vec<Facts>> {
-    let mut all = Vec::with_capacity(raw.columns.len());
+    let mut counts = Vec::new();
+    let mut times = Vec::new();
     for (place, column) in raw.columns.iter().enumerate() {
         let text = as_text(column, place);
-        let times: Vec<String> = TIME_FORMATS
-            .iter()
-            .map(|(format, _)| format!("count({})", read_time(&text, format)))
-            .collect();
-        let sql = format!(
-            "SELECT count(*), count({text}), count(TRY_CAST({text} AS DOUBLE)),
-                coalesce(bool_or(regexp_matches({text}, '^[-+]?0[0-9]')), false),
-                count(CASE WHEN lower({text}) IN ('true', 'false') THEN 1 END), {} FROM raw",
-            times.join(", ")
+        let is_text = column.sql_type == "VARCHAR";
+        let says_time = is_text || schema::type_of(&column.sql_type) == Type::Number;
+        let or_zero = |condition: bool, sql: String| if condition { sql } else { "0".to_owned() };
+        counts.push(format!("count(c{place})"));
+        counts.push(or_zero(is_text, format!("count(TRY_CAST({text} AS DOUBLE))")));
+        let zeros = format!("count(CASE WHEN regexp_matches({text}, '^[-+]?0[0-9]') THEN 1 END)");
+        counts.push(or_zero(is_text, zeros));
+        let booleans = format!("count(CASE WHEN lower({text}) IN ('true', 'false') THEN 1 END)");
+        counts.push(or_zero(is_text, booleans));
+        times.push(format!("count({text})"));
+        times.extend(
+            TIME_FORMATS.iter().map(|(format, _)| {
+                or_zero(says_time, format!("count({})", read_time(&text, format)))
+            }),
         );
-        let facts = connection.query_row(&sql, [], |row| {
-            Ok(Facts {
-                n: row.get(0)?,
-                not_null: row.get(1)?,
-                numbers: row.get(2)?,
-                leading_zeros: row.get(3)?,
-                booleans: row.get(4)?,
-                times: (5..5 + TIME_FORMATS.len())
-                    .map(|i| row.get(i))
-                    .collect::<duckdb::Result<_>>()?,
-            })
-        });
-        all.push(facts.map_err(Error::duckdb("look at the columns"))?);
     }
-    Ok(all)
+    let sample = format!("(SELECT * FROM raw LIMIT {TIME_SAMPLE})");
+    let counts = count(connection, &counts, "raw")?;
+    let times = count(connection, &times, &sample)?;
+    let n = count(connection, &["count(*)".to_owned()], "raw")?.first().copied().unwrap_or(0);
+    let chunks = counts.chunks(4).zip(times.chunks(1 + TIME_FORMATS.len()));
+    Ok(chunks
+        .map(|(counts, times)| Facts {
+            n,
+            not_null: counts[0],
+            numbers: counts[1],
+            leading_zeros: counts[2] > 0,
+            booleans: counts[3],
+            sampled: times[0],
+            times: times[1..].to_vec(),
+        })
+        .collect())
+}
+
+/// Many counts in one pass.
+fn count(connection: &Connection, counts: &[String], from: &str) -> Result<Vec<u64>> {
+    if counts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {} FROM {from}", counts.join(", "));
+    connection
+        .query_row(&sql, [], |row| (0..counts.len()).map(|place| row.get(place)).collect())
+        .map_err(Error::duckdb("look at the columns"))
 }
 
 /// Proposes a mapping and types for what is in `raw`, following what the person said.
