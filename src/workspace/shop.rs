@@ -174,7 +174,7 @@ fn normal(random: &mut Random) -> f64 {
 
 fn customer(n: usize, random: &mut Random) -> Customer {
     // More join as the shop gets known.
-    let joined = DAYS * random.random::<f64>().powf(0.8) * 0.97;
+    let joined = DAYS * random.random::<f64>().powf(0.8) * 0.997;
     let lively = (0.9 * normal(random)).exp();
     let source = SOURCES[skewed(SOURCES.len(), random)];
     let loyal = if source == "friend" { 1.6 } else { 1.0 };

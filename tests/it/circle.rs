@@ -89,7 +89,7 @@ fn every_step_has_its_command() {
     let retention = fullcircle_json(&["insight", "--project", project, "retention", "--json"]);
     assert_eq!(retention["cohorts"].as_array().map(Vec::len), Some(12));
     let customer = fullcircle_json(&["customer", "--project", project, "C000001", "--json"]);
-    assert_eq!(customer["features"]["shopper"]["refunds"].is_number(), true);
+    assert!(customer["features"]["shopper"]["refunds"].is_number(), "{customer}");
 
     let csv = out("events.csv");
     fullcircle_json(&[

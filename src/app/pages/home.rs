@@ -103,7 +103,8 @@ fn weekly_ui(ui: &mut Ui, state: &State) {
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
-        .show_grid([false, true])
+        // A mark each quarter and half a year, so that the labels have room.
+        .x_grid_spacer(egui_plot::uniform_grid_spacer(|_| [26.0, 13.0, 13.0]))
         .x_axis_formatter(|mark, _| {
             #[allow(clippy::cast_possible_truncation, reason = "microseconds of a few years")]
             let micros = (mark.value * WEEK) as i64;

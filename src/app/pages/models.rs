@@ -167,7 +167,7 @@ impl Form {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let time = |written: &str| written.parse::<Time>().map(Some).map_err(|e| text(&e));
         let number = |written: &str| {
-            written.trim().parse::<f64>().map_err(|_| format!("'{written}' is not a number"))
+            written.trim().parse::<f64>().map_err(|_nan| format!("'{written}' is not a number"))
         };
         if !overview.catalog.events.contains(&self.event) {
             return Err("choose the event that is to be predicted".to_owned());
@@ -192,7 +192,7 @@ impl Form {
         };
         Ok(ModelSpec {
             name: self.name.trim().parse().map_err(|e| text(&e))?,
-            view: self.view.parse().map_err(|_| "choose a view".to_owned())?,
+            view: self.view.parse().map_err(|_no_name| "choose a view".to_owned())?,
             task: Task::Classification,
             spine,
             label,

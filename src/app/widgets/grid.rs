@@ -16,7 +16,7 @@ const ROW: f32 = 22.0;
 pub(crate) fn grid_ui(ui: &mut Ui, id: &str, columns: &[String], rows: &[Vec<Value>]) {
     let widths: Vec<Column> = (0..columns.len())
         .map(|place| {
-            Column::new(width(&columns[place], rows, place)).range(40.0..=600.0).resizable(true)
+            Column::new(width(&columns[place], rows, place)).range(48.0..=420.0).resizable(true)
         })
         .collect();
     let mut delegate = Grid { columns, rows };
@@ -60,7 +60,7 @@ impl TableDelegate for Grid<'_> {
         if let Some(name) = self.columns.get(cell.col_range.start) {
             ui.add_space(8.0);
             let name = RichText::new(shorten(name, 40)).font(strong(12.0)).color(tokens.strong);
-            ui.add(egui::Label::new(name).truncate());
+            label_ui(ui, name);
         }
     }
 
@@ -79,20 +79,34 @@ impl TableDelegate for Grid<'_> {
         let Some(value) = row.and_then(|row| row.get(cell.col_nr)) else { return };
         let tokens = Tokens::at(ui);
         let written = RichText::new(text(value));
-        let (layout, written) = match value {
-            Value::Null => {
-                (Layout::left_to_right(Align::Center), written.italics().color(tokens.weak))
-            }
-            Value::Number(_) => (Layout::right_to_left(Align::Center), written.monospace()),
-            _ => (Layout::left_to_right(Align::Center), written),
+        let written = match value {
+            Value::Null => written.italics().color(tokens.weak),
+            Value::Number(_) => written.monospace(),
+            _ => written,
+        };
+        let to_the_right = matches!(value, Value::Number(_)) && !ui.is_sizing_pass();
+        let layout = if to_the_right {
+            Layout::right_to_left(Align::Center)
+        } else {
+            Layout::left_to_right(Align::Center)
         };
         ui.with_layout(layout, |ui| {
             ui.add_space(8.0);
-            ui.add(egui::Label::new(written).truncate());
+            label_ui(ui, written);
         });
     }
 
     fn default_row_height(&self) -> f32 {
         ROW
+    }
+}
+
+/// A label that is cut at the edge of its column; while columns are measured it takes what it needs.
+fn label_ui(ui: &mut Ui, text: RichText) {
+    if ui.is_sizing_pass() {
+        ui.add(egui::Label::new(text).extend());
+        ui.add_space(8.0);
+    } else {
+        ui.add(egui::Label::new(text).truncate());
     }
 }

@@ -126,7 +126,7 @@ pub(super) async fn upload(
 ) -> Result<Json<wire::Uploaded>> {
     endpoint.keys.check(&headers, None, Role::Admin)?;
     let text = std::str::from_utf8(&body)
-        .map_err(|_| Error::BadRequest("the function is not UTF-8 text".to_owned()))?;
+        .map_err(|_not_utf8| Error::BadRequest("the function is not UTF-8 text".to_owned()))?;
     let function =
         ScoringFunction::from_json(text).map_err(|error| Error::BadRequest(error.to_string()))?;
     let hash = function.hash().to_owned();

@@ -52,7 +52,7 @@ impl FromStr for Span {
         let error = || SpanError(text.to_owned());
         let (unit, scale) =
             UNITS.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(error)?;
-        let number: i64 = text.trim_end_matches(unit).parse().map_err(|_| error())?;
+        let number: i64 = text.trim_end_matches(unit).parse().map_err(|_not_a_number| error())?;
         let micros = number.checked_mul(scale).ok_or_else(error)?;
         if micros <= 0 || micros > LONGEST { Err(error()) } else { Ok(Self { micros }) }
     }

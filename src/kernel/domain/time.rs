@@ -64,7 +64,7 @@ impl FromStr for Time {
         civil
             .and_then(|civil| jiff::tz::Offset::UTC.to_timestamp(civil))
             .map(|timestamp| Self(timestamp.as_microsecond()))
-            .map_err(|_| TimeError(text.to_owned()))
+            .map_err(|_no_civil_time| TimeError(text.to_owned()))
     }
 }
 
