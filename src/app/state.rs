@@ -175,7 +175,7 @@ impl State {
             Answer::Live(url) => {
                 self.tell(Tone::Good, format!("An endpoint answers at {url}"));
                 self.url = Some(url.clone());
-                return vec![Command::Endpoint(url)];
+                return vec![Command::Look, Command::Endpoint(url)];
             }
             Answer::Stopped => {
                 self.tell(Tone::Warn, "The endpoint was stopped".to_owned());

@@ -124,7 +124,14 @@ impl Project {
                 return Ok((url, None));
             }
         }
-        let local = LocalEndpoint::start(program, &self.endpoint_data(), listen)?;
+        let data = self.endpoint_data();
+        let local = match LocalEndpoint::start(program, &data, listen) {
+            // Something else has the usual port: any other will do.
+            Err(Error::Endpoint(said)) if said.contains("cannot listen") => {
+                LocalEndpoint::start(program, &data, "127.0.0.1:0")?
+            }
+            started => started?,
+        };
         let url = local.url().to_owned();
         let mut keys = local.keys().clone();
         if keys.admin_key.is_none() {

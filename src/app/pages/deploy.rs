@@ -90,6 +90,7 @@ impl Deploy {
                         if ui.small_button("Stop").clicked() {
                             outbox.send(Command::StopEndpoint);
                         }
+                        keys_ui(ui, state, url);
                     }
                     None => {
                         ui.label(RichText::new("none").color(tokens.weak));
@@ -163,7 +164,7 @@ impl Deploy {
                 None => empty_state(ui, "Deploy a function, then ask for a score."),
             }
             let curl = format!(
-                "curl -H \"Authorization: Bearer $FULLCIRCLE_KEY\" \\\n  \"{url}/v1/score/{}?customer_id={}\"",
+                "curl -H \"Authorization: Bearer $SCORE_KEY\" \\\n  \"{url}/v1/score/{}?customer_id={}\"",
                 self.name, self.customer
             );
             code_ui(ui, "Copy curl", &curl);
@@ -194,7 +195,7 @@ impl Deploy {
                 None => {}
             }
             let curl = format!(
-                "curl -u $FULLCIRCLE_WRITE_KEY: {url}/v1/track \\\n  -d '{{\"userId\": \"{}\", \"event\": \"{}\", \"properties\": {}}}'",
+                "curl -u $WRITE_KEY: {url}/v1/track \\\n  -d '{{\"userId\": \"{}\", \"event\": \"{}\", \"properties\": {}}}'",
                 self.customer, self.event, self.properties
             );
             code_ui(ui, "Copy curl of the event", &curl);
@@ -211,6 +212,23 @@ impl Deploy {
             outbox.send(Command::LiveCustomer { url, customer_id });
         }
         ui.ctx().request_repaint_after(POLL);
+    }
+}
+
+/// Buttons that copy the keys of the endpoint; they are never shown.
+fn keys_ui(ui: &mut Ui, state: &State, url: &str) {
+    let endpoints = &state.look().endpoints;
+    let Some((_, keys)) = endpoints.iter().find(|(known, _)| known == url) else { return };
+    for (text, key) in [
+        ("Copy write key", &keys.write_key),
+        ("Copy score key", &keys.score_key),
+        ("Copy admin key", &keys.admin_key),
+    ] {
+        if let Some(key) = key
+            && ui.small_button(text).clicked()
+        {
+            ui.ctx().copy_text(key.clone());
+        }
     }
 }
 
