@@ -30,7 +30,7 @@ impl TrainingSet {
         timelines: &Timelines,
         job: &Job,
     ) -> Result<Self> {
-        let mut rows = spec.spine.check()?.rows(timelines);
+        let mut rows = spec.spine.check()?.rows(timelines)?;
         let all = rows.len();
         rows.retain(|(_, time): &(usize, Time)| label.is_observed(timelines, *time));
         let dropped = all - rows.len();

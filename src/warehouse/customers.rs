@@ -149,18 +149,20 @@ impl Warehouse {
         // Trait changes of one identify are one event again, with its traits as properties.
         let sql = format!(
             "SELECT * FROM (
-                SELECT message_id, customer_id, anonymous_id, event, epoch_us(event_time) AS t,
-                    epoch_us(received_at) AS r, seq, NULL AS traits,
+                SELECT message_id, customer_id, anonymous_id, event,
+                    epoch_us(event_time) AS event_time, epoch_us(received_at) AS received_at, seq,
+                    NULL AS traits,
                     COLUMNS(* EXCLUDE (message_id, customer_id, anonymous_id, event, event_time,
                         received_at, seq))
                 FROM events WHERE {condition}
                 UNION ALL BY NAME
-                SELECT message_id, customer_id, '{IDENTIFY}' AS event, epoch_us(event_time) AS t,
-                    epoch_us(received_at) AS r, min(seq) AS seq,
+                SELECT message_id, customer_id, '{IDENTIFY}' AS event,
+                    epoch_us(event_time) AS event_time, epoch_us(received_at) AS received_at,
+                    min(seq) AS seq,
                     CAST(json_group_object(trait, value) AS VARCHAR) AS traits
                 FROM traits WHERE {condition}
-                GROUP BY message_id, customer_id, event_time, received_at)
-             ORDER BY customer_id, t, seq",
+                GROUP BY message_id, customer_id, traits.event_time, traits.received_at)
+             ORDER BY customer_id, event_time, seq",
         );
         let sql = match has_properties(&connection)? {
             true => sql,
@@ -193,8 +195,16 @@ fn number(n: usize) -> i64 {
 }
 
 /// The columns of an event before its properties.
-const HEAD: [&str; 8] =
-    ["message_id", "customer_id", "anonymous_id", "event", "t", "r", "seq", "traits"];
+const HEAD: [&str; 8] = [
+    "message_id",
+    "customer_id",
+    "anonymous_id",
+    "event",
+    "event_time",
+    "received_at",
+    "seq",
+    "traits",
+];
 
 fn event(row: &duckdb::Row<'_>, names: &[String]) -> duckdb::Result<Event> {
     let traits: Option<String> = row.get(7)?;

@@ -114,11 +114,12 @@ impl Warehouse {
     /// The SQL has an error, the file cannot be written, or the job was canceled.
     pub fn export(&self, sql: &str, path: &Path, job: &Job) -> Result<()> {
         let format = ExportFormat::of(path)?;
-        let staged = self.staging().join(format!("export-{}", std::process::id()));
+        let staged = self.staged("export");
         let connection = self.connect()?;
+        crate::query::one_statement(&connection, sql)?;
         let interrupt = connection.interrupt_handle();
         let copy = format!(
-            "COPY ({}) TO {} ({})",
+            "BEGIN TRANSACTION READ ONLY; COPY (\n{}\n) TO {} ({}); COMMIT",
             sql.trim().trim_end_matches(';'),
             quote_text(&staged.display().to_string()),
             format.sql()
@@ -138,7 +139,7 @@ impl Warehouse {
     /// The file cannot be written.
     pub fn write(&self, relation: &Relation, path: &Path) -> Result<()> {
         let format = ExportFormat::of(path)?;
-        let staged = self.staging().join(format!("relation-{}", std::process::id()));
+        let staged = self.staged("relation");
         relation.write(&staged, format, self.staging())?;
         self.hand_out(&staged, path)
     }

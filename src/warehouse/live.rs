@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use duckdb::Connection;
 use duckdb::types::Value as Sql;
-use kernel::domain::{ALIAS, Event, IDENTIFY, Job, Type, Value};
+use kernel::domain::{ALIAS, Event, IDENTIFY, Job, Type, Value, property};
 use kernel::expression::quote_identifier;
 
 use crate::export::{sql_time, sql_value};
@@ -68,6 +68,9 @@ impl Warehouse {
 /// Joins an anonymous timeline to a customer's.
 fn join(connection: &Connection, alias: &Event) -> Result<()> {
     let Some(anonymous) = &alias.anonymous_id else { return Ok(()) };
+    connection
+        .execute("INSERT INTO aliases VALUES (?, ?)", [anonymous, &alias.customer_id])
+        .map_err(Error::duckdb("join timelines"))?;
     for table in ["events", "traits"] {
         connection
             .execute(
@@ -106,18 +109,20 @@ fn head(event: &Event) -> Vec<Sql> {
 }
 
 fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
-    let mut wanted: BTreeMap<&str, Type> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, (String, Type)> = BTreeMap::new();
     for (name, value) in events.iter().flat_map(|event| &event.properties) {
         if let Some(type_) = value.type_of() {
-            let known = wanted.entry(name).or_insert(type_);
+            let (_, known) =
+                wanted.entry(name.to_lowercase()).or_insert_with(|| (name.clone(), type_));
             if *known != type_ {
                 *known = Type::Text;
             }
         }
     }
-    let wanted: Vec<(String, Type)> =
-        wanted.into_iter().map(|(name, type_)| (name.to_owned(), type_)).collect();
-    let columns = schema::ensure_columns(connection, &wanted)?;
+    let wanted: Vec<(String, Type)> = wanted.into_values().collect();
+    // Beyond the most columns there can be, properties stay in the endpoint's log.
+    let columns: Vec<(String, Type)> =
+        schema::ensure_columns(connection, &wanted)?.into_iter().flatten().collect();
     let names: Vec<String> = schema::EVENT_COLUMNS
         .iter()
         .copied()
@@ -134,8 +139,8 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     let mut appender = connection.appender("pulled").map_err(failed())?;
     for event in events {
         let mut row = head(event);
-        for ((property, _), (_, type_)) in wanted.iter().zip(&columns) {
-            let value = event.properties.get(property).unwrap_or(&Value::Null);
+        for (column, type_) in &columns {
+            let value = property(&event.properties, column).unwrap_or(&Value::Null);
             row.push(sql_value(&value.coerce(*type_)));
         }
         appender.append_row(duckdb::appender_params_from_iter(row)).map_err(failed())?;

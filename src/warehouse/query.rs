@@ -1,9 +1,9 @@
 use std::time::Instant;
 
+use duckdb::Connection;
+use duckdb::arrow::datatypes::{DataType, TimeUnit as TimeUnitOf};
 use duckdb::types::{TimeUnit, ValueRef};
 use kernel::domain::{Job, MICROS_PER_DAY, Time, Value};
-use sqlparser::dialect::DuckDbDialect;
-use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::{Error, Result, Warehouse};
 
@@ -47,23 +47,38 @@ impl Warehouse {
     /// The SQL has an error (with its place), or the job was canceled.
     pub fn query(&self, sql: &str, limit: usize, job: &Job) -> Result<QueryResult> {
         let started = Instant::now();
-        one_statement(sql)?;
         let connection = self.connect()?;
+        one_statement(&connection, sql)?;
         let interrupt = connection.interrupt_handle();
+        let mut unreadable = None;
         let run = || -> duckdb::Result<QueryResult> {
             connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
             let mut statement = connection.prepare(sql)?;
             let mut rows = statement.query([])?;
             let columns = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
+            let schema = rows.as_ref().map(duckdb::Statement::schema);
+            let types: Vec<DataType> = schema
+                .iter()
+                .flat_map(|schema| schema.fields())
+                .map(|field| field.data_type().clone())
+                .collect();
+            unreadable = types.iter().position(|type_| !is_readable(type_));
             let mut result =
                 QueryResult { columns, rows: Vec::new(), truncated: false, seconds: 0.0 };
             while let Some(row) = rows.next()? {
+                if unreadable.is_some() {
+                    break;
+                }
                 if result.rows.len() == limit {
                     result.truncated = true;
                     break;
                 }
+                let cell = |(place, type_): (usize, &DataType)| match type_ {
+                    DataType::Null => Ok(Value::Null),
+                    _ => Ok(value(row.get_ref(place)?)),
+                };
                 let values: duckdb::Result<Vec<Value>> =
-                    (0..result.columns.len()).map(|place| Ok(value(row.get_ref(place)?))).collect();
+                    types.iter().enumerate().map(cell).collect();
                 result.rows.push(values?);
             }
             Ok(result)
@@ -73,6 +88,13 @@ impl Warehouse {
             return Err(Error::Canceled);
         }
         match result {
+            Ok(result) if unreadable.is_some() => {
+                let name = unreadable.and_then(|place| result.columns.get(place).cloned());
+                let name = name.unwrap_or_default();
+                let message =
+                    format!("'{name}' has a type that cannot be shown; cast it to VARCHAR");
+                Err(sql_error(&message).into())
+            }
             Ok(mut result) => {
                 result.seconds = started.elapsed().as_secs_f64();
                 Ok(result)
@@ -82,20 +104,87 @@ impl Warehouse {
     }
 }
 
-/// Refuses a text of several statements: the first could end the read-only transaction.
-fn one_statement(sql: &str) -> Result<()> {
+/// Statements beside SELECT that only look at something.
+const LOOKING: [&str; 4] = ["DESCRIBE", "EXPLAIN", "SHOW", "SUMMARIZE"];
+
+/// Refuses all but one statement that looks at something. A client library runs all statements of a text
+/// but the last when it prepares it, and the first could end the read-only transaction; so DuckDB's own
+/// parser says how many there are.
+pub(crate) fn one_statement(connection: &Connection, sql: &str) -> Result<()> {
     let refuse = |message: &str| Err(Error::Sql(sql_error(message)));
     if sql.contains('\0') {
         return refuse("the query has a NUL character");
     }
-    let tokens = match Tokenizer::new(&DuckDbDialect {}, sql).tokenize() {
-        Ok(tokens) => tokens,
-        Err(error) => return refuse(&error.to_string()),
-    };
-    let mut after = tokens.iter().skip_while(|token| **token != Token::SemiColon);
-    let says_more =
-        after.any(|token| !matches!(token, Token::SemiColon | Token::Whitespace(_) | Token::EOF));
-    if says_more { refuse("run one statement at a time; select one of them") } else { Ok(()) }
+    let parsed: String = connection
+        .query_row("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [sql], |row| {
+            row.get(0)
+        })
+        .map_err(|error| Error::Sql(sql_error(&error.to_string())))?;
+    let parsed: serde_json::Value = serde_json::from_str(&parsed).unwrap_or_default();
+    if parsed["error"] == serde_json::Value::Bool(false) {
+        return match parsed["statements"].as_array().map(Vec::len) {
+            Some(1) => Ok(()),
+            _ => refuse("run one statement at a time; select one of them"),
+        };
+    }
+    if parsed["error_type"] == "parser" || parsed["error_type"] == "syntax" {
+        let message = parsed["error_message"].as_str().unwrap_or("the query has an error");
+        let place = parsed["position"].as_str().and_then(|place| place.parse::<usize>().ok());
+        let mut error = sql_error(&format!("Parser Error: {message}"));
+        error.position = place.map(|place| line_and_column(sql, place));
+        return Err(Error::Sql(error));
+    }
+    // Not a SELECT: only what looks, and nothing after it.
+    let text = sql.trim().trim_end_matches(';');
+    let first = text.split_whitespace().next().unwrap_or_default().to_uppercase();
+    match LOOKING.contains(&first.as_str()) && !text.contains(';') {
+        true => Ok(()),
+        false => {
+            refuse("only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN run here, one at a time")
+        }
+    }
+}
+
+fn line_and_column(sql: &str, place: usize) -> (usize, usize) {
+    let before = sql.get(..place).unwrap_or(sql);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// What a value of a type is read as; none if the client library cannot read it.
+fn is_readable(type_: &DataType) -> bool {
+    match type_ {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal128(..)
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::Date32
+        | DataType::Timestamp(..)
+        | DataType::Time64(TimeUnitOf::Microsecond)
+        | DataType::Interval(_)
+        | DataType::Null => true,
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            *field.data_type() != DataType::Null && is_readable(field.data_type())
+        }
+        DataType::Struct(fields) => fields
+            .iter()
+            .all(|field| *field.data_type() != DataType::Null && is_readable(field.data_type())),
+        DataType::Map(field, _) => is_readable(field.data_type()),
+        DataType::Dictionary(_, values) => is_readable(values),
+        _ => false,
+    }
 }
 
 /// DuckDB's error text as a message and a place: it quotes the line and marks the column with `^`.
@@ -151,7 +240,7 @@ pub(crate) fn value(value: ValueRef<'_>) -> Value {
         ValueRef::Float(x) => Value::Number(x.into()),
         ValueRef::Double(x) => Value::Number(x),
         ValueRef::Timestamp(unit, n) => time(unit, n),
-        ValueRef::Date32(days) => Value::Time(Time(i64::from(days) * MICROS_PER_DAY)),
+        ValueRef::Date32(days) => Value::Time(Time(i64::from(days).saturating_mul(MICROS_PER_DAY))),
         ValueRef::Text(bytes) => Value::text(String::from_utf8_lossy(bytes).as_ref()),
         other => {
             let owned = duckdb::types::Value::from(other);

@@ -15,6 +15,14 @@ pub(crate) const LIVE_SEQ: u64 = 1 << 40;
 /// The most properties that have a column of their own.
 pub(crate) const MOST_PROPERTIES: usize = 1_000;
 
+/// SQL of the number of the latest row from a file, over events and traits alike.
+pub(crate) fn last_file_seq() -> String {
+    format!(
+        "(SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM events UNION ALL SELECT seq FROM traits)
+            WHERE seq < {LIVE_SEQ})"
+    )
+}
+
 /// Creates what is missing in a warehouse file.
 pub(crate) fn create(connection: &Connection) -> Result<()> {
     connection
@@ -31,6 +39,7 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
              CREATE TABLE IF NOT EXISTS rejected_rows (
                 import BIGINT, source VARCHAR, line BIGINT, \"column\" VARCHAR, reason VARCHAR,
                 content VARCHAR);
+             CREATE TABLE IF NOT EXISTS aliases (anonymous_id VARCHAR, customer_id VARCHAR);
              CREATE TABLE IF NOT EXISTS pulls (endpoint VARCHAR, \"offset\" BIGINT);
              CREATE OR REPLACE VIEW customers AS
                 SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,
@@ -71,56 +80,40 @@ pub(crate) fn type_of(sql: &str) -> Type {
     }
 }
 
-/// The column for a property: its name, unless that is taken (SQL names ignore case).
-pub(crate) fn property_column(property: &str, taken: &[(String, Type)]) -> String {
-    let mut name = property.to_owned();
-    let is_taken = |name: &str| {
-        EVENT_COLUMNS.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
-            || taken
-                .iter()
-                .any(|(known, _)| known != name && known.to_lowercase() == name.to_lowercase())
-    };
-    while is_taken(&name) {
-        name.push('_');
-    }
-    name
-}
-
-/// Makes sure that each property has a column that holds its type; widens to text where types
-/// differ. Gives the column and its type for each.
+/// Makes sure that each property has a column that holds its type; widens to text where types differ.
+/// Gives the column and its type for each; none where there are too many. Names that differ only in
+/// case are one column, as they are in SQL.
 pub(crate) fn ensure_columns(
     connection: &Connection,
     wanted: &[(String, Type)],
-) -> Result<Vec<(String, Type)>> {
+) -> Result<Vec<Option<(String, Type)>>> {
     let mut present = properties(connection)?;
     let mut columns = Vec::with_capacity(wanted.len());
     let alter =
         |sql: String| connection.execute_batch(&sql).map_err(Error::duckdb("change its columns"));
     for (property, type_) in wanted {
-        let name = property_column(property, &present);
-        let quoted = quote_identifier(&name);
-        let found = present.iter().position(|(known, _)| *known == name);
-        let type_ = match found.and_then(|position| present.get_mut(position)) {
+        let same = |known: &str| known.to_lowercase() == property.to_lowercase();
+        let found = present.iter().position(|(known, _)| same(known));
+        let n_present = present.len();
+        let column = match found.and_then(|position| present.get_mut(position)) {
+            None if n_present >= MOST_PROPERTIES => None,
             None => {
-                if present.len() >= MOST_PROPERTIES {
-                    return Err(Error::Mapping(format!(
-                        "there are {MOST_PROPERTIES} properties already; leave out '{property}'"
-                    )));
-                }
+                let quoted = quote_identifier(property);
                 alter(format!("ALTER TABLE events ADD COLUMN {quoted} {}", type_.sql()))?;
-                present.push((name.clone(), *type_));
-                *type_
+                present.push((property.clone(), *type_));
+                Some((property.clone(), *type_))
             }
-            Some((_, known)) if known == type_ => *type_,
-            Some((_, known)) if *known == Type::Text => Type::Text,
-            Some((_, known)) => {
+            Some((name, known)) if known == type_ => Some((name.clone(), *type_)),
+            Some((name, Type::Text)) => Some((name.clone(), Type::Text)),
+            Some((name, known)) => {
+                let quoted = quote_identifier(name);
                 let text = as_text(&quoted, *known);
                 alter(format!("ALTER TABLE events ALTER {quoted} TYPE VARCHAR USING {text}"))?;
                 *known = Type::Text;
-                Type::Text
+                Some((name.clone(), Type::Text))
             }
         };
-        columns.push((name, type_));
+        columns.push(column);
     }
     Ok(columns)
 }
@@ -134,6 +127,10 @@ pub(crate) fn as_text(column: &str, type_: Type) -> String {
             "CASE WHEN {column} = trunc({column}) AND abs({column}) < 1e15
              THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
         ),
-        Type::Time => format!("strftime({column}, '%Y-%m-%dT%H:%M:%S.%fZ')"),
+        // As RFC 3339 without zeros at the end of the fraction.
+        Type::Time => format!(
+            "regexp_replace(regexp_replace(strftime({column}, '%Y-%m-%dT%H:%M:%S.%f'),
+                '0+$', ''), '\\.$', '') || 'Z'"
+        ),
     }
 }

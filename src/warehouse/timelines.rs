@@ -39,7 +39,7 @@ impl Warehouse {
         let mut builder = TimelinesBuilder::new(catalog);
         let columns: Vec<String> = builder
             .properties()
-            .map(|name| match present.iter().any(|(known, _)| known == name) {
+            .map(|name| match present.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 true => quote_identifier(name),
                 false => "NULL::DOUBLE".to_owned(),
             })

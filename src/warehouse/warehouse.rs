@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use duckdb::Connection;
@@ -45,6 +46,13 @@ impl Warehouse {
     /// Where files are on their way in or out: the only place that the instance can reach.
     pub(crate) fn staging(&self) -> &Path {
         &self.staging
+    }
+
+    /// A name in the staging folder that nothing else has.
+    pub(crate) fn staged(&self, what: &str) -> PathBuf {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.staging.join(format!("{what}-{}-{n}", std::process::id()))
     }
 
     /// Runs `work` in a transaction: all of it happens, or nothing.

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use kernel::domain::{Job, Name};
-use kernel::features::AsOf;
+use kernel::features::{AsOf, Knowledge};
 use serde::Serialize;
 
 use crate::client::{Client, Deployment, LiveScore};
@@ -122,8 +122,9 @@ impl Project {
         customers: usize,
         job: &Job,
     ) -> Result<Verified> {
-        self.pull(client, job)?;
+        // The instant first, so that everything known by then is pulled.
         let as_of = client.health()?.time;
+        self.pull(client, job)?;
         let deployments = client.deployments()?;
         let deployment = deployments.iter().find(|live| live.name == name.as_str());
         let Some(deployment) = deployment else {
@@ -141,7 +142,8 @@ impl Project {
             job.report("Comparing scores", (n * REPLAY_GROUP) as f32 / ids.len() as f32);
             for live in client.replay(name.as_str(), group, as_of)? {
                 let offline = timelines.position(&live.customer_id).map(|place| {
-                    let score = scorer.score(place, AsOf::at(as_of));
+                    let known = AsOf { time: as_of, knowledge: Knowledge::AsItWasKnown };
+                    let score = scorer.score(place, known);
                     (score.score, score.known)
                 });
                 verified.add(&live, offline);

@@ -70,6 +70,7 @@ impl LocalEndpoint {
             Err(_) => return Err(failed(&mut child, format!("it says: {}", line.trim()))),
         };
         let keys = KnownEndpoint {
+            id: Client::new(&ready.url, None).health().ok().map(|health| health.endpoint),
             write_key: ready.write_key,
             score_key: ready.score_key,
             admin_key: ready.admin_key,
@@ -120,7 +121,8 @@ impl Project {
     /// It does not start.
     pub fn go_live(&self, program: &Path, listen: &str) -> Result<(String, Option<LocalEndpoint>)> {
         for (url, keys) in self.endpoints()? {
-            if Client::new(&url, keys.admin_key).health().is_ok() {
+            let health = Client::new(&url, None).health();
+            if health.is_ok_and(|health| Some(health.endpoint) == keys.id) {
                 return Ok((url, None));
             }
         }
@@ -136,7 +138,11 @@ impl Project {
         let mut keys = local.keys().clone();
         if keys.admin_key.is_none() {
             // A later start gives no keys; they are those of the same data folder before.
-            let known = self.endpoints()?.into_values().find(|known| known.admin_key.is_some());
+            let id = keys.id.clone();
+            let known = self
+                .endpoints()?
+                .into_values()
+                .find(|known| known.admin_key.is_some() && known.id == id);
             keys = known.ok_or_else(|| {
                 Error::Endpoint("its keys are not in this project; set FULLCIRCLE_KEY".to_owned())
             })?;
@@ -151,7 +157,18 @@ impl Project {
     /// The project's keys cannot be read.
     pub fn client(&self, url: &str, key: Option<String>) -> Result<Client> {
         let url = url.trim_end_matches('/');
-        let known = self.endpoints()?.remove(url).and_then(|known| known.admin_key);
-        Ok(Client::new(url, key.or(known)))
+        if key.is_some() {
+            return Ok(Client::new(url, key));
+        }
+        let Some(known) = self.endpoints()?.remove(url) else { return Ok(Client::new(url, None)) };
+        if let Some(id) = &known.id
+            && Client::new(url, None).health()?.endpoint != *id
+        {
+            return Err(Error::BadInput(format!(
+                "another endpoint answers at {url} than the one that this project knows; start that one \
+                 again, or set FULLCIRCLE_KEY"
+            )));
+        }
+        Ok(Client::new(url, known.admin_key))
     }
 }

@@ -32,6 +32,8 @@ struct Settings {
 /// folder that git ignores.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownEndpoint {
+    /// Its id: keys go to no other endpoint that answers at the same address.
+    pub id: Option<String>,
     /// To send events.
     pub write_key: Option<String>,
     /// To ask for scores.

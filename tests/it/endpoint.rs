@@ -199,6 +199,104 @@ fn an_anonymous_timeline_joins_the_customers() {
 }
 
 #[test]
+fn a_public_write_key_cannot_move_a_customers_timeline() {
+    let endpoint = TestEndpoint::new();
+    endpoint.track("victim", "order", &json!({}));
+    for (method, id) in [("identify", "anonymousId"), ("alias", "previousId")] {
+        let body = json!({ "userId": "thief", id: "victim", "traits": {} }).to_string();
+        let path = format!("/v1/{method}");
+        assert_eq!(endpoint.post(&endpoint.keys.write, &path, body.as_bytes()).status, 200);
+    }
+    assert_eq!(endpoint.customer("victim")["event_count"], 1);
+    assert_eq!(endpoint.customer("victim")["customer_id"], "victim");
+}
+
+#[test]
+fn joins_are_followed_to_the_end() {
+    let endpoint = TestEndpoint::new();
+    let send = |body: Json| {
+        let answer = endpoint.post(&endpoint.keys.write, "/v1/batch", body.to_string().as_bytes());
+        assert_eq!(answer.body["rejected"], 0, "{answer:?}");
+    };
+    // Two anonymous ids become one, that one becomes ada, and the first is still in use.
+    send(json!({ "batch": [
+        { "type": "track", "anonymousId": "phone", "event": "order" },
+        { "type": "track", "anonymousId": "laptop", "event": "order" },
+        { "type": "identify", "anonymousId": "phone", "userId": "ada" },
+        { "type": "identify", "anonymousId": "laptop", "userId": "ada" },
+        { "type": "track", "anonymousId": "phone", "event": "order" },
+        { "type": "identify", "anonymousId": "ada", "userId": "phone" },
+        { "type": "track", "anonymousId": "laptop", "event": "order" },
+    ]}));
+    assert_eq!(endpoint.customer("ada")["event_count"], 4);
+    assert_eq!(endpoint.customer("laptop")["customer_id"], "ada");
+}
+
+#[test]
+fn hostile_times_and_names_spoil_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = workspace::Project::open(folder.path()).unwrap();
+    let mut endpoint = TestEndpoint::new();
+    let wide: serde_json::Map<String, Json> =
+        (0..150).map(|n| (format!("wide {n}"), json!(n))).collect();
+    let batch = json!({ "batch": [
+        { "userId": "a", "event": "x", "timestamp": "-009999-01-02T02:00:00Z", "sentAt": "9999-12-30T22:00:00Z" },
+        { "userId": "a", "event": "x", "timestamp": "0001-01-01T00:00:00Z" },
+        { "userId": "a", "event": "x", "properties": { "nul\u{0}": 1 } },
+        { "userId": "a\u{0}b", "event": "x" },
+        { "userId": "a", "event": "kept", "properties": {
+            "seq": 1, "seq_": 2, "event": "e", "Event_Time": 3, "t": 4, "r": 5, "traits": 6,
+            "Amount": 7, "quoted \"name\"; DROP TABLE events": 8 } },
+        { "userId": "a", "event": "kept", "properties": { "amount": "text" } },
+        { "userId": "a", "event": "kept", "properties": wide },
+    ]});
+    let answer = endpoint.post(&endpoint.keys.write, "/v1/batch", batch.to_string().as_bytes());
+    assert_eq!(
+        (&answer.body["accepted"], &answer.body["rejected"]),
+        (&json!(3), &json!(4)),
+        "{answer:?}"
+    );
+    endpoint.restart();
+    let client = workspace::Client::new(&endpoint.url, Some(endpoint.keys.admin.clone()));
+    let job = workspace::Job::unwatched();
+    assert_eq!(project.pull(&client, &job).unwrap().accepted, 3);
+    assert_eq!(project.events_of("a").unwrap().len(), 3);
+    let sql = "SELECT amount FROM events WHERE amount IS NOT NULL ORDER BY seq";
+    let rows = project.query(sql, 10, &job).unwrap().rows;
+    assert_eq!(rows.len(), 2, "names that differ in case are one property");
+}
+
+#[test]
+fn history_that_is_none_is_refused() {
+    let endpoint = TestEndpoint::new();
+    let good = json!({
+        "message_id": "m", "customer_id": "a", "event": "order", "event_time": "2020-01-01T00:00:00Z",
+        "received_at": "2020-01-01T00:00:00Z", "seq": 1, "properties": {},
+    });
+    let publish = |event: &Json| {
+        endpoint.post(&endpoint.keys.admin, "/v1/history", event.to_string().as_bytes()).status
+    };
+    for (field, value) in [
+        ("message_id", json!("")),
+        ("customer_id", json!("x".repeat(300))),
+        ("event", json!("")),
+        ("event_time", json!("2300-01-01")),
+        ("received_at", json!("2019-01-01")),
+        ("seq", json!(1_u64 << 50)),
+    ] {
+        let mut bad = good.clone();
+        bad[field] = value;
+        assert_eq!(publish(&bad), 400, "{field}");
+    }
+    assert_eq!(publish(&good), 200);
+    // The same place in time and order, from another project: both are kept.
+    let mut other = good.clone();
+    other["message_id"] = json!("n");
+    assert_eq!(publish(&other), 200);
+    assert_eq!(endpoint.customer("a")["event_count"], 2);
+}
+
+#[test]
 fn client_clocks_are_corrected_and_nothing_is_in_the_future() {
     let endpoint = TestEndpoint::new();
     let body = json!({

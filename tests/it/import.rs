@@ -263,10 +263,87 @@ fn sql_of_a_person_reaches_no_file_and_changes_nothing() {
         "SELECT * FROM glob('/*')".to_owned(),
         "SELECT 1; DROP TABLE events".to_owned(),
         "COMMIT; DROP TABLE events".to_owned(),
+        "SELECT e'\\''; COMMIT; DELETE FROM events; SELECT 2 --'".to_owned(),
+        "EXPLAIN ANALYZE DELETE FROM events".to_owned(),
+        "DESCRIBE events; DELETE FROM events".to_owned(),
+        "PRAGMA database_list".to_owned(),
     ] {
         let result = project.warehouse.query(&sql, 10, &Job::unwatched());
         assert!(result.is_err(), "{sql}: {result:?}");
     }
+    let out = project.folder.path().join("out.csv");
+    for sql in ["SELECT 1) TO 'x'; DELETE FROM events; COPY (SELECT 1", "DELETE FROM events"] {
+        assert!(project.warehouse.export(sql, &out, &Job::unwatched()).is_err(), "{sql}");
+    }
+    project.warehouse.export("SELECT 1 AS one -- a comment", &out, &Job::unwatched()).unwrap();
+    assert_eq!(std::fs::read_to_string(out).unwrap(), "one\n1\n");
     assert_eq!(project.query("SELECT count(*) FROM events"), [["0"]]);
     assert_eq!(std::fs::read_to_string(secret).unwrap(), "secret");
+}
+
+#[test]
+fn odd_types_and_looking_statements_are_shown_or_refused() {
+    let project = Project::new();
+    let query = |sql: &str| project.warehouse.query(sql, 10, &Job::unwatched());
+    for sql in [
+        "SELECT NULL",
+        "DESCRIBE events",
+        "SELECT DATE '2024-01-01', 1::HUGEINT, [1, 2]",
+        "SHOW TABLES",
+    ] {
+        assert!(query(sql).is_ok(), "{sql}: {:?}", query(sql));
+    }
+    for sql in ["SELECT [NULL]", "SELECT TIME_NS '10:00:00'", "SELECT DATE '400000-01-01'"] {
+        // An answer or an error that says what to do: never the end of the process.
+        if let Err(error) = query(sql) {
+            assert!(error.to_string().contains("cast it to VARCHAR"), "{sql}: {error}");
+        }
+    }
+}
+
+#[test]
+fn times_with_offsets_are_the_same_instant() {
+    let project = Project::new();
+    let rows = [
+        "2024-01-01T11:30:00+01:00",
+        "2024-01-01 02:30:00-08",
+        "2024-01-01T10:30:00Z",
+        "2024-01-01 10:30:00",
+    ];
+    let csv: String = rows.iter().map(|time| format!("a,buy,{time}\n")).collect();
+    let file = project.file("offsets.csv", format!("customer,event,time\n{csv}"));
+    assert_eq!(counts(&project.import(&file, &Options::default())), [4, 4, 0, 0]);
+    assert_eq!(project.query("SELECT DISTINCT event_time FROM events"), [["2024-01-01T10:30:00Z"]]);
+}
+
+#[test]
+fn file_names_are_names_and_not_patterns() {
+    let project = Project::new();
+    project.file("o1.csv", "customer,event,time\nwrong,buy,2024-01-01\n");
+    let odd = project.file("o[1].csv", "customer,event,time\nright,buy,2024-01-01\n");
+    project.import(&odd, &Options::default());
+    assert_eq!(project.query("SELECT customer_id FROM events"), [["right"]]);
+    let folder = project.folder.path().join("customer=zz");
+    std::fs::create_dir(&folder).unwrap();
+    let inside = folder.join("x.csv");
+    std::fs::write(&inside, "customer,event,time\nown,buy,2024-01-02\n").unwrap();
+    project.import(&inside, &Options::default());
+    assert_eq!(project.query("SELECT customer_id FROM events ORDER BY 1"), [["own"], ["right"]]);
+    let twice = [odd.clone(), project.folder.path().join("./o[1].csv")];
+    let report = project.warehouse.import(&twice, &Options::default(), &Job::unwatched()).unwrap();
+    assert_eq!(counts(&report), [1, 0, 1, 0], "one file by two paths");
+}
+
+#[test]
+fn ids_that_look_like_numbers_stay_as_they_are() {
+    let project = Project::new();
+    let file = project.file(
+        "ids.csv",
+        ",customer,event,time,sku,order\n0,a,buy,2024-01-01,12_34,1234567890123456789\n",
+    );
+    project.import(&file, &Options::default());
+    assert_eq!(
+        project.query("SELECT customer_id, sku, \"order\", column_1 FROM events"),
+        [["a", "12_34", "1234567890123456789", "0"]]
+    );
 }

@@ -150,6 +150,27 @@ fn definitions_that_make_no_sense_say_where() {
 }
 
 #[test]
+fn definitions_that_grow_without_end_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let between = format!("1 BETWEEN 0 AND 2{}", " BETWEEN false AND true".repeat(28));
+    let mut view =
+        "name = \"v\"\n\n[[features]]\nname = \"f0\"\nexpression = \"'text'\"\n".to_owned();
+    for n in 1..=40 {
+        let before = n - 1;
+        view.push_str(&format!(
+            "\n[[features]]\nname = \"f{n}\"\nexpression = \"f{before} || f{before}\"\n"
+        ));
+    }
+    view.push_str(&format!("\n[[features]]\nname = \"b\"\nexpression = \"{between}\"\n"));
+    std::fs::write(folder.path().join("views/v.toml"), view).unwrap();
+    let features = project.features_of(&name("v"), "c00", workspace::Time(1_720_000_000_000_000));
+    let features = features.unwrap();
+    assert!(features[40].1.is_null(), "a text beyond the limit is null");
+    assert_eq!(features[41].1, workspace::Value::Boolean(true));
+}
+
+#[test]
 fn a_spec_is_written_as_it_is_read() {
     let spec = ModelSpec::from_toml(MODEL).unwrap();
     assert_eq!(ModelSpec::from_toml(&spec.to_toml().unwrap()).unwrap(), spec);

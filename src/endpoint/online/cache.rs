@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kernel::domain::Event;
+use kernel::domain::{Event, Value};
 
 use super::Timeline;
 use crate::Result;
@@ -35,6 +35,8 @@ struct Entry {
 const N_SHARDS: usize = 16;
 /// Entries that are looked at to find one to drop.
 const EVICTION_SAMPLE: usize = 16;
+/// What an entry takes beside its events, roughly.
+const ENTRY_BYTES: usize = 200;
 /// What an event takes beside its properties, roughly.
 const EVENT_BYTES: usize = 400;
 /// What a property takes, roughly.
@@ -65,7 +67,8 @@ impl Cache {
             return Ok(entry.timeline.clone());
         }
         let timeline = Arc::new(load()?);
-        let bytes = timeline.iter().map(|event| event_bytes(event)).sum();
+        let events: usize = timeline.iter().map(|event| event_bytes(event)).sum();
+        let bytes = events + ENTRY_BYTES + customer_id.len();
         shard.bytes += bytes;
         let entry = Entry { timeline: timeline.clone(), bytes, used: tick };
         shard.entries.insert(customer_id.to_owned(), entry);
@@ -78,7 +81,9 @@ impl Cache {
         let mut guard = self.shard(&event.customer_id);
         let shard = &mut *guard;
         let Some(entry) = shard.entries.get_mut(&event.customer_id) else { return };
-        let key = |event: &Event| (event.event_time, event.seq);
+        fn key(event: &Event) -> (kernel::domain::Time, u64, &str) {
+            (event.event_time, event.seq, &event.message_id)
+        }
         let place = entry.timeline.partition_point(|known| key(known) < key(event));
         let is_there = entry.timeline.get(place).is_some_and(|known| key(known) == key(event));
         if !is_there {
@@ -119,5 +124,11 @@ impl Shard {
 }
 
 fn event_bytes(event: &Event) -> usize {
-    EVENT_BYTES + event.properties.len() * PROPERTY_BYTES
+    let text = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        _ => 0,
+    };
+    let properties = event.properties.iter();
+    EVENT_BYTES
+        + properties.map(|(name, value)| PROPERTY_BYTES + name.len() + text(value)).sum::<usize>()
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use kernel::domain::{ALIAS, Event, Properties, SCORE, Time};
@@ -13,6 +13,10 @@ use crate::{Error, Result};
 
 /// The format of the data folder.
 const FORMAT: u32 = 1;
+/// Where the latest arrival is kept, so that the clock does not go back over a restart.
+const CLOCK: &str = "clock";
+/// Joins that are followed from an id to its customer.
+const LONGEST_CHAIN: usize = 16;
 /// Memory for recently used timelines.
 const CACHE_BYTES: usize = 256 * 1024 * 1024;
 /// Memory for fjall's blocks.
@@ -23,16 +27,20 @@ pub struct Embedded {
     database: Database,
     /// Offset (big endian) to event.
     log: Keyspace,
-    /// Customer, NUL, time, seq (all in byte order) to event.
+    /// Customer, NUL, time, seq, message id (all in byte order) to event.
     timelines: Keyspace,
     /// Message id to offset.
     messages: Keyspace,
     /// Anonymous id to customer id.
     aliases: Keyspace,
+    /// Ids that were sent as those of known customers: they cannot be joined to another.
+    customers: Keyspace,
     /// Name to value.
     config: Keyspace,
     cache: Cache,
     clock: Arc<Clock>,
+    /// Held to read while an id is resolved and its timeline read, to write while a join changes both.
+    joining: RwLock<()>,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -54,11 +62,13 @@ struct Group<'a> {
     changed: Vec<String>,
 }
 
-fn key(time: Time, seq: u64, customer_id: &str) -> Vec<u8> {
+/// Ordered by customer, time and seq; the message id keeps events of two projects apart.
+fn key(event: &Event, customer_id: &str) -> Vec<u8> {
     let mut key = prefix(customer_id);
     // With its sign bit flipped an i64 is ordered by its bytes.
-    key.extend_from_slice(&(time.0.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-    key.extend_from_slice(&seq.to_be_bytes());
+    key.extend_from_slice(&(event.event_time.0.cast_unsigned() ^ (1 << 63)).to_be_bytes());
+    key.extend_from_slice(&event.seq.to_be_bytes());
+    key.extend_from_slice(event.message_id.as_bytes());
     key
 }
 
@@ -97,25 +107,21 @@ impl Embedded {
         };
         let (log, timelines) = (keyspace("log")?, keyspace("timelines")?);
         let (messages, aliases) = (keyspace("messages")?, keyspace("aliases")?);
-        let config = keyspace("config")?;
-        let last = match log.last_key_value() {
-            Some(last) => {
-                let value = last.value().map_err(Error::store("read its log"))?;
-                decode(&value)?.received_at
-            }
-            None => Time(0),
-        };
+        let (customers, config) = (keyspace("customers")?, keyspace("config")?);
+        let last = config.get(CLOCK).map_err(Error::store("read its clock"))?;
+        let last =
+            last.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, i64::from_be_bytes);
         let store = Self {
             database,
             log,
             timelines,
             messages,
             aliases,
+            customers,
             config,
             cache: Cache::new(CACHE_BYTES),
-            // History keeps its own arrival times, so the last event's may be long ago; then the
-            // system's clock is later anyway.
-            clock: Arc::new(Clock::after(last)),
+            clock: Arc::new(Clock::after(Time(last))),
+            joining: RwLock::new(()),
         };
         store.check_format()?;
         Ok(store)
@@ -144,6 +150,29 @@ impl Embedded {
         }
     }
 
+    /// The customer that an id stands for in the end.
+    fn resolve(&self, id: &str) -> Result<String> {
+        let mut id = id.to_owned();
+        for _ in 0..LONGEST_CHAIN {
+            match self.aliases.get(&id).map_err(Error::store("read an alias"))? {
+                Some(next) => id = String::from_utf8_lossy(&next).into_owned(),
+                None => break,
+            }
+        }
+        Ok(id)
+    }
+
+    /// Whether an event joins two timelines that are not one yet.
+    fn is_new_join(&self, incoming: &Incoming) -> bool {
+        match (incoming.kind, &incoming.anonymous_id, &incoming.customer_id) {
+            (Kind::Join, Some(anonymous), Some(customer)) => {
+                // What cannot be read is found again, and said, when the event is added.
+                self.resolve(anonymous).ok() != self.resolve(customer).ok()
+            }
+            _ => false,
+        }
+    }
+
     fn load(&self, customer_id: &str) -> Result<Timeline> {
         let entries = self.timelines.prefix(prefix(customer_id));
         entries
@@ -165,7 +194,7 @@ impl EventLog for Embedded {
         let mut receipts = Vec::with_capacity(events.len());
         // A join moves what is in the database already, so it begins a batch of its own.
         let mut result = Ok(());
-        for run in events.chunk_by(|_, next| next.kind != Kind::Join) {
+        for run in events.chunk_by(|_, next| !self.is_new_join(next)) {
             result = self.append_batch(run, arrival).map(|added| receipts.extend(added));
             arrival = arrival.plus(i64::try_from(run.len()).unwrap_or(i64::MAX));
             if result.is_err() {
@@ -189,14 +218,11 @@ impl EventLog for Embedded {
 }
 
 impl TimelineStore for Embedded {
-    fn timeline(&self, customer_id: &str) -> Result<Arc<Timeline>> {
-        self.cache.get(customer_id, || self.load(customer_id))
-    }
-
-    fn resolve(&self, id: &str) -> Result<String> {
-        let known = self.aliases.get(id).map_err(Error::store("read an alias"))?;
-        Ok(known
-            .map_or_else(|| id.to_owned(), |known| String::from_utf8_lossy(&known).into_owned()))
+    fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)> {
+        let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
+        let customer_id = self.resolve(id)?;
+        let timeline = self.cache.get(&customer_id, || self.load(&customer_id))?;
+        Ok((customer_id, timeline))
     }
 }
 
@@ -240,7 +266,11 @@ impl Embedded {
         for (incoming, arrival) in events.iter().zip(first_arrival.0..) {
             receipts.push(group.add(incoming, Time(arrival))?);
         }
-        let Group { batch, added, changed, .. } = group;
+        let Group { mut batch, added, changed, .. } = group;
+        let last = first_arrival.0 + i64::try_from(events.len()).unwrap_or(0);
+        batch.insert(&self.config, CLOCK, last.to_be_bytes());
+        let _joining = (!changed.is_empty())
+            .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
         batch.commit().map_err(Error::store("write events"))?;
         for event in &added {
             self.cache.add(event);
@@ -258,10 +288,14 @@ impl Group<'_> {
         if let Some(offset) = self.known_offset(&incoming.message_id)? {
             return Ok(Receipt { offset, duplicate: true });
         }
+        if let Some(customer) = &incoming.customer_id
+            && incoming.anonymous_id.as_ref() != Some(customer)
+        {
+            self.remember_customer(customer)?;
+        }
         if incoming.kind == Kind::Join
             && let (Some(anonymous), Some(customer)) =
                 (&incoming.anonymous_id, &incoming.customer_id)
-            && anonymous != customer
         {
             self.join(anonymous, customer, incoming, arrival)?;
         }
@@ -295,7 +329,7 @@ impl Group<'_> {
         let store = self.store;
         self.batch.insert(&store.log, offset, bytes.as_slice());
         if event.event != ALIAS {
-            let key = key(event.event_time, event.seq, &event.customer_id);
+            let key = key(&event, &event.customer_id);
             self.batch.insert(&store.timelines, key, bytes);
         }
         // A score has an id of our making that nobody sends again.
@@ -319,13 +353,21 @@ impl Group<'_> {
     }
 
     fn resolve(&self, id: &str) -> Result<String> {
-        match self.aliases.get(id) {
-            Some(customer) => Ok(customer.clone()),
-            None => self.store.resolve(id),
-        }
+        let known = self.store.resolve(id)?;
+        Ok(self.aliases.get(&known).cloned().unwrap_or(known))
     }
 
-    /// Joins the anonymous timeline to the customer's, now and for what comes later.
+    /// Remembers that an id was sent as that of a known customer.
+    fn remember_customer(&mut self, id: &str) -> Result<()> {
+        let customers = &self.store.customers;
+        if !customers.contains_key(id).map_err(Error::store("read a customer"))? {
+            self.batch.insert(customers, id.as_bytes(), b"".as_slice());
+        }
+        Ok(())
+    }
+
+    /// Joins the anonymous timeline to the customer's, now and for what comes later. Who was sent as a
+    /// known customer keeps their timeline: a write key is public, and must not move it.
     fn join(
         &mut self,
         anonymous: &str,
@@ -333,13 +375,16 @@ impl Group<'_> {
         incoming: &Incoming,
         arrival: Time,
     ) -> Result<()> {
-        if self.resolve(anonymous)? == customer {
+        let customer = &self.resolve(customer)?;
+        let store = self.store;
+        let is_customer =
+            store.customers.contains_key(anonymous).map_err(Error::store("read a customer"))?;
+        if is_customer || self.resolve(anonymous)? == *customer {
             return Ok(());
         }
-        let store = self.store;
         self.write(Event {
             message_id: format!("{}/join", incoming.message_id),
-            customer_id: customer.to_owned(),
+            customer_id: customer.clone(),
             anonymous_id: Some(anonymous.to_owned()),
             event: ALIAS.to_owned(),
             event_time: arrival,
@@ -348,14 +393,14 @@ impl Group<'_> {
             properties: Properties::new(),
         })?;
         self.batch.insert(&store.aliases, anonymous.as_bytes(), customer.as_bytes());
-        self.aliases.insert(anonymous.to_owned(), customer.to_owned());
+        self.aliases.insert(anonymous.to_owned(), customer.clone());
         for event in store.load(anonymous)? {
-            self.batch.remove(&store.timelines, key(event.event_time, event.seq, anonymous));
-            let event = Event { customer_id: customer.to_owned(), ..Event::clone(&event) };
-            let to = key(event.event_time, event.seq, customer);
+            self.batch.remove(&store.timelines, key(&event, anonymous));
+            let event = Event { customer_id: customer.clone(), ..Event::clone(&event) };
+            let to = key(&event, customer);
             self.batch.insert(&store.timelines, to, encode(&event)?);
         }
-        self.changed.extend([anonymous.to_owned(), customer.to_owned()]);
+        self.changed.extend([anonymous.to_owned(), customer.clone()]);
         Ok(())
     }
 }

@@ -45,17 +45,12 @@ pub trait EventLog: Send + Sync {
 
 /// The timelines of customers.
 pub trait TimelineStore: Send + Sync {
-    /// The timeline of a customer (or of an anonymous id); empty if there is none.
+    /// The customer that an id stands for (itself, unless it is an anonymous id that was joined), and
+    /// their timeline; empty if there is none.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn timeline(&self, customer_id: &str) -> Result<Arc<Timeline>>;
-
-    /// The customer that an id stands for: itself, unless it is an anonymous id that was joined.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn resolve(&self, id: &str) -> Result<String>;
+    fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)>;
 }
 
 /// Small named values: functions, deployments, keys.

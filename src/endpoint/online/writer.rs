@@ -69,9 +69,9 @@ impl Writer {
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
-    /// Appends an event that nobody waits for; gives whether it was taken.
-    pub fn append_later(&self, event: Incoming) -> bool {
-        self.send(Request { events: vec![event], answer: None }).is_ok()
+    /// Appends events that nobody waits for; gives whether they were taken.
+    pub fn append_later(&self, events: Vec<Incoming>) -> bool {
+        self.send(Request { events, answer: None }).is_ok()
     }
 
     /// Writes what is waiting, then ends the thread. Later requests are refused.

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
-use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits};
+use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits, property_name};
 use serde_json::{Map, Value as Json_};
 
 use super::keys::Keys;
@@ -89,7 +89,8 @@ pub(super) async fn collect(
 /// Rejected events are kept with their reasons, under the time of their arrival.
 fn rejected_record(items: &[Json_], reasons: &[String], now: Time) -> Vec<(String, Vec<u8>)> {
     let record = serde_json::json!({ "received_at": now, "reasons": reasons, "events": items });
-    vec![(format!("rejected/{:020}", now.0), record.to_string().into_bytes())]
+    let key = format!("rejected/{:020}-{}", now.0, Keys::random_id());
+    vec![(key, record.to_string().into_bytes())]
 }
 
 /// The body, unpacked if its header or its first bytes say that it is gzipped.
@@ -139,7 +140,7 @@ fn id(object: &Map<String, Json_>, name: &str) -> std::result::Result<Option<Str
         Some(Json_::Number(number)) => number.to_string(),
         Some(_) => return Err(format!("{name} must be a text")),
     };
-    if id.len() > limits::LONGEST_ID || id.contains('\0') {
+    if !limits::is_id(&id) {
         return Err(format!("{name} must have at most {} bytes and no NUL", limits::LONGEST_ID));
     }
     Ok(Some(id))
@@ -181,8 +182,9 @@ fn incoming(
     if type_ == "track" && is_system(event) {
         return Err(format!("'{event}': names that begin with $ are ours"));
     }
-    if event.len() > limits::LONGEST_NAME {
-        return Err(format!("its name is longer than {} bytes", limits::LONGEST_NAME));
+    if !limits::is_name(event) {
+        let most = limits::LONGEST_NAME;
+        return Err(format!("its name must have 1 to {most} bytes and no control characters"));
     }
     let mut properties = properties(object, source)?;
     if let (Some(name), "page" | "screen") = (text(object, "name"), type_) {
@@ -193,6 +195,9 @@ fn incoming(
     }
     let said = time(object, "originalTimestamp").or_else(|| time(object, "timestamp"));
     let event_time = corrected(said, time(object, "sentAt").or(batch_sent_at), now);
+    if event_time.is_some_and(|time| !time.is_plausible()) {
+        return Err("its time is not between 1900 and 2200".to_owned());
+    }
     // What the client's clock said is kept where it was corrected.
     if let (Some(said), Some(corrected)) = (said, event_time)
         && said != corrected
@@ -225,8 +230,11 @@ fn properties(
         return Err(format!("it has more than {} properties", limits::MOST_PROPERTIES));
     }
     for (name, value) in &flat {
-        if name.is_empty() || name.len() > limits::LONGEST_NAME {
-            return Err(format!("a property's name must have 1 to {} bytes", limits::LONGEST_NAME));
+        if !limits::is_name(name) {
+            let most = limits::LONGEST_NAME;
+            return Err(format!(
+                "a property's name must have 1 to {most} bytes and no control characters"
+            ));
         }
         if let Value::Text(text) = value
             && text.len() > limits::LONGEST_TEXT
@@ -234,7 +242,8 @@ fn properties(
             return Err(format!("'{name}' is longer than {} bytes", limits::LONGEST_TEXT));
         }
     }
-    Ok(flat)
+    let keep = |name: String| if source == "properties" { property_name(&name) } else { name };
+    Ok(flat.into_iter().map(|(name, value)| (keep(name), value)).collect())
 }
 
 /// The time of an event by our clock: what the client's said, less how far it was off when it sent.

@@ -23,8 +23,15 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Json<wire::Customer>> {
     endpoint.keys.check(&headers, None, Role::Score)?;
-    let customer_id = endpoint.timelines.resolve(&id)?;
-    let timeline = endpoint.timelines.timeline(&customer_id)?;
+    tokio::task::block_in_place(|| read(&endpoint, &id, &query))
+}
+
+fn read(
+    endpoint: &Endpoint,
+    id: &str,
+    query: &wire::CustomerQuery,
+) -> Result<Json<wire::Customer>> {
+    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
     if timeline.is_empty() {
         return Err(Error::NotFound(format!("no event of customer '{id}' is known here")));
     }
@@ -32,7 +39,7 @@ pub(super) async fn get(
     let mut features = BTreeMap::new();
     let mut scores = Vec::new();
     for live in endpoint.deployments.snapshot().values() {
-        let (score, values) = score::compute(&endpoint, live, &customer_id, as_of, false)?;
+        let (score, values) = score::compute(endpoint, live, &customer_id, as_of, false)?;
         scores.push(score);
         features.insert(live.function.view().name().clone(), score::named(live, &values));
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use kernel::domain::Event;
+use kernel::domain::{Event, limits};
 
 use super::state::Endpoint;
 use super::{Role, wire};
@@ -29,7 +29,7 @@ pub(super) async fn publish(
     for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
         let event: Event = serde_json::from_slice(line)
             .map_err(|error| Error::BadRequest(format!("line {}: {error}", n + 1)))?;
-        if event.seq >= LIVE_SEQ || event.received_at < event.event_time {
+        if !is_history(&event) {
             let message = format!("line {}: this is not history of a project", n + 1);
             return Err(Error::BadRequest(message));
         }
@@ -43,6 +43,18 @@ pub(super) async fn publish(
     endpoint.metrics.accepted.add(accepted);
     let reasons = Vec::new();
     Ok(Json(wire::Collected { success: true, accepted, duplicate, rejected: 0, reasons }))
+}
+
+/// Whether an event could have come out of a project's warehouse.
+fn is_history(event: &Event) -> bool {
+    event.seq < LIVE_SEQ
+        && event.received_at >= event.event_time
+        && event.event_time.is_plausible()
+        && event.received_at.is_plausible()
+        && limits::is_id(&event.message_id)
+        && limits::is_id(&event.customer_id)
+        && event.anonymous_id.as_deref().is_none_or(limits::is_id)
+        && limits::is_name(&event.event)
 }
 
 /// `GET /v1/events?from=OFFSET&limit=N`: the live events of a run of the log, and where to go on.

@@ -90,6 +90,14 @@ impl KeyRing {
         Ok((Self { hashes }, Some(keys)))
     }
 
+    /// Whether a request has any key that is known here: asked before its body is read.
+    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
+        key_of(headers).is_some_and(|key| {
+            let hashed = hash(&key);
+            self.hashes.iter().any(|(_, hash)| *hash == hashed)
+        })
+    }
+
     /// Whether a request may do something.
     pub(super) fn check(
         &self,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -35,6 +35,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
             post(history::publish).layer(DefaultBodyLimit::max(history::LARGEST_BODY)),
         )
         .route("/v1/events", get(history::export))
+        .layer(middleware::from_fn_with_state(endpoint.clone(), only_known))
         .layer(middleware::from_fn(no_browser));
     let operations = Router::new()
         .route("/healthz", get(operations::health))
@@ -68,6 +69,19 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+}
+
+/// A body that may be large is read only for those who have a key.
+async fn only_known(
+    State(endpoint): State<Arc<Endpoint>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if endpoint.keys.knows(request.headers()) {
+        return next.run(request).await;
+    }
+    let message = "this needs a key that is known here: send it as 'Authorization: Bearer KEY'";
+    Error::Unauthorized(message.to_owned()).into_response()
 }
 
 /// Everything but collecting is for programs: a page in a browser on this machine, whatever name it

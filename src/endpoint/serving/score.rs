@@ -46,7 +46,7 @@ pub(super) async fn get(
         explain: query.explain,
         as_of: query.as_of,
     };
-    answer(&endpoint, &name, &request)
+    tokio::task::block_in_place(|| answer(&endpoint, &name, &request))
 }
 
 /// `POST /v1/score/{name}`: one customer, or many.
@@ -57,7 +57,9 @@ pub(super) async fn post(
     body: Bytes,
 ) -> Result<Json<wire::ScoreAnswer>> {
     endpoint.keys.check(&headers, None, Role::Score)?;
-    answer(&endpoint, &name, &wire::parse(&body)?)
+    let request = wire::parse(&body)?;
+    // A timeline that is not in memory is read from disk; others must not wait for that.
+    tokio::task::block_in_place(|| answer(&endpoint, &name, &request))
 }
 
 fn answer(
@@ -66,47 +68,63 @@ fn answer(
     request: &wire::ScoreRequest,
 ) -> Result<Json<wire::ScoreAnswer>> {
     let live = endpoint.deployments.get(name)?;
-    let one = |id: &str| {
-        if id.is_empty() || id.len() > limits::LONGEST_ID {
-            let message = format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID);
+    let one = std::slice::from_ref;
+    let ids = match (&request.customer_id, request.customer_ids.as_slice()) {
+        (Some(id), []) => one(id),
+        (None, []) => {
+            return Err(Error::BadRequest("name a customer_id or customer_ids".to_owned()));
+        }
+        (None, ids) if ids.len() <= MOST_CUSTOMERS => ids,
+        (None, _) => {
+            return Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers")));
+        }
+        (Some(_), _) => {
+            let message = "name a customer_id or customer_ids, not both".to_owned();
             return Err(Error::BadRequest(message));
         }
-        score_one(endpoint, &live, id, request)
     };
-    match (&request.customer_id, request.customer_ids.as_slice()) {
-        (Some(id), []) => Ok(Json(wire::ScoreAnswer::One(Box::new(one(id)?)))),
-        (None, []) => Err(Error::BadRequest("name a customer_id or customer_ids".to_owned())),
-        (None, ids) if ids.len() <= MOST_CUSTOMERS => {
-            let scores: Result<Vec<_>> = ids.iter().map(|id| one(id)).collect();
-            Ok(Json(wire::ScoreAnswer::Many { scores: scores? }))
-        }
-        (None, _) => Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers"))),
-        (Some(_), _) => {
-            Err(Error::BadRequest("name a customer_id or customer_ids, not both".to_owned()))
+    let mut scores = score_all(endpoint, &live, ids, request)?;
+    match (request.customer_id.is_some(), scores.pop()) {
+        (true, Some(only)) => Ok(Json(wire::ScoreAnswer::One(Box::new(only)))),
+        (_, last) => {
+            scores.extend(last);
+            Ok(Json(wire::ScoreAnswer::Many { scores }))
         }
     }
 }
 
-fn score_one(
+/// Scores customers, in order, and records what was said in one request to the writer.
+fn score_all(
     endpoint: &Endpoint,
     live: &Live,
-    id: &str,
+    ids: &[String],
     request: &wire::ScoreRequest,
-) -> Result<wire::Score> {
+) -> Result<Vec<wire::Score>> {
     let started = Instant::now();
-    // The as-of time is taken before the timeline is read: what arrives between the two is not yet
-    // known as of that time.
-    let as_of = match request.as_of {
-        Some(time) => AsOf::at(time),
-        None => AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown },
-    };
-    let (score, values) = compute(endpoint, live, id, as_of, request.explain)?;
-    if request.as_of.is_none() && !endpoint.writer.append_later(record(&score, &values)) {
-        endpoint.metrics.unrecorded_scores.add(1);
+    let mut scores = Vec::with_capacity(ids.len());
+    let mut records = Vec::new();
+    for id in ids {
+        if !limits::is_id(id) {
+            let message = format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID);
+            return Err(Error::BadRequest(message));
+        }
+        // The as-of time is taken before the timeline is read: what arrives between the two is not yet
+        // known as of that time. A replay reads what was known then, so that it repeats exactly.
+        let time = request.as_of.unwrap_or_else(|| endpoint.clock.as_of());
+        let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
+        let (score, values) = compute(endpoint, live, id, as_of, request.explain)?;
+        if request.as_of.is_none() {
+            records.push(record(&score, &values));
+        }
+        scores.push(score);
     }
-    endpoint.metrics.scores.add(1);
+    let n_records = records.len();
+    if n_records > 0 && !endpoint.writer.append_later(records) {
+        endpoint.metrics.unrecorded_scores.add(n_records);
+    }
+    endpoint.metrics.scores.add(scores.len());
     endpoint.metrics.score_micros.add(usize::try_from(started.elapsed().as_micros()).unwrap_or(0));
-    Ok(score)
+    Ok(scores)
 }
 
 /// The score of a customer as of a time, and the values of its features.
@@ -117,8 +135,7 @@ pub(super) fn compute(
     as_of: AsOf,
     explain: bool,
 ) -> Result<(wire::Score, Vec<Value>)> {
-    let customer_id = endpoint.timelines.resolve(id)?;
-    let timeline = endpoint.timelines.timeline(&customer_id)?;
+    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
     let function = &live.function;
     let events = timeline.iter().map(|event| &**event);
     let timelines = Timelines::of_customer(&customer_id, events, function.view().reads());

@@ -37,6 +37,39 @@ pub struct Event {
     pub properties: Properties,
 }
 
+/// The names that a property cannot have, because every event has them already (without case, as in SQL).
+const RESERVED: [&str; 8] = [
+    "message_id",
+    "customer_id",
+    "anonymous_id",
+    "event",
+    "event_time",
+    "received_at",
+    "seq",
+    "traits",
+];
+
+/// The name that a property is kept under: its own, or with `_` after it if every event has that name.
+#[must_use]
+pub fn property_name(name: &str) -> String {
+    let mut name = name.to_owned();
+    while RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
+        name.push('_');
+    }
+    name
+}
+
+/// A property by its name; names differ by more than case, as in SQL. The exact name comes first.
+#[must_use]
+pub fn property<'p>(properties: &'p Properties, name: &str) -> Option<&'p Value> {
+    properties.get(name).or_else(|| {
+        properties
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    })
+}
+
 /// Whether an event was made by the product rather than by a customer: its name starts with `$`.
 ///
 /// System events are read only by features that name them, and make nobody a customer.

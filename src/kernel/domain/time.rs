@@ -21,6 +21,17 @@ impl Time {
     /// Before every event that has a date: what is known without a date holds from here on.
     pub const ALWAYS: Self = Self(0);
 
+    /// The first instant that an event may have: 1900-01-01.
+    pub const EARLIEST: Self = Self(-2_208_988_800_000_000);
+    /// The end of the instants that an event may have: 2200-01-01.
+    pub const LATEST: Self = Self(7_258_118_400_000_000);
+
+    /// Whether an event may have it: outside are typing errors, or another unit.
+    #[must_use]
+    pub const fn is_plausible(self) -> bool {
+        self.0 >= Self::EARLIEST.0 && self.0 <= Self::LATEST.0
+    }
+
     /// This instant moved by `micros` microseconds, stopping at the ends of the range.
     #[must_use]
     pub const fn plus(self, micros: i64) -> Self {

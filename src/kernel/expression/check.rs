@@ -309,9 +309,7 @@ impl<'a> Checker<'a> {
         let mut nodes = nodes.into_iter().map(Box::new);
         let mut next = || nodes.next().unwrap_or_else(|| Box::new(Node::Literal(Value::Null)));
         let (value, low, high) = (next(), next(), next());
-        let at_least = Node::Compare(Comparison::GreaterOrEqual, value.clone(), low);
-        let at_most = Node::Compare(Comparison::LessOrEqual, value, high);
-        let node = Node::And(Box::new(at_least), Box::new(at_most));
+        let node = Node::Between(value, low, high);
         let typed = (node, Some(Type::Boolean));
         Ok(if negated { negate(typed) } else { typed })
     }

@@ -4,6 +4,9 @@ use super::Function;
 use super::node::{Arithmetic, Comparison, Node};
 use crate::domain::{Time, Type, Value};
 
+/// The longest text that a concatenation gives, in bytes; beyond it is null.
+const LONGEST_RESULT: usize = 64 * 1024;
+
 /// The value of a node for one row. The depth was bounded by the check, so the recursion is too.
 pub(super) fn evaluate(node: &Node, column: &dyn Fn(usize) -> Value) -> Value {
     match node {
@@ -44,6 +47,16 @@ pub(super) fn evaluate(node: &Node, column: &dyn Fn(usize) -> Value) -> Value {
             (both_null || compare(&left, &right) == Some(Ordering::Equal)).into()
         }
         Node::In(inner, list) => in_list(&evaluate(inner, column), list, column),
+        Node::Between(value, low, high) => {
+            let value = evaluate(value, column);
+            let least = compare(&value, &evaluate(low, column)).map(Ordering::is_ge);
+            let most = compare(&value, &evaluate(high, column)).map(Ordering::is_le);
+            match (least, most) {
+                (Some(false), _) | (_, Some(false)) => false.into(),
+                (Some(true), Some(true)) => true.into(),
+                _ => Value::Null,
+            }
+        }
         Node::Like { text, pattern, any_case } => {
             match (evaluate(text, column), evaluate(pattern, column)) {
                 (Value::Text(text), Value::Text(pattern)) if *any_case => {
@@ -59,7 +72,12 @@ pub(super) fn evaluate(node: &Node, column: &dyn Fn(usize) -> Value) -> Value {
             .map_or_else(|| evaluate(otherwise, column), |(_, result)| evaluate(result, column)),
         Node::Cast(inner, to) => cast(&evaluate(inner, column), *to),
         Node::Concatenate(left, right) => match (evaluate(left, column), evaluate(right, column)) {
-            (Value::Text(left), Value::Text(right)) => Value::text(format!("{left}{right}")),
+            // Expressions over expressions could double a text for ever.
+            (Value::Text(left), Value::Text(right))
+                if left.len() + right.len() <= LONGEST_RESULT =>
+            {
+                Value::text(format!("{left}{right}"))
+            }
             _ => Value::Null,
         },
         Node::Call(function, arguments) => call(*function, arguments, column),
@@ -171,7 +189,7 @@ fn like(text: &str, pattern: &str) -> bool {
 fn cast(value: &Value, to: Type) -> Value {
     match (value, to) {
         (Value::Boolean(boolean), Type::Number) => f64::from(u8::from(*boolean)).into(),
-        (Value::Text(text), Type::Boolean) => match text.trim().to_lowercase().as_str() {
+        (Value::Text(text), Type::Boolean) => match text.to_lowercase().as_str() {
             "true" | "t" | "1" | "yes" | "y" => true.into(),
             "false" | "f" | "0" | "no" | "n" => false.into(),
             _ => Value::Null,
@@ -185,7 +203,19 @@ fn map_case(text: &str, map: fn(char) -> char) -> String {
     text.chars().map(map).collect()
 }
 
+/// A separator of Unicode's class Zs, which is what DuckDB trims.
+const fn is_space(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
+}
+
 fn lower(c: char) -> char {
+    if c == '\u{130}' {
+        return 'i';
+    }
     let mut mapped = c.to_lowercase();
     match (mapped.next(), mapped.next()) {
         (Some(one), None) => one,
@@ -194,6 +224,9 @@ fn lower(c: char) -> char {
 }
 
 fn upper(c: char) -> char {
+    if c == '\u{df}' {
+        return '\u{1e9e}';
+    }
     let mut mapped = c.to_uppercase();
     match (mapped.next(), mapped.next()) {
         (Some(one), None) => one,
@@ -236,9 +269,9 @@ fn call_scalar(function: Function, first: &Value, second: &Value) -> Value {
         (Function::Floor, x, _) => number(x, |x| Some(x.floor())),
         (Function::Round, x, _) => number(x, |x| Some(x.round())),
         (Function::Exp, x, _) => number(x, |x| Some(x.exp())),
-        (Function::Ln, x, _) => number(x, |x| (x > 0.0).then(|| x.ln())),
-        (Function::Log10, x, _) => number(x, |x| (x > 0.0).then(|| x.log10())),
-        (Function::Sqrt, x, _) => number(x, |x| (x >= 0.0).then(|| x.sqrt())),
+        (Function::Ln, x, _) => number(x, |x| (x > 0.0 || x.is_nan()).then(|| x.ln())),
+        (Function::Log10, x, _) => number(x, |x| (x > 0.0 || x.is_nan()).then(|| x.log10())),
+        (Function::Sqrt, x, _) => number(x, |x| (x >= 0.0 || x.is_nan()).then(|| x.sqrt())),
         (Function::Sign, x, _) => number(x, |x| Some(sign(x))),
         (Function::Power, Value::Number(base), Value::Number(exponent)) => {
             base.powf(*exponent).into()
@@ -248,7 +281,7 @@ fn call_scalar(function: Function, first: &Value, second: &Value) -> Value {
         }
         (Function::Lower, Value::Text(text), _) => Value::text(map_case(text, lower)),
         (Function::Upper, Value::Text(text), _) => Value::text(map_case(text, upper)),
-        (Function::Trim, Value::Text(text), _) => Value::text(text.trim_matches(' ')),
+        (Function::Trim, Value::Text(text), _) => Value::text(text.trim_matches(is_space)),
         (Function::Contains, Value::Text(text), Value::Text(part)) => {
             text.contains(part.as_ref()).into()
         }

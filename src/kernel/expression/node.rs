@@ -16,6 +16,8 @@ pub(super) enum Node {
     /// Null-safe equality.
     Same(Box<Node>, Box<Node>),
     In(Box<Node>, Vec<Node>),
+    /// A value, and the least and greatest that it may have.
+    Between(Box<Node>, Box<Node>, Box<Node>),
     Like {
         text: Box<Node>,
         pattern: Box<Node>,

@@ -44,6 +44,9 @@ pub(super) fn print(node: &Node, column: &dyn Fn(usize) -> String) -> String {
             let list: Vec<_> = list.iter().map(p).collect();
             format!("({} IN ({}))", p(inner), list.join(", "))
         }
+        Node::Between(value, low, high) => {
+            format!("({} BETWEEN {} AND {})", p(value), p(low), p(high))
+        }
         Node::Like { text, pattern, any_case } => {
             format!("({} {} {})", p(text), if *any_case { "ILIKE" } else { "LIKE" }, p(pattern))
         }
@@ -65,15 +68,9 @@ pub(super) fn print(node: &Node, column: &dyn Fn(usize) -> String) -> String {
 
 fn call(function: Function, arguments: &[String]) -> String {
     let plain = format!("{}({})", function.sql(), arguments.join(", "));
-    let first = arguments.first().map_or("NULL", String::as_str);
     match function {
         // DuckDB stops with an error here; the language gives null.
-        Function::Ln | Function::Log10 => {
-            format!("(CASE WHEN {first} > 0 AND NOT isnan({first}) THEN {plain} END)")
-        }
-        Function::Sqrt => {
-            format!("(CASE WHEN {first} >= 0 AND NOT isnan({first}) THEN {plain} END)")
-        }
+        Function::Ln | Function::Log10 | Function::Sqrt => format!("TRY({plain})"),
         Function::Length
         | Function::Sign
         | Function::Day

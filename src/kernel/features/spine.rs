@@ -38,6 +38,8 @@ pub type SpineRow = (usize, Time);
 
 /// The most as-of times of a calendar.
 const MOST_TIMES: usize = 10_000;
+/// The most rows of a training set.
+const MOST_ROWS: usize = 5_000_000;
 
 impl SpineDefinition {
     /// The checked spine.
@@ -75,17 +77,20 @@ impl SpineDefinition {
 
 impl Spine {
     /// Its rows, by time and then customer: only customers with an event before the time.
-    #[must_use]
-    pub fn rows(&self, timelines: &Timelines) -> Vec<SpineRow> {
+    ///
+    /// # Errors
+    /// There are more than a training set may have.
+    pub fn rows(&self, timelines: &Timelines) -> Result<Vec<SpineRow>, DefinitionError> {
         let n_customers = timelines.customers().len();
         let is_customer = |customer: usize, time: Time| {
             timelines.first_seen(customer).is_some_and(|first_seen| first_seen < time)
         };
-        match self {
+        let rows: Vec<SpineRow> = match self {
             Self::At(times) => times
                 .iter()
                 .flat_map(|time| (0..n_customers).map(move |customer| (customer, *time)))
                 .filter(|(customer, time)| is_customer(*customer, *time))
+                .take(MOST_ROWS + 1)
                 .collect(),
             Self::Events(events) => {
                 let wanted: Vec<bool> = timelines
@@ -98,10 +103,16 @@ impl Spine {
                     .filter(|(_, row)| wanted[timelines.events[*row] as usize])
                     .map(|(customer, row)| (customer, Time(timelines.times[row])))
                     .filter(|(customer, time)| is_customer(*customer, *time))
+                    .take(MOST_ROWS + 1)
                     .collect();
                 rows.sort_by_key(|(customer, time)| (*time, *customer));
                 rows
             }
+        };
+        if rows.len() > MOST_ROWS {
+            let message = format!("a training set has at most {MOST_ROWS} rows; use fewer times");
+            return Err(DefinitionError::new("spine", message));
         }
+        Ok(rows)
     }
 }

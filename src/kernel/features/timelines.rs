@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Catalog, Cell, Column, TraitTimeline};
-use crate::domain::{Event, IDENTIFY, Time, is_system};
+use crate::domain::{Event, IDENTIFY, Time, is_system, property};
 
 /// The timelines of customers as plain columns in customer order: what the kernel runs over.
 ///
@@ -98,7 +98,7 @@ impl Timelines {
                 }
             } else {
                 builder.event(&event.event, event.event_time, event.received_at, |name| {
-                    event.properties.get(name).map_or(Cell::Null, Cell::from)
+                    property(&event.properties, name).map_or(Cell::Null, Cell::from)
                 });
             }
         }

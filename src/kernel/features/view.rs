@@ -139,13 +139,14 @@ impl View {
         catalog: &Catalog,
     ) -> Result<Feature, DefinitionError> {
         let name = definition.name.clone();
-        if ["customer_id", "as_of", "label"].contains(&name.as_str()) {
+        let same = |other: &str| other.eq_ignore_ascii_case(name.as_str());
+        if ["customer_id", "as_of", "label"].into_iter().any(same) {
             return Err(DefinitionError::new(
                 "name",
                 format!("'{name}' is a column of every view"),
             ));
         }
-        if self.features.iter().any(|feature| feature.name == name) {
+        if self.features.iter().any(|feature| same(feature.name.as_str())) {
             return Err(DefinitionError::new("name", "there is an earlier feature of this name"));
         }
         let sources = (&definition.aggregation, &definition.trait_name, &definition.expression);

@@ -45,7 +45,7 @@ const MESSAGE_ID: [&str; 4] = ["messageid", "eventid", "eventuuid", "uuid"];
 
 /// How times may be written, and the SQL that reads a text `{}` of that kind.
 const TIME_FORMATS: [(&str, &str); 12] = [
-    ("iso", "TRY_CAST({} AS TIMESTAMP)"),
+    ("iso", "make_timestamp(epoch_us(TRY_CAST({} AS TIMESTAMPTZ)))"),
     ("%Y%m%d", "CASE WHEN length({}) = 8 THEN try_strptime({}, '%Y%m%d') END"),
     (
         "epoch_s",
@@ -102,7 +102,7 @@ pub(super) fn as_type(column: &RawColumn, place: usize, type_: Type, time_format
         (Type::Time, Type::Time) if column.sql_type.contains("TIME ZONE") => {
             format!("make_timestamp(epoch_us(c{place}))")
         }
-        (Type::Time, Type::Time) => format!("CAST(c{place} AS TIMESTAMP)"),
+        (Type::Time, Type::Time) => format!("TRY_CAST(c{place} AS TIMESTAMP)"),
         (_, Type::Time) => read_time(&text, time_format),
         (_, Type::Boolean) => format!("TRY_CAST({text} AS BOOLEAN)"),
     }
@@ -117,7 +117,7 @@ struct Facts {
     n: u64,
     not_null: u64,
     numbers: u64,
-    leading_zeros: bool,
+    ids: bool,
     booleans: u64,
     /// Values among the sampled rows, and how many of them each time format reads.
     sampled: u64,
@@ -131,7 +131,7 @@ impl Facts {
         if column.sql_type != "VARCHAR" || self.not_null == 0 {
             return known;
         }
-        if self.numbers == self.not_null && !self.leading_zeros {
+        if self.numbers == self.not_null && !self.ids {
             Type::Number
         } else if self.booleans == self.not_null {
             Type::Boolean
@@ -153,6 +153,8 @@ impl Facts {
     }
 }
 
+/// Digits that are an id and not a number: leading zeros, underscores, more than an `f64` keeps.
+const LIKE_AN_ID: &str = "^[-+]?0[0-9]|_|^[-+]?[0-9]{16,}$";
 /// Rows that say how times are written.
 const TIME_SAMPLE: usize = 5_000;
 
@@ -167,8 +169,8 @@ fn facts(connection: &Connection, raw: &Raw) -> Result<Vec<Facts>> {
         let or_zero = |condition: bool, sql: String| if condition { sql } else { "0".to_owned() };
         counts.push(format!("count(c{place})"));
         counts.push(or_zero(is_text, format!("count(TRY_CAST({text} AS DOUBLE))")));
-        let zeros = format!("count(CASE WHEN regexp_matches({text}, '^[-+]?0[0-9]') THEN 1 END)");
-        counts.push(or_zero(is_text, zeros));
+        let ids = format!("count(CASE WHEN regexp_matches({text}, '{LIKE_AN_ID}') THEN 1 END)");
+        counts.push(or_zero(is_text, ids));
         let booleans = format!("count(CASE WHEN lower({text}) IN ('true', 'false') THEN 1 END)");
         counts.push(or_zero(is_text, booleans));
         times.push(format!("count({text})"));
@@ -188,7 +190,7 @@ fn facts(connection: &Connection, raw: &Raw) -> Result<Vec<Facts>> {
             n,
             not_null: counts[0],
             numbers: counts[1],
-            leading_zeros: counts[2] > 0,
+            ids: counts[2] > 0,
             booleans: counts[3],
             sampled: times[0],
             times: times[1..].to_vec(),
@@ -305,6 +307,7 @@ fn proposed_columns(
         mapping.event.as_ref(),
         mapping.message_id.as_ref(),
     ];
+    let mut taken: Vec<String> = Vec::new();
     raw.columns
         .iter()
         .zip(facts)
@@ -317,7 +320,8 @@ fn proposed_columns(
                 if facts.n == 0 { 0.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
             ProposedColumn {
                 name: column.name.clone(),
-                property: (!used && !left_out).then(|| property_name(&column.name)),
+                property: (!used && !left_out)
+                    .then(|| free_name(property_name(&column.name), &mut taken)),
                 type_: forced.copied().unwrap_or_else(|| facts.type_of(column)),
                 forced: forced.is_some(),
                 null_share,
@@ -329,7 +333,18 @@ fn proposed_columns(
 /// Segment's files nest what we keep flat.
 fn property_name(column: &str) -> String {
     let bare = column.strip_prefix("properties.").or_else(|| column.strip_prefix("traits."));
-    bare.filter(|name| !name.is_empty()).unwrap_or(column).to_owned()
+    let name = bare.filter(|name| !name.is_empty()).unwrap_or(column);
+    kernel::domain::property_name(name)
+}
+
+/// The name, or with a number after it if another column has it (case does not count).
+fn free_name(name: String, taken: &mut Vec<String>) -> String {
+    let is_taken = |candidate: &str| taken.contains(&candidate.to_lowercase());
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    let free = std::iter::once(name.clone()).chain(numbered).find(|free| !is_taken(free));
+    let free = free.unwrap_or(name);
+    taken.push(free.to_lowercase());
+    free
 }
 
 fn describe(source: &Source) -> String {

@@ -24,6 +24,14 @@ impl Warehouse {
                 RowKind::Events => insert_events(connection, staged)?,
                 RowKind::Traits => insert_traits(connection, staged)?,
             };
+            // Who is known under another id by now is so in files too.
+            for table in ["events", "traits"] {
+                let join = format!(
+                    "UPDATE {table} SET customer_id = a.customer_id FROM aliases a
+                     WHERE {table}.customer_id = a.anonymous_id"
+                );
+                connection.execute(&join, []).map_err(Error::duckdb("join timelines"))?;
+            }
             let rejected = u64::try_from(staged.rejects.len()).unwrap_or(u64::MAX);
             let report = ImportReport {
                 read: staged.read,
@@ -44,7 +52,13 @@ fn insert_events(connection: &Connection, staged: &Staged) -> Result<u64> {
     let columns = schema::ensure_columns(connection, &staged.properties)?;
     let mut names = String::new();
     let mut values = String::new();
-    for ((property, staged_type), (column, type_)) in staged.properties.iter().zip(&columns) {
+    for ((property, staged_type), column) in staged.properties.iter().zip(&columns) {
+        let Some((column, type_)) = column else {
+            return Err(Error::Mapping(format!(
+                "there are {} properties already; leave out '{property}'",
+                schema::MOST_PROPERTIES
+            )));
+        };
         let value = format!("s.{}", quote_identifier(&format!("property:{property}")));
         let value = match (staged_type, type_) {
             (from, to) if from == to => value,
@@ -56,10 +70,10 @@ fn insert_events(connection: &Connection, staged: &Staged) -> Result<u64> {
     let sql = format!(
         "INSERT INTO events (message_id, customer_id, event, event_time, received_at, seq{names})
          SELECT s.message_id, s.customer_id, s.event, s.event_time, s.event_time,
-            s.row + (SELECT coalesce(max(seq), 0) FROM events WHERE seq < {live}){values}
+            s.row + {last}{values}
          FROM read_parquet({file}) s ANTI JOIN events e ON s.message_id = e.message_id
          ORDER BY s.row",
-        live = schema::LIVE_SEQ,
+        last = schema::last_file_seq(),
         file = quote_text(&staged.file.display().to_string()),
     );
     insert(connection, &sql)
@@ -75,8 +89,8 @@ fn insert_traits(connection: &Connection, staged: &Staged) -> Result<u64> {
         .map_err(Error::duckdb("count traits"))?;
     let sql = format!(
         "INSERT INTO traits SELECT s.message_id, s.customer_id, s.event_time, s.event_time,
-            s.row + (SELECT coalesce(max(seq), 0) FROM traits WHERE seq < {}), s.trait, s.value {new}",
-        schema::LIVE_SEQ
+            s.row + {}, s.trait, s.value {new}",
+        schema::last_file_seq()
     );
     insert(connection, &sql)?;
     Ok(accepted)

@@ -68,7 +68,7 @@ impl Warehouse {
     pub fn propose(&self, files: &[PathBuf], options: &Options) -> Result<Proposal> {
         let source = source::Source::find(files)?;
         let connection = instance::open_for_files(self.staging())?;
-        let raw = raw::read(&connection, &source, self.staging(), Some(SAMPLE_ROWS))?;
+        let raw = raw::read(&connection, &source, &self.staged("blanks"), Some(SAMPLE_ROWS))?;
         infer::propose(&connection, &source, &raw, options)
     }
 
@@ -85,10 +85,10 @@ impl Warehouse {
         let staged = job.interruptible(
             move || interrupt.interrupt(),
             || {
-                let raw = raw::read(&connection, &source, self.staging(), None)?;
+                let raw = raw::read(&connection, &source, &self.staged("blanks"), None)?;
                 let proposal = infer::propose(&connection, &source, &raw, options)?;
                 job.report("Checking every row", 0.4);
-                stage::stage(&connection, &source, &raw, &proposal, self.staging())
+                stage::stage(&connection, &raw, &proposal, self.staged("import"))
             },
         );
         drop(connection);

@@ -15,6 +15,22 @@ pub(super) struct Raw {
     pub(super) columns: Vec<RawColumn>,
     /// Rows that are not even rows.
     pub(super) rejects: Vec<Reject>,
+    /// Files that were rewritten to be read, and what they were made from.
+    rewritten: Vec<(String, String)>,
+}
+
+impl Raw {
+    /// The file that a person knows, by the one that was read.
+    pub(super) fn original(&self, file: &str) -> String {
+        let known = self.rewritten.iter().find(|(read, _)| read == file);
+        known.map_or_else(|| file.to_owned(), |(_, original)| original.clone())
+    }
+
+    /// The line of a row in its file, given its line without the rows that could not be read.
+    pub(super) fn true_line(&self, source: &str, line: u64) -> u64 {
+        let lost = self.rejects.iter().filter(|reject| reject.source == source);
+        lost.fold(line, |line, reject| line + u64::from(reject.line <= line))
+    }
 }
 
 /// A column of the files.
@@ -34,7 +50,7 @@ const KEPT_CONTENT: usize = 500;
 pub(super) fn read(
     connection: &Connection,
     source: &Source,
-    staging: &Path,
+    scratch: &Path,
     limit: Option<usize>,
 ) -> Result<Raw> {
     let limit = limit.map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
@@ -44,16 +60,19 @@ pub(super) fn read(
         Format::Text { delimiter: Delimiter::Blanks, header, names } => {
             let mut tabbed = Vec::with_capacity(source.files.len());
             for (n, file) in source.files.iter().enumerate() {
-                let out = staging.join(format!("blanks-{}-{n}.tsv", std::process::id()));
+                let out = scratch.with_extension(format!("{n}.tsv"));
                 blanks_to_tabs(&mut *source.open(file)?, &out, file)?;
                 tabbed.push(out);
             }
             let result =
                 read_text(connection, source, &tabbed, '\t', false, (*header, names), &limit);
-            for file in tabbed {
+            for file in &tabbed {
                 drop(std::fs::remove_file(file));
             }
-            result
+            let name = |path: &PathBuf| path.display().to_string();
+            let rewritten =
+                tabbed.iter().zip(&source.files).map(|(read, from)| (name(read), name(from)));
+            result.map(|raw| Raw { rewritten: rewritten.collect(), ..raw })
         }
         Format::Text { delimiter: Delimiter::Character(delimiter), header, names } => {
             let columns = (*header, names.as_slice());
@@ -75,8 +94,15 @@ fn first_line(text: &str) -> String {
 }
 
 fn file_list(files: &[PathBuf]) -> String {
-    let files: Vec<String> =
-        files.iter().map(|file| quote_text(&file.display().to_string())).collect();
+    // DuckDB takes names for globs; a character class of one character is that character.
+    let escape = |c: char| match c {
+        '[' | '*' | '?' => format!("[{c}]"),
+        c => c.to_string(),
+    };
+    let name = |file: &PathBuf| {
+        quote_text(&file.display().to_string().chars().map(escape).collect::<String>())
+    };
+    let files: Vec<String> = files.iter().map(name).collect();
     format!("[{}]", files.join(", "))
 }
 
@@ -107,7 +133,7 @@ fn read_text(
             auto_detect = false, columns = {{{types}}}, delim = {delimiter}, header = {header},
             quote = {quote}, escape = {quote}, nullstr = '', strict_mode = true,
             store_rejects = true, rejects_limit = 0, max_line_size = {LONGEST_LINE},
-            compression = '{compression}', filename = 'file'){limit}",
+            compression = '{compression}', filename = 'file', hive_partitioning = false){limit}",
         files = file_list(files),
         types = types.join(", "),
         delimiter = quote_text(&delimiter.to_string()),
@@ -116,7 +142,7 @@ fn read_text(
     connection.execute_batch(&sql).map_err(failed(source))?;
     let rejects = text_rejects(connection, source, files)?;
     number_lines(connection, header)?;
-    Ok(Raw { columns: texts(names), rejects })
+    Ok(Raw { columns: texts(names), rejects, rewritten: Vec::new() })
 }
 
 /// What DuckDB's reader could not split into columns.
@@ -152,8 +178,7 @@ fn text_rejects(
     read().map_err(failed(source))
 }
 
-/// Turns row numbers over all files into line numbers of each file: the rows that were rejected are
-/// counted in again, and so is the header.
+/// Turns row numbers over all files into line numbers of each file, the header counted in.
 fn number_lines(connection: &Connection, header: bool) -> Result<()> {
     let header = u8::from(header);
     connection
@@ -164,32 +189,14 @@ fn number_lines(connection: &Connection, header: bool) -> Result<()> {
                 WHERE first_rows.file = raw.file;
              DROP TABLE first_rows;"
         ))
-        .map_err(Error::duckdb("number lines"))?;
-    let shifts: Vec<(String, u64)> = (|| {
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT s.file_path, e.line FROM reject_errors e
-             JOIN reject_scans s USING (scan_id, file_id) ORDER BY 1, 2 LIMIT 10000",
-        )?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<duckdb::Result<Vec<_>>>()
-    })()
-    .map_err(Error::duckdb("number lines"))?;
-    for (file, line) in shifts {
-        connection
-            .execute(
-                "UPDATE raw SET line = line + 1 WHERE file = ? AND line >= ?",
-                duckdb::params![file, line],
-            )
-            .map_err(Error::duckdb("number lines"))?;
-    }
-    Ok(())
+        .map_err(Error::duckdb("number lines"))
 }
 
 fn read_parquet(connection: &Connection, source: &Source, limit: &str) -> Result<Raw> {
     let files = file_list(&source.files);
     let describe = || {
         let sql = format!(
-            "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({files}))"
+            "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({files}, hive_partitioning = false))"
         );
         let mut statement = connection.prepare(&sql)?;
         let rows = statement
@@ -201,11 +208,11 @@ fn read_parquet(connection: &Connection, source: &Source, limit: &str) -> Result
         columns.iter().map(|column| quote_identifier(&column.name)).collect();
     let sql = format!(
         "CREATE TABLE raw AS SELECT file_row_number + 1 AS line, \"$file\" AS file, {}
-         FROM read_parquet({files}, file_row_number = true, filename = '$file'){limit}",
+         FROM read_parquet({files}, file_row_number = true, filename = '$file', hive_partitioning = false){limit}",
         numbered(&selected)
     );
     connection.execute_batch(&sql).map_err(failed(source))?;
-    Ok(Raw { columns, rejects: Vec::new() })
+    Ok(Raw { columns, rejects: Vec::new(), rewritten: Vec::new() })
 }
 
 fn read_ndjson(connection: &Connection, source: &Source, limit: &str) -> Result<Raw> {
@@ -213,7 +220,8 @@ fn read_ndjson(connection: &Connection, source: &Source, limit: &str) -> Result<
         "CREATE TABLE lines AS SELECT row_number() OVER () AS line, file, trim(text) AS text
          FROM read_csv({files}, auto_detect = false, columns = {{'text': 'VARCHAR'}},
             delim = '\x1f', header = false, quote = '', escape = '', max_line_size = {LONGEST_LINE},
-            compression = '{compression}', filename = 'file'){limit};
+            compression = '{compression}', filename = 'file', hive_partitioning = false,
+            store_rejects = true, rejects_limit = 0){limit};
          CREATE TABLE first_rows AS SELECT file, min(line) AS first_row FROM lines GROUP BY file;
          UPDATE lines SET line = line - first_row + 1 FROM first_rows
             WHERE first_rows.file = lines.file;",
@@ -247,9 +255,10 @@ fn read_ndjson(connection: &Connection, source: &Source, limit: &str) -> Result<
              WHERE json_valid(text) AND json_type(text) = 'OBJECT'"
         ))
         .map_err(failed(source))?;
-    let rejects = json_rejects(connection).map_err(failed(source))?;
+    let mut rejects = text_rejects(connection, source, &source.files)?;
+    rejects.extend(json_rejects(connection).map_err(failed(source))?);
     let names: Vec<String> = pointers.into_iter().map(|(name, _)| name).collect();
-    Ok(Raw { columns: texts(&names), rejects })
+    Ok(Raw { columns: texts(&names), rejects, rewritten: Vec::new() })
 }
 
 /// Names (`outer.inner`) and JSON pointers of all scalar places in a structure.

@@ -62,7 +62,9 @@ impl Source {
         for path in paths {
             files.extend(expand(path)?);
         }
-        files.dedup();
+        // The same file by two paths is one file.
+        let mut seen = std::collections::BTreeSet::new();
+        files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_gone| file.clone())));
         let Some(first) = files.first() else {
             return Err(Error::Mapping("name at least one file to import".to_owned()));
         };
@@ -208,10 +210,15 @@ fn text_format(lines: &[&str]) -> Option<Format> {
         .map(|(_, delimiter)| delimiter)
         .or_else(|| width(Delimiter::Blanks).map(|_| Delimiter::Blanks))?;
     let first = split(lines.first()?, delimiter);
-    let looks_like_data = |field: &str| field.is_empty() || field.parse::<f64>().is_ok();
-    let header = !first.iter().any(|field| looks_like_data(field.trim()));
+    let is_number = |field: &String| field.trim().parse::<f64>().is_ok();
+    let header = !first.iter().any(is_number) && first.iter().any(|field| !field.trim().is_empty());
     let names = if header {
-        first.iter().map(|name| name.trim().to_owned()).collect()
+        // An index without a name, as some tools write it, is a column like any other.
+        let name = |(n, name): (usize, &String)| match name.trim() {
+            "" => format!("column_{}", n + 1),
+            name => name.to_owned(),
+        };
+        first.iter().enumerate().map(name).collect()
     } else {
         (1..=first.len()).map(|n| format!("column_{n}")).collect()
     };

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use duckdb::Connection;
 use kernel::domain::{Type, limits};
@@ -6,7 +6,6 @@ use kernel::expression::{quote_identifier, quote_text};
 
 use super::infer::{as_text, as_type};
 use super::raw::Raw;
-use super::source::Source;
 use super::{Proposal, Reject, RowKind};
 use crate::{Error, Result};
 
@@ -47,20 +46,18 @@ struct Property<'a> {
 /// Checks every row: the good ones go to a file, the bad ones to the rejects.
 pub(super) fn stage(
     connection: &Connection,
-    source: &Source,
     raw: &Raw,
     proposal: &Proposal,
-    staging: &Path,
+    file: PathBuf,
 ) -> Result<Staged> {
     let failed = || Error::duckdb("check the rows");
     let properties = properties(raw, proposal);
     connection.execute_batch(&checked_sql(raw, proposal, &properties)).map_err(failed())?;
     let mut rejects = raw.rejects.clone();
-    rejects.extend(bad_rows(connection, source).map_err(failed())?);
+    rejects.extend(bad_rows(connection, raw).map_err(failed())?);
     let read: u64 = connection
         .query_row("SELECT count(*) FROM checked", [], |row| row.get(0))
         .map_err(failed())?;
-    let file = staging.join(format!("import-{}-{}.parquet", std::process::id(), unique_number()));
     let staged = Staged {
         file,
         kind: proposal.mapping.kind,
@@ -77,12 +74,6 @@ pub(super) fn stage(
         .execute_batch(&format!("COPY ({select}) TO {out} (FORMAT parquet)"))
         .map_err(failed())?;
     Ok(staged)
-}
-
-fn unique_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn properties<'a>(raw: &'a Raw, proposal: &'a Proposal) -> Vec<Property<'a>> {
@@ -125,7 +116,10 @@ fn checked_sql(raw: &Raw, proposal: &Proposal, properties: &[Property<'_>]) -> S
         (None, Some(name)) => quote_text(name),
         (None, None) => "''".to_owned(),
     };
-    let message_id = mapping.message_id.as_ref().map_or("NULL".to_owned(), |column| text(column));
+    let message_id = mapping
+        .message_id
+        .as_ref()
+        .map_or("NULL".to_owned(), |column| format!("nullif({}, '')", text(column)));
     let mut checks: Vec<(String, String, String)> = Vec::new();
     let mut check = |condition: String, column: &str, reason: String| {
         checks.push((condition, quote_text(column), reason));
@@ -156,6 +150,24 @@ fn checked_sql(raw: &Raw, proposal: &Proposal, properties: &[Property<'_>]) -> S
     let event_column = mapping.event.as_deref().unwrap_or_default();
     check("event IS NULL".into(), event_column, "'no event'".into());
     check(format!("strlen(event) > {name}"), event_column, format!("'longer than {name} bytes'"));
+    let message_column = mapping.message_id.as_deref().unwrap_or_default();
+    check(
+        format!("strlen(message_id) > {id}"),
+        message_column,
+        format!("'longer than {id} bytes'"),
+    );
+    for (part, column) in [
+        ("customer_id", mapping.customer.as_str()),
+        ("message_id", message_column),
+        ("event", event_column),
+    ] {
+        check(format!("contains({part}, chr(0))"), column, "'has a NUL character'".into());
+    }
+    if mapping.kind == RowKind::Traits {
+        let nulls: Vec<String> = (0..properties.len()).map(|n| format!("p{n} IS NULL")).collect();
+        let nulls = if nulls.is_empty() { "true".to_owned() } else { nulls.join(" AND ") };
+        check(nulls, "", "'no trait has a value'".into());
+    }
     for (n, property) in properties.iter().enumerate().filter(|(_, property)| property.forced) {
         check(
             format!("p{n} IS NULL AND {} IS NOT NULL", property.text),
@@ -186,23 +198,20 @@ fn checked_sql(raw: &Raw, proposal: &Proposal, properties: &[Property<'_>]) -> S
     )
 }
 
-fn bad_rows(connection: &Connection, source: &Source) -> duckdb::Result<Vec<Reject>> {
+/// The rows that are bad, with the lines that they really have: rows that could not even be read were
+/// not counted when lines were numbered.
+fn bad_rows(connection: &Connection, raw: &Raw) -> duckdb::Result<Vec<Reject>> {
     let mut statement = connection.prepare(
         "SELECT file, line, bad_column, bad_reason, content FROM checked
          WHERE bad_reason IS NOT NULL ORDER BY file, line",
     )?;
-    let only = match source.files.as_slice() {
-        [only] => Some(only.display().to_string()),
-        _ => None,
-    };
     let rows = statement.query_map([], |row| {
+        let file: String = row.get(0)?;
+        let source = raw.original(&file);
         Ok(Reject {
-            source: match &only {
-                Some(only) => only.clone(),
-                None => row.get(0)?,
-            },
-            line: row.get(1)?,
-            column: row.get(2)?,
+            line: raw.true_line(&source, row.get(1)?),
+            source,
+            column: row.get::<_, Option<String>>(2)?.filter(|column| !column.is_empty()),
             reason: row.get(3)?,
             content: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
         })

@@ -147,7 +147,7 @@ fn sql(spec: &RetentionSpec) -> String {
     };
     format!(
         "WITH last AS (SELECT date_trunc('{interval}', max(event_time)) AS b FROM events
-    WHERE NOT starts_with(event, '$')),
+    WHERE NOT starts_with(event, '$') HAVING max(event_time) IS NOT NULL),
   calendar AS (SELECT CAST(b - INTERVAL 1 {interval} * k AS TIMESTAMP) AS cohort, k
     FROM last, range({n}) AS r(k)),
   starts AS ({starts}),
