@@ -75,7 +75,12 @@ fn trait_alias(name: &str) -> String {
 }
 
 fn column(feature: &Feature, value: &str) -> String {
-    format!(",\n    {value} AS {}", quote_identifier(feature.name.as_str()))
+    let name = quote_identifier(feature.name.as_str());
+    match feature.type_ {
+        // A feature that is not finite is null.
+        Type::Number => format!(",\n    CASE WHEN isfinite({value}) THEN {value} END AS {name}"),
+        _ => format!(",\n    {value} AS {name}"),
+    }
 }
 
 fn interval(span: Span) -> String {

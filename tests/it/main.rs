@@ -4,6 +4,7 @@
 
 mod circle;
 mod endpoint;
+mod expression_oracle;
 mod import;
 mod insights;
 mod kernel_oracle;

@@ -19,11 +19,15 @@ impl ExpressionError {
     }
 
     /// From a parser's message, which carries its place as ` at Line: 1, Column: 5`.
-    pub(super) fn from_parser(message: &str) -> Self {
-        let (text, place) = message.split_once(" at Line: ").unwrap_or((message, "1, Column: 1"));
+    pub(super) fn from_parser(message: &str, end: (u64, u64)) -> Self {
+        let text = message.trim_start_matches("sql parser error: ");
+        let Some((text, place)) = text.split_once(" at Line: ") else {
+            // Without a place the text ended too early.
+            return Self { message: text.to_owned(), line: end.0, column: end.1 };
+        };
         let (line, column) = place.split_once(", Column: ").unwrap_or(("1", "1"));
         Self {
-            message: text.trim_start_matches("sql parser error: ").to_owned(),
+            message: text.to_owned(),
             line: line.trim().parse().unwrap_or(1),
             column: column.trim().parse().unwrap_or(1),
         }

@@ -269,9 +269,9 @@ fn call_scalar(function: Function, first: &Value, second: &Value) -> Value {
         (Function::Floor, x, _) => number(x, |x| Some(x.floor())),
         (Function::Round, x, _) => number(x, |x| Some(x.round())),
         (Function::Exp, x, _) => number(x, |x| Some(x.exp())),
-        (Function::Ln, x, _) => number(x, |x| (x > 0.0 || x.is_nan()).then(|| x.ln())),
-        (Function::Log10, x, _) => number(x, |x| (x > 0.0 || x.is_nan()).then(|| x.log10())),
-        (Function::Sqrt, x, _) => number(x, |x| (x >= 0.0 || x.is_nan()).then(|| x.sqrt())),
+        (Function::Ln, x, _) => number(x, |x| Some(x.ln())),
+        (Function::Log10, x, _) => number(x, |x| Some(x.log10())),
+        (Function::Sqrt, x, _) => number(x, |x| Some(x.sqrt())),
         (Function::Sign, x, _) => number(x, |x| Some(sign(x))),
         (Function::Power, Value::Number(base), Value::Number(exponent)) => {
             base.powf(*exponent).into()

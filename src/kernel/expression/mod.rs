@@ -2,8 +2,8 @@
 //!
 //! In: a text and a [`Scope`] that knows the columns. Out: a checked [`Expression`] that evaluates a
 //! row and prints itself as DuckDB SQL. An expression is total: it never panics, never loops, and
-//! where DuckDB would stop the query with an error (a text that is no number, the logarithm of zero) it
-//! gives null. Never: aggregates, subqueries, or anything that is not a function of the row.
+//! where DuckDB would stop the query with an error (a cast of a text that is no number) it gives null.
+//! Numbers follow IEEE 754, as DuckDB's doubles do: the logarithm of zero is negative infinity. Never: aggregates, subqueries, or anything that is not a function of the row.
 
 mod check;
 mod error;

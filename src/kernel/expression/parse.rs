@@ -5,6 +5,14 @@ use sqlparser::tokenizer::Token;
 
 use super::{DEEPEST, ExpressionError, LONGEST_SOURCE};
 
+/// Line and column right after the end of a text.
+fn end(source: &str) -> (u64, u64) {
+    let line = source.matches('\n').count();
+    let last = source.rsplit('\n').next().unwrap_or_default().chars().count();
+    let place = |n: usize| u64::try_from(n + 1).unwrap_or(1);
+    (place(line), place(last))
+}
+
 /// Parses one whole expression.
 pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
     if source.len() > LONGEST_SOURCE {
@@ -20,7 +28,7 @@ pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
             line: 1,
             column: 1,
         },
-        other => ExpressionError::from_parser(&other.to_string()),
+        other => ExpressionError::from_parser(&other.to_string(), end(source)),
     };
     let mut parser = Parser::new(&DuckDbDialect {})
         // The parser counts a few levels for each of ours.

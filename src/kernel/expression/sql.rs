@@ -69,8 +69,6 @@ pub(super) fn print(node: &Node, column: &dyn Fn(usize) -> String) -> String {
 fn call(function: Function, arguments: &[String]) -> String {
     let plain = format!("{}({})", function.sql(), arguments.join(", "));
     match function {
-        // DuckDB stops with an error here; the language gives null.
-        Function::Ln | Function::Log10 | Function::Sqrt => format!("TRY({plain})"),
         Function::Length
         | Function::Sign
         | Function::Day

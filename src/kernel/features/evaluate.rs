@@ -108,7 +108,11 @@ impl<'a> Bound<'a> {
                     })
                 }
             };
-            values.push(value);
+            // What is not finite is no number that a table, a model or JSON could hold.
+            values.push(match value {
+                Value::Number(number) if !number.is_finite() => Value::Null,
+                value => value,
+            });
         }
         values
     }
