@@ -21,7 +21,9 @@ impl Home {
     #[allow(clippy::unused_self, reason = "pages are alike")]
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         let place = state.folder().map(|folder| folder.display().to_string());
-        heading(ui, "Home", place.as_deref().unwrap_or("opening the project…"));
+        let failed = state.project.error().is_some();
+        let waiting = if failed { "no project" } else { "opening the project…" };
+        heading(ui, "Home", place.as_deref().unwrap_or(waiting));
         if state.project.error().is_some() {
             super::error_ui(ui, &state.project);
             ui.label("Start with another folder: fullcircle --project FOLDER");
