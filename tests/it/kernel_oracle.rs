@@ -108,6 +108,10 @@ fn everything() -> ViewDefinition {
                     feature.property = Some(property.to_owned());
                 }
                 match aggregation {
+                    AggregationName::CountBy | AggregationName::SumBy => {
+                        feature.by = Some("channel".to_owned());
+                        feature.categories = vec!["web".to_owned(), "Straße".to_owned()];
+                    }
                     AggregationName::Quantile => feature.p = Some(0.3),
                     AggregationName::Sessions => feature.gap = Some("3h".parse().unwrap()),
                     AggregationName::DecayedCount | AggregationName::DecayedSum => {

@@ -141,6 +141,8 @@ fn definitions_that_make_no_sense_say_where() {
     check("aggregation = \"count\"\nwhere = \"uper(channel) = 'A'\"", "did you mean 'upper'?");
     check("aggregation = \"count\"\nwindow = \"30\"", "is not a span");
     check("aggregation = \"median\"\nproperty = \"channel\"\np = 0.5", "median needs numbers");
+    check("aggregation = \"count_by\"", "name a property and its values");
+    check("aggregation = \"count\"\nby = \"channel\"", "belongs to count_by and sum_by");
     check("expression = \"g + 1\"", "there is no column 'g' here");
     check("expression = \"1\"\nwindow = \"3d\"", "belongs to an aggregation");
     check(

@@ -260,6 +260,23 @@ fn feature_ui(
     if aggregation.takes_property() {
         property_ui(ui, feature, aggregation, catalog);
     }
+    if let Some(by) = &mut feature.by {
+        choice(ui, "By", by, catalog.properties.keys().map(String::as_str), 180.0);
+        // While it is typed a list may end with a comma; the text stays, the list follows.
+        let id = ui.scope_id().with("categories");
+        let mut categories: String = ui
+            .data_mut(|data| data.get_temp(id))
+            .filter(|_| ui.ctx().memory(|memory| memory.focused().is_some()))
+            .unwrap_or_else(|| feature.categories.join(", "));
+        if text_field(ui, "Categories", &mut categories, "web, app", f32::INFINITY).changed() {
+            feature.categories = categories
+                .split(',')
+                .map(|category| category.trim().to_owned())
+                .filter(|category| !category.is_empty())
+                .collect();
+            ui.data_mut(|data| data.insert_temp(id, categories));
+        }
+    }
     window_ui(ui, feature);
     let mut condition = feature.condition.clone().unwrap_or_default();
     text_field(ui, "Where", &mut condition, "amount > 10 AND channel = 'web'", f32::INFINITY);
@@ -299,6 +316,17 @@ fn change_aggregation(feature: &mut FeatureDefinition, name: &str, catalog: &Cat
     }
     let span = |text: &str| text.parse().ok();
     let decays = matches!(aggregation, AggregationName::DecayedCount | AggregationName::DecayedSum);
+    let by_category = matches!(aggregation, AggregationName::CountBy | AggregationName::SumBy);
+    let texts = || catalog.properties.iter().find(|(_, type_)| **type_ == Type::Text);
+    if by_category {
+        feature.by = feature.by.take().or_else(|| texts().map(|(name, _)| name.clone()));
+        if feature.categories.is_empty() {
+            feature.categories = vec!["web".to_owned()];
+        }
+    } else {
+        feature.by = None;
+        feature.categories.clear();
+    }
     feature.p = (aggregation == AggregationName::Quantile).then_some(0.9);
     feature.gap = if aggregation == AggregationName::Sessions { span("30m") } else { None };
     feature.half_life = if decays { span("30d") } else { None };

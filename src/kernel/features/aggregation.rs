@@ -8,7 +8,10 @@ use crate::domain::{Span, Type};
 /// The aggregations by the names that definitions use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each is described at the variant of Aggregation of its name")]
+#[allow(
+    missing_docs,
+    reason = "each is described at the variant of Aggregation of its name; those by category at `by`"
+)]
 pub enum AggregationName {
     Count,
     Sum,
@@ -32,6 +35,8 @@ pub enum AggregationName {
     Trend,
     DecayedCount,
     DecayedSum,
+    CountBy,
+    SumBy,
 }
 
 /// An aggregation with its parameters: how the events of a window become one value.
@@ -95,7 +100,7 @@ enum Property {
 
 impl AggregationName {
     /// All of them, in the order of their documentation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Count,
         Self::Sum,
         Self::Mean,
@@ -118,6 +123,8 @@ impl AggregationName {
         Self::Trend,
         Self::DecayedCount,
         Self::DecayedSum,
+        Self::CountBy,
+        Self::SumBy,
     ];
 
     /// The name as definitions write it.
@@ -146,12 +153,14 @@ impl AggregationName {
             Self::Trend => "trend",
             Self::DecayedCount => "decayed_count",
             Self::DecayedSum => "decayed_sum",
+            Self::CountBy => "count_by",
+            Self::SumBy => "sum_by",
         }
     }
 
     const fn property(self) -> Property {
         match self {
-            Self::Count => Property::Optional,
+            Self::Count | Self::CountBy => Property::Optional,
             Self::Sum
             | Self::Mean
             | Self::Stddev
@@ -159,7 +168,8 @@ impl AggregationName {
             | Self::Median
             | Self::Quantile
             | Self::Trend
-            | Self::DecayedSum => Property::Numbers,
+            | Self::DecayedSum
+            | Self::SumBy => Property::Numbers,
             Self::Min | Self::Max | Self::First | Self::Last | Self::Distinct | Self::Mode => {
                 Property::AnyType
             }
@@ -235,8 +245,9 @@ impl Aggregation {
             })
         };
         Ok(match name {
-            AggregationName::Count => Self::Count,
-            AggregationName::Sum => Self::Sum,
+            // By category they have become plain ones before they come here.
+            AggregationName::Count | AggregationName::CountBy => Self::Count,
+            AggregationName::Sum | AggregationName::SumBy => Self::Sum,
             AggregationName::Mean => Self::Mean,
             AggregationName::Min => Self::Min,
             AggregationName::Max => Self::Max,

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::AggregationName;
+use super::{AggregationName, DefinitionError};
 use crate::domain::{Name, Span};
+use crate::expression::{quote_identifier, quote_text};
 
 /// A view as it is written in `views/<name>.toml`. [`super::View::check`] makes it usable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub struct FeatureDefinition {
     /// The time after which an event counts half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life: Option<Span>,
+    /// The property whose values name the columns of `count_by` and `sum_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The values of `by` that have a column of their own; the rest is `other`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     /// A trait, as of the time.
     #[serde(default, rename = "trait", skip_serializing_if = "Option::is_none")]
     pub trait_name: Option<String>,
@@ -53,6 +60,66 @@ pub struct FeatureDefinition {
 }
 
 impl FeatureDefinition {
+    /// The features that this one stands for: `count_by` and `sum_by` are a plain count or sum for each
+    /// category, under `name_category`, and one under `name_other` for all else, null included.
+    ///
+    /// # Errors
+    /// `by` or `categories` is missing where it is needed, or there where it is not, or a category makes
+    /// no name.
+    pub(super) fn expand(&self) -> Result<Vec<Self>, DefinitionError> {
+        let plain = match self.aggregation {
+            Some(AggregationName::CountBy) => AggregationName::Count,
+            Some(AggregationName::SumBy) => AggregationName::Sum,
+            _ if self.by.is_some() || !self.categories.is_empty() => {
+                let message = "belongs to count_by and sum_by";
+                return Err(DefinitionError::new("by", message));
+            }
+            _ => return Ok(vec![self.clone()]),
+        };
+        let Some(by) = self.by.as_ref().filter(|_| !self.categories.is_empty()) else {
+            let message =
+                "name a property and its values: by = \"channel\", categories = [\"web\"]";
+            return Err(DefinitionError::new("by", message));
+        };
+        let by = quote_identifier(by);
+        let values: Vec<String> =
+            self.categories.iter().map(|category| quote_text(category)).collect();
+        let named = self.categories.iter().zip(&values);
+        let mut parts: Vec<(String, String)> = named
+            .map(|(category, value)| (column_part(category), format!("{by} = {value}")))
+            .collect();
+        let other = format!("({by} IS NULL OR {by} NOT IN ({}))", values.join(", "));
+        parts.push(("other".to_owned(), other));
+        parts
+            .into_iter()
+            .map(|(part, condition)| self.of_category(plain, &part, &condition))
+            .collect()
+    }
+
+    fn of_category(
+        &self,
+        aggregation: AggregationName,
+        part: &str,
+        condition: &str,
+    ) -> Result<Self, DefinitionError> {
+        let name = format!("{}_{part}", self.name);
+        let name = name.parse().map_err(|error: crate::domain::NameError| {
+            DefinitionError::new("categories", error.to_string())
+        })?;
+        let condition = match &self.condition {
+            Some(own) => format!("({own}) AND {condition}"),
+            None => condition.to_owned(),
+        };
+        Ok(Self {
+            name,
+            aggregation: Some(aggregation),
+            condition: Some(condition),
+            by: None,
+            categories: Vec::new(),
+            ..self.clone()
+        })
+    }
+
     /// A definition with nothing but a name.
     #[must_use]
     pub const fn named(name: Name) -> Self {
@@ -66,8 +133,16 @@ impl FeatureDefinition {
             p: None,
             gap: None,
             half_life: None,
+            by: None,
+            categories: Vec::new(),
             trait_name: None,
             expression: None,
         }
     }
+}
+
+/// A category as the end of a column's name: letters and digits, everything else as `_`.
+fn column_part(category: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    category.chars().map(letter).collect()
 }

@@ -89,10 +89,13 @@ impl View {
             windows: Vec::new(),
             features: Vec::new(),
         };
-        for feature in &definition.features {
-            let checked =
-                view.check_feature(feature, catalog).map_err(|error| error.of(&feature.name))?;
-            view.features.push(checked);
+        for written in &definition.features {
+            for feature in written.expand().map_err(|error| error.of(&written.name))? {
+                let checked = view
+                    .check_feature(&feature, catalog)
+                    .map_err(|error| error.of(&feature.name))?;
+                view.features.push(checked);
+            }
         }
         Ok(view)
     }
@@ -301,6 +304,7 @@ fn only_that(definition: &FeatureDefinition, kind: &str) -> Result<(), Definitio
         ("p", definition.p.is_some()),
         ("gap", definition.gap.is_some()),
         ("half_life", definition.half_life.is_some()),
+        ("by", definition.by.is_some()),
     ];
     match others.into_iter().find(|(_, present)| *present) {
         Some((field, _)) => {
