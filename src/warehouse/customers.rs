@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use duckdb::Connection;
-use kernel::domain::{Event, IDENTIFY, Job, Time, Value};
+use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, Time, Value};
 
 use crate::schema::LIVE_SEQ;
 use crate::{Error, Result, Warehouse, query};
@@ -194,23 +194,11 @@ fn number(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// The columns of an event before its properties.
-const HEAD: [&str; 8] = [
-    "message_id",
-    "customer_id",
-    "anonymous_id",
-    "event",
-    "event_time",
-    "received_at",
-    "seq",
-    "traits",
-];
-
 fn event(row: &duckdb::Row<'_>, names: &[String]) -> duckdb::Result<Event> {
     let traits: Option<String> = row.get(7)?;
     let mut properties: BTreeMap<String, Value> =
         traits.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-    for (place, name) in names.iter().enumerate().skip(HEAD.len()) {
+    for (place, name) in names.iter().enumerate().skip(EVENT_FIELDS.len()) {
         let value = query::value(row.get_ref(place)?);
         if !value.is_null() {
             properties.insert(name.clone(), value);

@@ -37,8 +37,9 @@ pub struct Event {
     pub properties: Properties,
 }
 
-/// The names that a property cannot have, because every event has them already (without case, as in SQL).
-const RESERVED: [&str; 8] = [
+/// What every event has, in the order of a row with `traits` for those of an identify event. A property
+/// cannot have such a name, whatever its case.
+pub const EVENT_FIELDS: [&str; 8] = [
     "message_id",
     "customer_id",
     "anonymous_id",
@@ -53,7 +54,7 @@ const RESERVED: [&str; 8] = [
 #[must_use]
 pub fn property_name(name: &str) -> String {
     let mut name = name.to_owned();
-    while RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
+    while EVENT_FIELDS.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
         name.push('_');
     }
     name

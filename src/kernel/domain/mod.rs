@@ -13,7 +13,9 @@ mod suggestion;
 mod time;
 mod value;
 
-pub use event::{ALIAS, Event, IDENTIFY, Properties, SCORE, is_system, property, property_name};
+pub use event::{
+    ALIAS, EVENT_FIELDS, Event, IDENTIFY, Properties, SCORE, is_system, property, property_name,
+};
 pub use job::{Job, Progress};
 pub use kind::ErrorKind;
 pub use name::{Name, NameError};
