@@ -217,11 +217,15 @@ pub struct View {
     /// As of when; without it, after the last event.
     #[arg(long)]
     pub as_of: Option<String>,
+    /// Read only what had been received before that time.
+    #[arg(long)]
+    pub as_known: bool,
     /// Print the same as DuckDB SQL.
     #[arg(long)]
     pub sql: bool,
-    /// Write the rows to this file: .parquet, .csv or .json.
-    #[arg(long, required_unless_present = "sql")]
+    /// Write the rows to this file (.parquet, .csv or .json); without it, they become the table
+    /// views.NAME of the project's warehouse.
+    #[arg(long)]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
@@ -236,9 +240,14 @@ pub struct TrainingSet {
     pub of: InProject,
     /// The model.
     pub model: String,
-    /// Write the rows to this file: .parquet, .csv or .json.
+    /// Take the rows from this file instead of the model's spine: customer_id, as_of, then what the view
+    /// reads as context, and perhaps label.
     #[arg(long)]
-    pub out: PathBuf,
+    pub spine: Option<PathBuf>,
+    /// Write the rows to this file (.parquet, .csv or .json); without it, they become the table
+    /// training_sets.MODEL of the project's warehouse.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,

@@ -22,6 +22,8 @@ pub(crate) fn fit(set: &TrainingSet, rows: &[usize]) -> Encoder {
             let encoding = match type_ {
                 Type::Text => fit_one_hot(values, rows.len()),
                 Type::Number | Type::Boolean | Type::Time => fit_number(values),
+                // No encoding of lists and counts yet: the model does not read them.
+                Type::List(_) | Type::Counts(_) => Encoding::Dropped,
             };
             EncodedColumn { feature: name.to_string(), encoding }
         })

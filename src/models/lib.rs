@@ -18,7 +18,7 @@ pub use error::Error;
 pub use evaluate::{Bin, Evaluation};
 pub use spec::{Algorithm, ModelDefinition, ModelSpec, SplitBy, SplitDefinition, Task};
 pub use train::{Fitted, Parameter, check_label, train};
-pub use training_set::TrainingSet;
+pub use training_set::{LABEL, TrainingSet};
 
 /// The result of a models call.
 pub type Result<T> = std::result::Result<T, Error>;

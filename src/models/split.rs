@@ -1,7 +1,6 @@
-use kernel::domain::{Span, Time};
-use kernel::features::{SpineRow, Timelines};
+use kernel::domain::Time;
 
-use crate::{Error, Result, SplitBy, SplitDefinition};
+use crate::{Error, Result, SplitBy, SplitDefinition, TrainingSet};
 
 /// The rows of each part of a training set.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,17 +13,17 @@ pub(crate) struct Split {
 pub(crate) fn split(
     definition: SplitDefinition,
     seed: u64,
-    rows: &[SpineRow],
-    horizon: Span,
-    timelines: &Timelines,
+    set: &TrainingSet,
+    horizon: i64,
 ) -> Result<Split> {
+    let (customers, times) = (&set.customers, &set.times);
     let split = match definition.by {
-        SplitBy::Time => by_time(rows, definition.test, horizon),
-        SplitBy::Customer => by_hash(rows, definition.test, |(customer, _)| {
-            format!("{seed}/{}", timelines.customers()[*customer])
-        }),
-        SplitBy::Random => by_hash(rows, definition.test, |(customer, time)| {
-            format!("{seed}/{}/{}", timelines.customers()[*customer], time.0)
+        SplitBy::Time => by_time(times, definition.test, horizon),
+        SplitBy::Customer => {
+            by_hash(times.len(), definition.test, |row| format!("{seed}/{}", customers[row]))
+        }
+        SplitBy::Random => by_hash(times.len(), definition.test, |row| {
+            format!("{seed}/{}/{}", customers[row], times[row].0)
         }),
     };
     if split.train.is_empty() || split.test.is_empty() {
@@ -40,8 +39,8 @@ pub(crate) fn split(
 
 /// The latest rows test, as few as-of times as give the share; rows whose label looks past the first of
 /// those are in neither part.
-fn by_time(rows: &[SpineRow], share: f64, horizon: Span) -> Split {
-    let mut times: Vec<Time> = rows.iter().map(|(_, time)| *time).collect();
+fn by_time(rows: &[Time], share: f64, horizon: i64) -> Split {
+    let mut times: Vec<Time> = rows.to_vec();
     times.sort_unstable();
     #[allow(
         clippy::cast_precision_loss,
@@ -54,23 +53,20 @@ fn by_time(rows: &[SpineRow], share: f64, horizon: Span) -> Split {
         return Split { train: Vec::new(), test: Vec::new() };
     };
     let part = |keep: &dyn Fn(Time) -> bool| {
-        (0..rows.len()).filter(|row| keep(rows[*row].1)).collect::<Vec<_>>()
+        (0..rows.len()).filter(|row| keep(rows[*row])).collect::<Vec<_>>()
     };
-    Split {
-        train: part(&|time| time.plus(horizon.micros()) <= cut),
-        test: part(&|time| time >= cut),
-    }
+    Split { train: part(&|time| time.plus(horizon) <= cut), test: part(&|time| time >= cut) }
 }
 
 /// Rows test whose key hashes below the share.
-fn by_hash(rows: &[SpineRow], share: f64, key: impl Fn(&SpineRow) -> String) -> Split {
+fn by_hash(n_rows: usize, share: f64, key: impl Fn(usize) -> String) -> Split {
     let is_test = |row: &usize| {
-        let hash = blake3::hash(key(&rows[*row]).as_bytes());
+        let hash = blake3::hash(key(*row).as_bytes());
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&hash.as_bytes()[..4]);
         f64::from(u32::from_le_bytes(bytes)) < share * f64::from(u32::MAX)
     };
-    let (test, train) = (0..rows.len()).partition(is_test);
+    let (test, train) = (0..n_rows).partition(is_test);
     Split { train, test }
 }
 
@@ -87,11 +83,12 @@ mod tests {
             horizon in 1..40_u16,
             share in 0.05..0.9_f64,
         ) {
-            let rows: Vec<SpineRow> = days.iter().map(|d| (0, Time(d * MICROS_PER_DAY))).collect();
-            let split = by_time(&rows, share, Span::days(horizon));
-            let first_test = split.test.iter().map(|row| rows[*row].1).min().unwrap();
+            let rows: Vec<Time> = days.iter().map(|d| Time(d * MICROS_PER_DAY)).collect();
+            let horizon = i64::from(horizon) * MICROS_PER_DAY;
+            let split = by_time(&rows, share, horizon);
+            let first_test = split.test.iter().map(|row| rows[*row]).min().unwrap();
             for row in &split.train {
-                prop_assert!(rows[*row].1.plus(Span::days(horizon).micros()) <= first_test);
+                prop_assert!(rows[*row].plus(horizon) <= first_test);
             }
             prop_assert!(split.test.len() as f64 >= share * rows.len() as f64);
         }

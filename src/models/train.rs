@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use kernel::domain::{Job, Value};
-use kernel::features::{Catalog, Label, LabelDefinition, Timelines, View};
+use kernel::domain::{Job, Type, Value};
+use kernel::features::{Catalog, Label, LabelDefinition, View};
 use kernel::scoring::{FORMAT, FrozenModel, FunctionFile, ScoringFunction, Trained};
 use ndarray::{Array2, ShapeBuilder as _};
 use rayon::prelude::*;
@@ -38,26 +38,30 @@ pub struct Parameter {
     pub weight: f64,
 }
 
-/// Trains the model of a spec on timelines that have all that view and label read.
+/// Trains the model of a spec on its training set.
 ///
 /// # Errors
 /// The spec or the data is not fit for training, or the job was canceled.
-pub fn train(
-    spec: &ModelSpec,
-    view: &View,
-    label: &Label,
-    timelines: &Timelines,
-    job: &Job,
-) -> Result<Fitted> {
+pub fn train(spec: &ModelSpec, view: &View, set: &TrainingSet, job: &Job) -> Result<Fitted> {
     spec.check()?;
-    let set = TrainingSet::compute(spec, view, label, timelines, job)?;
-    let split = split::split(spec.split, spec.model.seed, &set.rows, label.horizon(), timelines)?;
+    if set.n_rows() == 0 {
+        return Err(Error::Data(match set.dropped {
+            0 => "the spine has no rows; there is no customer with an event before its times"
+                .to_owned(),
+            dropped => format!(
+                "all {dropped} rows are too late: the events end on {}, before their horizon does; use \
+                 earlier times or a shorter horizon",
+                set.observed_until.date()
+            ),
+        }));
+    }
+    let split = split::split(spec.split, spec.model.seed, set, horizon(spec))?;
     job.report("Fitting the encoder", 0.6);
-    let encoder = encoder::fit(&set, &split.train);
+    let encoder = encoder::fit(set, &split.train);
     let part =
         |rows: &[usize]| -> Vec<bool> { rows.iter().map(|row| set.positive[*row]).collect() };
     let positive = part(&split.train);
-    let matrix = matrix(&set, &split.train, &encoder);
+    let matrix = matrix(set, &split.train, &encoder);
     gate::check(&matrix, &positive)?;
     if job.is_canceled() {
         return Err(Error::Canceled);
@@ -88,7 +92,7 @@ pub fn train(
         model,
         trained: Trained {
             spec: spec.to_toml()?,
-            observed_until: timelines.observed_until(),
+            observed_until: set.observed_until,
             rows: count(train.rows),
             positives: count(train.positives),
             metrics,
@@ -108,7 +112,8 @@ pub fn train(
     })
 }
 
-/// Checks the label of a spec against the data, and gives all that training reads.
+/// Checks the label of a spec against the data, and gives all that training reads. `given` is the type of
+/// the label that the spine brings, if it does.
 ///
 /// # Errors
 /// The label makes no sense.
@@ -116,11 +121,16 @@ pub fn check_label(
     definition: &LabelDefinition,
     view: &View,
     catalog: &Catalog,
+    given: Option<Type>,
 ) -> Result<(Label, Catalog)> {
-    let label = Label::check(definition, catalog)?;
+    let label = Label::check(definition, catalog, given)?;
     let mut reads = view.reads().clone();
-    reads.extend(label.reads());
+    reads.extend(&label.reads());
     Ok((label, reads))
+}
+
+fn horizon(spec: &ModelSpec) -> i64 {
+    spec.label.horizon.map_or(0, kernel::domain::Span::micros)
 }
 
 fn count(n: usize) -> u64 {

@@ -39,6 +39,7 @@ impl Warehouse {
             events: events().map_err(Error::duckdb("list its events"))?,
             properties: schema::properties(&connection)?.into_iter().collect(),
             traits: traits().map_err(Error::duckdb("list its traits"))?,
+            context: BTreeMap::new(),
         })
     }
 }

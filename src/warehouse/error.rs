@@ -41,6 +41,9 @@ pub enum Error {
     /// A query has an error.
     #[error(transparent)]
     Sql(#[from] crate::SqlError),
+    /// A table cannot be made.
+    #[error("a table cannot be made of these columns: {0}")]
+    Table(String),
     /// The job was canceled; nothing changed.
     #[error("canceled; nothing was changed")]
     Canceled,
@@ -70,7 +73,7 @@ impl Error {
             | Self::Definition(_)
             | Self::Sql(_) => ErrorKind::BadInput,
             Self::Canceled => ErrorKind::Canceled,
-            Self::DuckDb { .. } => ErrorKind::Internal,
+            Self::Table(_) | Self::DuckDb { .. } => ErrorKind::Internal,
         }
     }
 

@@ -1,11 +1,10 @@
 use std::path::Path;
 
 use duckdb::types::Value as Sql;
-use kernel::domain::{Job, Time, Type, Value};
-use kernel::expression::{quote_identifier, quote_text};
-use kernel::features::Column;
+use kernel::domain::{Job, Time, Value};
+use kernel::expression::quote_text;
 
-use crate::{Error, Result, Warehouse, instance, query::sql_error};
+use crate::{Error, Relation, Result, Warehouse, instance, query::sql_error};
 
 /// The format of an exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +15,6 @@ pub enum ExportFormat {
     Csv,
     /// One JSON object a line.
     Ndjson,
-}
-
-/// Columns of equal length, named: what is written to a file.
-#[derive(Clone, Debug, Default)]
-pub struct Relation {
-    /// Names and values.
-    pub columns: Vec<(String, Column)>,
 }
 
 impl ExportFormat {
@@ -52,12 +44,6 @@ impl ExportFormat {
 }
 
 impl Relation {
-    /// The number of rows.
-    #[must_use]
-    pub fn n_rows(&self) -> usize {
-        self.columns.first().map_or(0, |(_, column)| column.len())
-    }
-
     /// Writes it to a file.
     ///
     /// # Errors
@@ -65,22 +51,9 @@ impl Relation {
     pub fn write(&self, path: &Path, format: ExportFormat, scratch: &Path) -> Result<()> {
         let failed = || Error::duckdb("write a file");
         let connection = instance::open_for_files(scratch)?;
-        let columns: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(name, column)| format!("{} {}", quote_identifier(name), column.type_of().sql()))
-            .collect();
-        let create = format!("CREATE TABLE relation ({})", columns.join(", "));
+        let create = format!("CREATE TABLE relation ({})", self.declaration());
         connection.execute_batch(&create).map_err(failed())?;
-        let mut appender = connection.appender("relation").map_err(failed())?;
-        for row in 0..self.n_rows() {
-            let values = self.columns.iter().map(|(_, column)| sql_value(&column.value(row)));
-            appender
-                .append_row(duckdb::appender_params_from_iter(values.collect::<Vec<_>>()))
-                .map_err(failed())?;
-        }
-        appender.flush().map_err(failed())?;
-        drop(appender);
+        self.append_to(&connection, ("main", "relation"), &Job::unwatched())?;
         let to = quote_text(&path.display().to_string());
         connection.execute_batch(&format!("COPY relation TO {to} ({})", format.sql())).map_err(
             |error| Error::File {
@@ -99,6 +72,7 @@ pub(crate) fn sql_value(value: &Value) -> Sql {
         Value::Number(number) => Sql::Double(*number),
         Value::Text(text) => Sql::Text(text.to_string()),
         Value::Time(time) => sql_time(*time),
+        nested @ (Value::List(_) | Value::Counts(_)) => Sql::Text(nested.to_string()),
     }
 }
 
@@ -149,32 +123,5 @@ impl Warehouse {
             std::fs::copy(staged, path).map(|_| ()).and_then(|()| std::fs::remove_file(staged))
         });
         moved.map_err(Error::io("write", path))
-    }
-}
-
-impl Relation {
-    /// Adds a column of texts.
-    #[must_use]
-    pub fn with_texts<'a>(mut self, name: &str, texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut column = Column::new(Type::Text);
-        for text in texts {
-            column.push(kernel::features::Cell::Text(text));
-        }
-        self.columns.push((name.to_owned(), column));
-        self
-    }
-
-    /// Adds a column of times.
-    #[must_use]
-    pub fn with_times(mut self, name: &str, times: impl Iterator<Item = Time>) -> Self {
-        self.columns.push((name.to_owned(), Column::Time(times.map(|time| time.0).collect())));
-        self
-    }
-
-    /// Adds a column.
-    #[must_use]
-    pub fn with_column(mut self, name: &str, column: Column) -> Self {
-        self.columns.push((name.to_owned(), column));
-        self
     }
 }

@@ -5,6 +5,7 @@
 //! Foreign files are read by an instance of their own; the instance with the data cannot leave its
 //! project folder. Never: models, HTTP, or a decision about a customer.
 
+mod arrow;
 mod catalog;
 mod customers;
 mod error;
@@ -15,16 +16,20 @@ mod instance;
 mod live;
 mod oracle;
 mod query;
+mod relation;
 mod schema;
+mod spine;
 mod timelines;
 mod warehouse;
 
 pub use customers::{CustomerSummary, Summary};
 pub use error::Error;
-pub use export::{ExportFormat, Relation};
+pub use export::ExportFormat;
 pub use live::Pulled;
 pub use oracle::view_sql;
 pub use query::{QueryResult, SqlError};
+pub use relation::Relation;
+pub use spine::SpineFile;
 pub use warehouse::Warehouse;
 
 /// The result of a warehouse call.

@@ -32,8 +32,13 @@ pub fn view_sql(view: &View, spine: &str, knowledge: Knowledge) -> String {
             format!(",\n    {} AS {alias}", trait_sql(name, type_, &known("t")))
         })
         .collect();
+    let context: String = view
+        .context()
+        .iter()
+        .map(|(name, _)| format!(", any_value(spine.{0}) AS {0}", quote_identifier(name)))
+        .collect();
     let mut sql = format!(
-        "WITH spine AS ({spine}),\naggregated AS (\n  SELECT spine.customer_id, spine.as_of{aggregates}\
+        "WITH spine AS ({spine}),\naggregated AS (\n  SELECT spine.customer_id, spine.as_of{context}{aggregates}\
          \n  FROM spine LEFT JOIN events e ON e.customer_id = spine.customer_id\
          \n    AND e.event_time < spine.as_of{}\n  GROUP BY spine.customer_id, spine.as_of),\
          \nlayer0 AS (\n  SELECT spine.*{traits}\n  FROM aggregated spine)",
@@ -50,6 +55,8 @@ pub fn view_sql(view: &View, spine: &str, knowledge: Knowledge) -> String {
                         quote_identifier(view.features()[*position].name.as_str())
                     }
                     Input::Trait(name) => quote_identifier(&trait_alias(name)),
+                    // The spine has what is known of each row's occasion.
+                    Input::Context(place) => quote_identifier(&view.context()[*place].0),
                 })
             }
         };
@@ -150,6 +157,21 @@ fn expression(aggregation: Aggregation, x: &str, filter: &str) -> String {
         Aggregation::Quantile(p) => format!("quantile_cont({x}, {p:?}) {filter}"),
         Aggregation::First => format!("first({x} {ORDER}) {filter}"),
         Aggregation::Last => format!("last({x} {ORDER}) {filter}"),
+        Aggregation::FirstK(k) => format!("list_slice(list({x} {ORDER}) {filter}, 1, {k})"),
+        Aggregation::LastK(k) => {
+            let latest = "ORDER BY e.event_time DESC, e.seq DESC";
+            format!("list_reverse(list_slice(list({x} {latest}) {filter}, 1, {k}))")
+        }
+        Aggregation::TopK(k) => {
+            format!("list_transform({}, lambda entry: entry.value)", most_frequent(x, filter, k))
+        }
+        Aggregation::Histogram(k) => {
+            let entries = format!(
+                "list_transform({}, lambda entry: {{'key': entry.value, 'value': -entry.rank}})",
+                most_frequent(x, filter, k)
+            );
+            format!("CASE WHEN count({x}) {filter} > 0 THEN map_from_entries({entries}) END")
+        }
         Aggregation::Distinct => format!("CAST(count(DISTINCT {x}) {filter} AS DOUBLE)"),
         Aggregation::Mode => format!("mode({x} ORDER BY {x}) {filter}"),
         Aggregation::DaysSinceFirst => format!("max({age}) {filter} / {day}"),
@@ -181,6 +203,14 @@ fn expression(aggregation: Aggregation, x: &str, filter: &str) -> String {
             )
         }
     }
+}
+
+/// The most frequent values as structs: by count descending, then by value. Structs order by their fields.
+fn most_frequent(x: &str, filter: &str, k: usize) -> String {
+    format!(
+        "list_slice(list_sort(list_transform(map_entries(histogram({x}) {filter}),
+      lambda entry: {{'rank': -CAST(entry.value AS BIGINT), 'value': entry.key}})), 1, {k})"
+    )
 }
 
 /// The rows of a view at an instant: every customer with an event before it.

@@ -248,9 +248,62 @@ pub(crate) fn value(value: ValueRef<'_>) -> Value {
                 duckdb::types::Value::Decimal(decimal) => {
                     decimal.to_string().parse().map_or(Value::Null, Value::Number)
                 }
+                duckdb::types::Value::List(items) if items.iter().all(is_single) => {
+                    Value::List(items.iter().map(single).collect())
+                }
+                duckdb::types::Value::Map(entries)
+                    if entries
+                        .iter()
+                        .all(|(key, count)| is_single(key) && counted(count).is_some()) =>
+                {
+                    let entry = |(key, count): &(_, _)| (single(key), counted(count).unwrap_or(0));
+                    Value::Counts(
+                        entries
+                            .iter()
+                            .map(|(key, count)| entry(&(key.clone(), count.clone())))
+                            .collect(),
+                    )
+                }
                 other => Value::text(nested(&other)),
             }
         }
+    }
+}
+
+/// Whether a value in a list is one of ours.
+const fn is_single(value: &duckdb::types::Value) -> bool {
+    use duckdb::types::Value as Owned;
+    matches!(
+        value,
+        Owned::Null
+            | Owned::Boolean(_)
+            | Owned::Double(_)
+            | Owned::Text(_)
+            | Owned::Int(_)
+            | Owned::BigInt(_)
+            | Owned::Timestamp(TimeUnit::Microsecond, _)
+    )
+}
+
+fn single(value: &duckdb::types::Value) -> Value {
+    use duckdb::types::Value as Owned;
+    match value {
+        Owned::Boolean(boolean) => Value::Boolean(*boolean),
+        Owned::Double(number) => Value::Number(*number),
+        Owned::Text(text) => Value::text(text.as_str()),
+        Owned::Int(n) => whole((*n).into()),
+        Owned::BigInt(n) => whole((*n).into()),
+        Owned::Timestamp(TimeUnit::Microsecond, n) => Value::Time(Time(*n)),
+        _ => Value::Null,
+    }
+}
+
+/// A count in a map.
+fn counted(value: &duckdb::types::Value) -> Option<u64> {
+    match value {
+        duckdb::types::Value::BigInt(n) => u64::try_from(*n).ok(),
+        duckdb::types::Value::UBigInt(n) => Some(*n),
+        _ => None,
     }
 }
 

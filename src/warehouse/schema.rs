@@ -121,7 +121,7 @@ pub(crate) fn ensure_columns(
 /// SQL that turns a column of a type into the text that the kernel's coercion makes of it.
 pub(crate) fn as_text(column: &str, type_: Type) -> String {
     match type_ {
-        Type::Text => column.to_owned(),
+        Type::Text | Type::List(_) | Type::Counts(_) => column.to_owned(),
         Type::Boolean => format!("CAST({column} AS VARCHAR)"),
         Type::Number => format!(
             "CASE WHEN {column} = trunc({column}) AND abs({column}) < 1e15

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use duckdb::Connection;
 use kernel::domain::Job;
 
+use crate::timelines::Cache;
 use crate::{Error, Result, instance, schema};
 
 /// The warehouse of one project: `warehouse.duckdb` and a folder for what is on its way in or out.
@@ -14,6 +15,8 @@ pub struct Warehouse {
     staging: PathBuf,
     /// Held while something writes: DuckDB would refuse the second writer, we let it wait.
     writing: Mutex<()>,
+    /// The timelines in memory.
+    pub(crate) cache: Cache,
 }
 
 impl Warehouse {
@@ -34,7 +37,12 @@ impl Warehouse {
             }
         }
         schema::create(&root)?;
-        Ok(Self { root: Mutex::new(root), staging, writing: Mutex::new(()) })
+        Ok(Self {
+            root: Mutex::new(root),
+            staging,
+            writing: Mutex::new(()),
+            cache: Cache::default(),
+        })
     }
 
     /// A connection of its own, for one piece of work.

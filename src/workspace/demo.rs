@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use kernel::domain::{Job, Name};
+use kernel::features::Knowledge;
 use serde::Serialize;
 use serde_json::json;
 
@@ -75,7 +76,7 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
     let summary = project.summary()?;
     let (view, model): (Name, Name) = ("shopper".parse()?, "repurchase".parse()?);
     let out = folder.join("shopper.parquet");
-    let computed = project.compute_view(&view, None, &out, &job)?;
+    let computed = project.compute_view(&view, None, Knowledge::AsItWas, Some(&out), &job)?;
     say(&format!(
         "view      {} features of {} customers in {:.1} s",
         computed.features, computed.rows, computed.seconds

@@ -131,7 +131,7 @@ impl Project {
             return Err(Error::NotFound(format!("nothing is deployed as '{name}' there")));
         };
         let function = self.function_with_hash(&deployment.function)?;
-        let timelines = self.timelines(function.view().reads(), job)?;
+        let timelines = self.warehouse.timelines(function.view().reads(), job)?;
         let scorer = function.bind(&timelines);
         let ids: Vec<String> = sample(timelines.customers().len(), customers)
             .map(|place| timelines.customers()[place].to_string())
@@ -143,7 +143,7 @@ impl Project {
             for live in client.replay(name.as_str(), group, as_of)? {
                 let offline = timelines.position(&live.customer_id).map(|place| {
                     let known = AsOf { time: as_of, knowledge: Knowledge::AsItWasKnown };
-                    let score = scorer.score(place, known);
+                    let score = scorer.score(place, known, &[]);
                     (score.score, score.known)
                 });
                 verified.add(&live, offline);

@@ -11,23 +11,27 @@ mod error;
 mod going_live;
 mod local_endpoint;
 mod modeling;
+mod preview;
 mod project;
 mod sample;
 mod session;
 mod shop;
+mod views;
 
 pub use client::{Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore, Reason};
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use going_live::{Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;
-pub use modeling::{FeatureSummary, Preview, TrainReport, ViewReport};
+pub use modeling::{TrainReport, TrainingSetReport};
+pub use preview::{Draft, FeatureSummary, LabelBin, LabelRelation, Marked, Preview};
 pub use project::{KnownEndpoint, Project};
 pub use sample::{CDNOW_EVENT, Sample, sample_folder};
 pub use session::{
     Answer, Command, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
 pub use shop::{Generated, generate};
+pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
 pub use kernel::domain::{
@@ -35,7 +39,8 @@ pub use kernel::domain::{
 };
 pub use kernel::expression::Function;
 pub use kernel::features::{
-    AggregationName, Catalog, FeatureDefinition, LabelDefinition, SpineDefinition, ViewDefinition,
+    AggregationName, Catalog, FeatureDefinition, Knowledge, LabelDefinition, SpineDefinition,
+    ViewDefinition,
 };
 pub use kernel::scoring::FunctionFile;
 pub use models::{

@@ -1,27 +1,15 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
-use kernel::domain::{Job, Name, Time, Type, Value};
-use kernel::features::{AsOf, Bound, Catalog, Knowledge, Timelines, View, ViewDefinition, compute};
-use models::{Evaluation, Fitted, Parameter, TrainingSet};
+use kernel::domain::{Job, Name};
+use kernel::features::{Cell, Label, Spine, SpineRows, Timelines, View};
+use models::{Evaluation, Fitted, LABEL, ModelSpec, Parameter, TrainingSet};
 use serde::Serialize;
-use warehouse::{Relation, Warehouse};
+use warehouse::{Relation, SpineFile};
 
+use crate::views::with_features;
 use crate::{Error, Project, Result};
-
-/// A view that was computed.
-#[derive(Clone, Debug, Serialize)]
-pub struct ViewReport {
-    /// Rows: customers with an event before the as-of time.
-    pub rows: usize,
-    /// Features.
-    pub features: usize,
-    /// The as-of time.
-    pub as_of: Time,
-    /// How long it took.
-    pub seconds: f64,
-}
 
 /// A model that was trained.
 #[derive(Clone, Debug, Serialize)]
@@ -52,152 +40,145 @@ pub struct TrainReport {
     pub test: Evaluation,
 }
 
-/// What a view is like on the data, while it is being written.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// The as-of time.
-    pub as_of: Time,
-    /// Each feature's name, type, and what it is like over all customers.
-    pub features: Vec<FeatureSummary>,
-    /// A few customers and their values.
-    pub rows: Vec<(String, Vec<Value>)>,
-    /// The same view as DuckDB SQL.
-    pub sql: String,
-    /// How long the kernel took for all customers.
+/// A training set that was computed.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainingSetReport {
+    /// Rows.
+    pub rows: usize,
+    /// Rows of the spine whose horizon is not fully observed.
+    pub dropped: usize,
+    /// How long it took.
     pub seconds: f64,
-    /// Customers.
-    pub n_customers: usize,
+    /// The file, or the table of the warehouse, that has it.
+    pub out: String,
 }
 
-/// What a feature is like over all customers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeatureSummary {
-    /// Its name.
-    pub name: Name,
-    /// The type of its values.
-    pub type_: Type,
-    /// Missing values, between 0 and 1.
-    pub null_share: f64,
-    /// Least, mean and greatest number.
-    pub range: Option<(f64, f64, f64)>,
-    /// A histogram of the numbers between least and greatest.
-    pub histogram: Vec<u32>,
-}
+/// The schema of the warehouse that has computed training sets.
+const TRAINING_SETS: &str = "training_sets";
 
-/// Bars of a histogram.
-const BARS: usize = 24;
-/// Customers of a preview.
-const PREVIEW_CUSTOMERS: usize = 8;
+/// All that a training set follows from, checked.
+pub(crate) struct Plan {
+    pub(crate) spec: ModelSpec,
+    pub(crate) view: View,
+    pub(crate) label: Label,
+    pub(crate) reads: kernel::features::Catalog,
+    spine: Spine,
+    /// The rows of a spine that is a file.
+    file: Option<SpineFile>,
+}
 
 impl Project {
-    /// All that a view reads, as timelines in memory.
-    pub(crate) fn timelines(&self, reads: &Catalog, job: &Job) -> Result<Timelines> {
-        Ok(self.warehouse.timelines(reads, job)?)
-    }
-
-    /// Computes a view for all customers as of a time (or the last event), into a file.
-    ///
-    /// # Errors
-    /// There is no such view, it makes no sense, or the file cannot be written.
-    pub fn compute_view(
-        &self,
-        name: &Name,
-        as_of: Option<Time>,
-        out: &Path,
-        job: &Job,
-    ) -> Result<ViewReport> {
-        let started = Instant::now();
-        let view = self.view(name)?;
-        let as_of = as_of.map_or_else(|| self.now(), Ok)?;
-        let timelines = self.timelines(view.reads(), job)?;
-        let rows = customers_at(&timelines, as_of);
-        let table = compute(&view, &timelines, &rows, Knowledge::AsItWas, job.canceled())
-            .map_err(|kernel::features::Canceled| Error::Canceled)?;
-        let relation = relation(&timelines, &rows, table);
-        self.warehouse.write(&relation, out)?;
-        Ok(ViewReport {
-            rows: rows.len(),
-            features: view.features().len(),
-            as_of,
-            seconds: started.elapsed().as_secs_f64(),
-        })
-    }
-
-    /// The SQL of a view as of a time (or the last event).
-    ///
-    /// # Errors
-    /// There is no such view, or it makes no sense.
-    pub fn view_sql(&self, name: &Name, as_of: Option<Time>) -> Result<String> {
-        let as_of = as_of.map_or_else(|| self.now(), Ok)?;
-        Ok(Warehouse::view_sql_at(&self.view(name)?, as_of))
-    }
-
-    /// Computes a view that may not be saved yet, for all customers as of the last event.
-    ///
-    /// # Errors
-    /// It makes no sense on this data, or the job was canceled.
-    pub fn preview(&self, definition: &ViewDefinition, job: &Job) -> Result<Preview> {
-        let view = View::check(definition, &self.catalog()?)?;
-        let as_of = self.now()?;
-        let timelines = self.timelines(view.reads(), job)?;
-        let started = Instant::now();
-        let rows = customers_at(&timelines, as_of);
-        let table = compute(&view, &timelines, &rows, Knowledge::AsItWas, job.canceled())
-            .map_err(|kernel::features::Canceled| Error::Canceled)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let features = table
-            .columns
-            .iter()
-            .zip(&table.values)
-            .map(|((name, type_), column)| summarize(name, *type_, column))
-            .collect();
-        let shown = rows.iter().enumerate().step_by((rows.len() / PREVIEW_CUSTOMERS).max(1));
-        let rows_shown = shown
-            .take(PREVIEW_CUSTOMERS)
-            .map(|(row, (customer, _))| {
-                let id = timelines.customers()[*customer].to_string();
-                (id, table.values.iter().map(|column| column.value(row)).collect())
-            })
-            .collect();
-        let sql = Warehouse::view_sql_at(&view, as_of);
-        Ok(Preview { as_of, features, rows: rows_shown, sql, seconds, n_customers: rows.len() })
-    }
-
-    /// The features of one customer as of a time, by name.
-    ///
-    /// # Errors
-    /// There is no such view, or it makes no sense.
-    pub fn features_of(
-        &self,
-        view: &Name,
-        customer_id: &str,
-        as_of: Time,
-    ) -> Result<Vec<(Name, Value)>> {
-        let view = self.view(view)?;
-        let timelines = self.warehouse.timeline_of(customer_id, view.reads())?;
-        let Some(position) = timelines.position(customer_id) else { return Ok(Vec::new()) };
-        let values = Bound::new(&view, &timelines).row(position, AsOf::at(as_of));
-        Ok(view.features().iter().map(|feature| feature.name.clone()).zip(values).collect())
-    }
-
-    /// Computes the training set of a model into a file: `customer_id, as_of`, features, `label`.
+    /// Computes the training set of a model: `customer_id, as_of`, features, `label`. It goes into a file,
+    /// or without one to the table `training_sets.<model>` of the warehouse. A file given as `spine` takes
+    /// the place of the model's own spine.
     ///
     /// # Errors
     /// There is no such model, it makes no sense, or the file cannot be written.
-    pub fn training_set(&self, model: &Name, out: &Path, job: &Job) -> Result<usize> {
-        let spec = self.model(model)?;
-        let view = self.view(&spec.view)?;
-        let (label, reads) = models::check_label(&spec.label, &view, &self.catalog()?)?;
-        let timelines = self.timelines(&reads, job)?;
-        let set = TrainingSet::compute(&spec, &view, &label, &timelines, job)?;
-        let mut labels = kernel::features::Column::new(label.type_of());
-        for value in &set.labels {
-            labels.push(kernel::features::Cell::from(value));
+    pub fn training_set(
+        &self,
+        model: &Name,
+        spine: Option<&Path>,
+        out: Option<&Path>,
+        job: &Job,
+    ) -> Result<TrainingSetReport> {
+        let started = Instant::now();
+        let plan = self.plan(self.model(model)?, spine)?;
+        let set = self.compute_training_set(&plan, job)?;
+        let labels = set.label_column(&plan.label);
+        let (rows, dropped) = (set.n_rows(), set.dropped);
+        let ids = set.customers.iter().map(AsRef::as_ref);
+        let relation = Relation::of_rows(ids, set.times.iter().copied());
+        let relation = with_features(relation, set.features).with_column(LABEL, labels);
+        let out = match out {
+            Some(out) => {
+                self.warehouse.write(&relation, out)?;
+                out.display().to_string()
+            }
+            None => {
+                self.warehouse.keep(&relation, TRAINING_SETS, model, job)?;
+                format!("{TRAINING_SETS}.{model}")
+            }
+        };
+        Ok(TrainingSetReport { rows, dropped, seconds: started.elapsed().as_secs_f64(), out })
+    }
+
+    /// Checks all that the training set of a model follows from.
+    pub(crate) fn plan(&self, spec: ModelSpec, spine: Option<&Path>) -> Result<Plan> {
+        let checked = match spine {
+            Some(file) => Spine::File(file.display().to_string()),
+            None => spec.spine.check()?,
+        };
+        let file = match (&checked, spine) {
+            (Spine::File(_), Some(given)) => Some(self.warehouse.read_spine(given)?),
+            (Spine::File(file), None) => Some(self.warehouse.read_spine(&self.own_file(file)?)?),
+            _ => None,
+        };
+        let mut catalog = self.catalog()?;
+        let mut given = None;
+        for (name, column) in file.iter().flat_map(|file| &file.occasions.columns) {
+            if name == LABEL {
+                given = Some(column.type_of());
+            } else {
+                catalog.context.insert(name.clone(), column.type_of());
+            }
         }
-        let n = set.rows.len();
-        let relation = relation(&timelines, &set.rows, set.features).with_column("label", labels);
-        self.warehouse.write(&relation, out)?;
-        Ok(n)
+        if let Spine::Events(events) = &checked {
+            let known = &catalog.events;
+            if let Some(unknown) = events.iter().find(|event| !known.contains(*event)) {
+                let hint = kernel::domain::did_you_mean(unknown, known.iter().map(String::as_str));
+                let message = format!("spine, events: there is no event '{unknown}'{hint}");
+                return Err(Error::BadInput(message));
+            }
+        }
+        let view = View::check(&self.view_definition(&spec.view)?, &catalog)?;
+        let (label, mut reads) = models::check_label(&spec.label, &view, &catalog, given)?;
+        // The context of a spine of events is what their own properties say.
+        for (name, type_) in view.context() {
+            if file.is_none() && catalog.properties.get(name) == Some(type_) {
+                reads.properties.insert(name.clone(), *type_);
+            }
+        }
+        Ok(Plan { spec, view, label, reads, spine: checked, file })
+    }
+
+    /// A file of the project by its path in it.
+    fn own_file(&self, file: &str) -> Result<PathBuf> {
+        let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if Path::new(file).components().all(inside) {
+            return Ok(self.folder().join(file));
+        }
+        Err(Error::BadInput(format!(
+            "spine, file: '{file}' is not a file of this project; give the path from the project's \
+             folder, or the file with --spine"
+        )))
+    }
+
+    pub(crate) fn compute_training_set(&self, plan: &Plan, job: &Job) -> Result<TrainingSet> {
+        let mut set: Option<TrainingSet> = None;
+        let mut n_ranges = 0;
+        let mut is_done = vec![false; plan.n_file_rows()];
+        let knowledge = plan.spec.spine.knowledge;
+        let mut last = None;
+        self.warehouse.each_timelines(&plan.reads, job, |timelines| {
+            let spine = plan.rows(&timelines, &mut is_done, false)?;
+            let range =
+                TrainingSet::compute(&plan.view, &plan.label, spine, &timelines, knowledge, job)?;
+            n_ranges += 1;
+            match &mut set {
+                None => set = Some(range),
+                Some(set) => set.append(range),
+            }
+            last = Some(timelines);
+            Ok::<(), Error>(())
+        })?;
+        let mut set = set.ok_or_else(|| Error::BadInput("the project has no events".to_owned()))?;
+        if let (Some(timelines), true) = (last, is_done.contains(&false)) {
+            let spine = plan.rows(&timelines, &mut is_done, true)?;
+            let strangers =
+                TrainingSet::compute(&plan.view, &plan.label, spine, &timelines, knowledge, job)?;
+            set.append(strangers);
+        }
+        Ok(if n_ranges > 1 { set.in_order() } else { set })
     }
 
     /// Trains a model and saves its scoring function.
@@ -206,16 +187,14 @@ impl Project {
     /// There is no such model, the data is not fit for it, or the job was canceled.
     pub fn train(&self, model: &Name, job: &Job) -> Result<TrainReport> {
         let started = Instant::now();
-        let spec = self.model(model)?;
-        let view = self.view(&spec.view)?;
-        let (label, reads) = models::check_label(&spec.label, &view, &self.catalog()?)?;
-        let timelines = self.timelines(&reads, job)?;
-        let fitted = models::train(&spec, &view, &label, &timelines, job)?;
+        let plan = self.plan(self.model(model)?, None)?;
+        let set = self.compute_training_set(&plan, job)?;
+        let fitted = models::train(&plan.spec, &plan.view, &set, job)?;
         let path = self.save_function(&fitted.function)?;
         job.report("Done", 1.0);
         let Fitted { function, rows, positives, dropped, train, test, parameters } = fitted;
         Ok(TrainReport {
-            name: spec.name,
+            name: plan.spec.name,
             rows,
             positives,
             dropped,
@@ -230,51 +209,38 @@ impl Project {
     }
 }
 
-/// Every customer with an event before a time, as rows.
-pub(crate) fn customers_at(timelines: &Timelines, as_of: Time) -> Vec<(usize, Time)> {
-    (0..timelines.customers().len())
-        .filter(|customer| timelines.first_seen(*customer).is_some_and(|first| first < as_of))
-        .map(|customer| (customer, as_of))
-        .collect()
-}
-
-fn relation(
-    timelines: &Timelines,
-    rows: &[(usize, Time)],
-    table: kernel::features::Table,
-) -> Relation {
-    let ids = rows.iter().map(|(customer, _)| timelines.customers()[*customer].as_ref());
-    let mut relation = Relation::default()
-        .with_texts("customer_id", ids)
-        .with_times("as_of", rows.iter().map(|(_, time)| *time));
-    for ((name, _), column) in table.columns.into_iter().zip(table.values) {
-        relation = relation.with_column(name.as_str(), column);
+impl Plan {
+    /// The rows of the spine whose customers have a timeline here; of a file also, once `strangers` are
+    /// asked for, those that are nowhere. Where all customers are here, a file keeps its order.
+    pub(crate) fn rows(
+        &self,
+        timelines: &Timelines,
+        is_done: &mut [bool],
+        strangers: bool,
+    ) -> Result<SpineRows> {
+        let Some(file) = &self.file else {
+            return Ok(self.spine.rows(timelines, self.view.context())?);
+        };
+        let id = |row: usize| match file.customers.cell(row) {
+            Cell::Text(id) => id,
+            _ => "",
+        };
+        let is_here = |row: &usize| strangers || timelines.position(id(*row)).is_some();
+        let here: Vec<usize> =
+            (0..is_done.len()).filter(|row| !is_done[*row]).filter(is_here).collect();
+        here.iter().for_each(|row| is_done[*row] = true);
+        let places: Vec<u32> = here.iter().filter_map(|row| u32::try_from(*row).ok()).collect();
+        let columns = file.occasions.columns.iter();
+        let occasions = kernel::features::Occasions {
+            columns: columns.map(|(name, column)| (name.clone(), column.gather(&places))).collect(),
+        };
+        let times: Vec<_> = here.iter().map(|row| file.times[*row]).collect();
+        let ids = here.iter().map(|row| id(*row));
+        Ok(SpineRows::of_ids(timelines, ids, &times, occasions, self.view.context())?)
     }
-    relation
-}
 
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "shares and bars for people"
-)]
-fn summarize(name: &Name, type_: Type, column: &kernel::features::Column) -> FeatureSummary {
-    let n = column.len();
-    let numbers: Vec<f64> =
-        (0..n).filter_map(|row| column.value(row).as_number()).filter(|x| x.is_finite()).collect();
-    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
-    let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
-    let range = (!numbers.is_empty()).then_some((least, mean, greatest));
-    let mut histogram = Vec::new();
-    if greatest > least {
-        histogram = vec![0_u32; BARS];
-        for x in &numbers {
-            let bar = ((x - least) / (greatest - least) * BARS as f64) as usize;
-            histogram[bar.min(BARS - 1)] += 1;
-        }
+    /// The number of rows of a spine that is a file.
+    pub(crate) fn n_file_rows(&self) -> usize {
+        self.file.as_ref().map_or(0, |file| file.times.len())
     }
-    let null_share = if n == 0 { 0.0 } else { column.n_null() as f64 / n as f64 };
-    FeatureSummary { name: name.clone(), type_, null_share, range, histogram }
 }

@@ -14,7 +14,8 @@ use warehouse::{CustomerSummary, QueryResult, Summary};
 
 use crate::client::{Deployment, LiveCustomer, LiveScore};
 use crate::going_live::{Published, Pulls, Verified};
-use crate::modeling::{Preview, TrainReport};
+use crate::modeling::TrainReport;
+use crate::preview::{Draft, Preview};
 use crate::sample::Sample;
 use crate::{Error, KnownEndpoint, LocalEndpoint, Project, Result};
 
@@ -52,7 +53,7 @@ pub enum Command {
     /// Computes a retention table.
     Retention(RetentionSpec),
     /// Computes a view that may not be saved yet.
-    Preview(ViewDefinition),
+    Preview(Draft),
     /// Saves a view.
     SaveView(ViewDefinition),
     /// Saves a model spec.

@@ -20,6 +20,7 @@ fn function(weight: f64) -> String {
     let mut country = FeatureDefinition::named("country".parse().unwrap());
     country.trait_name = Some("country".to_owned());
     let schema = Catalog {
+        context: std::collections::BTreeMap::new(),
         events: ["order".to_owned()].into(),
         properties: Default::default(),
         traits: [("country".to_owned(), kernel::domain::Type::Text)].into(),

@@ -234,12 +234,7 @@ fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
                 Some(property) => format!("property {property}"),
                 None => role(proposal, &column.name).to_owned(),
             });
-            ui.label(match column.type_ {
-                Type::Boolean => "boolean",
-                Type::Number => "number",
-                Type::Text => "text",
-                Type::Time => "time",
-            });
+            ui.label(column.type_.to_string());
             ui.label(RichText::new(format!("{:.1} %", column.null_share * 100.0)).monospace());
             ui.end_row();
         }

@@ -2,7 +2,7 @@ use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Slider, Ui}
 use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use egui_extras::{Column, TableBuilder};
 use workspace::{
-    AggregationName, Catalog, Command, FeatureDefinition, Overview, Preview, Type, Value,
+    AggregationName, Catalog, Command, Draft, FeatureDefinition, Overview, Preview, Type, Value,
     ViewDefinition,
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Features {
     /// The view as it is being written.
     draft: Option<ViewDefinition>,
     chosen: usize,
-    asked: Option<ViewDefinition>,
+    asked: Option<Draft>,
     show_sql: bool,
 }
 
@@ -43,9 +43,10 @@ impl Features {
             }
             return;
         };
-        if self.asked.as_ref() != Some(&draft) && state.overview.value().is_some() {
-            outbox.send(Command::Preview(draft.clone()));
-            self.asked = Some(draft.clone());
+        let asking = Draft { definition: draft.clone(), chosen: self.chosen, model: None };
+        if self.asked.as_ref() != Some(&asking) && state.overview.value().is_some() {
+            outbox.send(Command::Preview(asking.clone()));
+            self.asked = Some(asking);
         }
         let frame = Frame::NONE.inner_margin(Margin { left: 12, ..Margin::ZERO });
         Panel::right("feature-editor")

@@ -152,7 +152,7 @@ impl Form {
             name: spec.name.to_string(),
             view: spec.view.to_string(),
             event: spec.label.events.first().cloned().unwrap_or_default(),
-            horizon: spec.label.horizon.to_string(),
+            horizon: spec.label.horizon.map(|span| span.to_string()).unwrap_or_default(),
             every: spec.spine.every.map(|every| every.to_string()).unwrap_or_default(),
             from: day(spec.spine.from),
             until: day(spec.spine.until),
@@ -179,11 +179,11 @@ impl Form {
             ..SpineDefinition::default()
         };
         let label = LabelDefinition {
-            aggregation: AggregationName::Count,
+            aggregation: Some(AggregationName::Count),
             events: vec![self.event.clone()],
             property: None,
             condition: self.spec.as_ref().and_then(|spec| spec.label.condition.clone()),
-            horizon: self.horizon.trim().parse().map_err(|e| text(&e))?,
+            horizon: Some(self.horizon.trim().parse().map_err(|e| text(&e))?),
             positive: Some("label > 0".to_owned()),
         };
         let (by, seed) = match &self.spec {

@@ -1,19 +1,21 @@
-use serde_json::json;
 use workspace::Project;
 
-use super::{Result, name};
+use super::{Result, name, to_json};
 use crate::arguments::TrainingSet;
 use crate::output;
 
 pub(super) fn run(arguments: &TrainingSet) -> Result {
     let project = Project::open(&arguments.of.project)?;
     let model = name(&arguments.model)?;
-    let rows = project.training_set(&model, &arguments.out, &output::watched_job())?;
-    let out = arguments.out.display().to_string();
+    let (spine, out) = (arguments.spine.as_deref(), arguments.out.as_deref());
+    let report = project.training_set(&model, spine, out, &output::watched_job())?;
     if arguments.json.json {
-        output::json(&json!({ "rows": rows, "out": out }));
+        output::json(&to_json(&report)?);
     } else {
-        output::line(&format!("{rows} rows: {out}"));
+        output::line(&format!(
+            "{} rows, {} dropped in {:.2} s: {}",
+            report.rows, report.dropped, report.seconds, report.out
+        ));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-use workspace::Project;
+use workspace::{Knowledge, Project};
 
 use super::{Result, name, time, to_json};
 use crate::arguments::View;
@@ -11,18 +11,18 @@ pub(super) fn run(arguments: &View) -> Result {
     if arguments.sql {
         output::line(&project.view_sql(&view, as_of)?);
     }
-    let Some(out) = &arguments.out else { return Ok(()) };
-    let report = project.compute_view(&view, as_of, out, &output::watched_job())?;
+    if arguments.sql && arguments.out.is_none() {
+        return Ok(());
+    }
+    let knowledge = if arguments.as_known { Knowledge::AsItWasKnown } else { Knowledge::AsItWas };
+    let out = arguments.out.as_deref();
+    let report = project.compute_view(&view, as_of, knowledge, out, &output::watched_job())?;
     if arguments.json.json {
         output::json(&to_json(&report)?);
     } else {
         output::remark(&format!(
             "{} features of {} customers as of {} in {:.2} s: {}",
-            report.features,
-            report.rows,
-            report.as_of,
-            report.seconds,
-            out.display()
+            report.features, report.rows, report.as_of, report.seconds, report.out
         ));
     }
     Ok(())

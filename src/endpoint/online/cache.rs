@@ -37,8 +37,8 @@ const N_SHARDS: usize = 16;
 const EVICTION_SAMPLE: usize = 16;
 /// What an entry takes beside its events, roughly.
 const ENTRY_BYTES: usize = 200;
-/// What an event takes beside its properties, roughly.
-const EVENT_BYTES: usize = 400;
+/// What an event takes beside its properties, roughly: itself, and what functions make of it.
+const EVENT_BYTES: usize = 600;
 /// What a property takes, roughly.
 const PROPERTY_BYTES: usize = 120;
 
@@ -67,7 +67,7 @@ impl Cache {
             return Ok(entry.timeline.clone());
         }
         let timeline = Arc::new(load()?);
-        let events: usize = timeline.iter().map(|event| event_bytes(event)).sum();
+        let events: usize = timeline.events().iter().map(|event| event_bytes(event)).sum();
         let bytes = events + ENTRY_BYTES + customer_id.len();
         shard.bytes += bytes;
         let entry = Entry { timeline: timeline.clone(), bytes, used: tick };
@@ -81,13 +81,7 @@ impl Cache {
         let mut guard = self.shard(&event.customer_id);
         let shard = &mut *guard;
         let Some(entry) = shard.entries.get_mut(&event.customer_id) else { return };
-        fn key(event: &Event) -> (kernel::domain::Time, u64, &str) {
-            (event.event_time, event.seq, &event.message_id)
-        }
-        let place = entry.timeline.partition_point(|known| key(known) < key(event));
-        let is_there = entry.timeline.get(place).is_some_and(|known| key(known) == key(event));
-        if !is_there {
-            Arc::make_mut(&mut entry.timeline).insert(place, event.clone());
+        if entry.timeline.add(event) {
             entry.bytes += event_bytes(event);
             shard.bytes += event_bytes(event);
             let budget = self.shard_budget;

@@ -173,7 +173,7 @@ impl Embedded {
         }
     }
 
-    fn load(&self, customer_id: &str) -> Result<Timeline> {
+    fn load(&self, customer_id: &str) -> Result<Vec<Arc<Event>>> {
         let entries = self.timelines.prefix(prefix(customer_id));
         entries
             .map(|entry| {
@@ -221,7 +221,8 @@ impl TimelineStore for Embedded {
     fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)> {
         let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
         let customer_id = self.resolve(id)?;
-        let timeline = self.cache.get(&customer_id, || self.load(&customer_id))?;
+        let load = || self.load(&customer_id).map(Timeline::new);
+        let timeline = self.cache.get(&customer_id, load)?;
         Ok((customer_id, timeline))
     }
 }

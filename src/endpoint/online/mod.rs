@@ -8,11 +8,13 @@ mod cache;
 mod clock;
 mod embedded;
 mod incoming;
+mod timeline;
 mod writer;
 
 pub use clock::Clock;
 pub use embedded::Embedded;
 pub use incoming::{Incoming, Kind};
+pub use timeline::{Timeline, TimelineEvents};
 pub use writer::{Receipt, Writer};
 
 use std::sync::Arc;
@@ -24,9 +26,6 @@ use crate::Result;
 /// Sequence numbers of events that came live begin here; those of published history are below. The
 /// warehouse uses the same numbers, so that ties in time are ordered alike on both sides.
 pub const LIVE_SEQ: u64 = 1 << 40;
-
-/// One customer's events, ordered by (event time, seq), identify events included.
-pub type Timeline = Vec<Arc<Event>>;
 
 /// The log of all events in the order of their arrival: the truth that everything else follows from.
 pub trait EventLog: Send + Sync {

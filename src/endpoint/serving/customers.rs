@@ -32,6 +32,7 @@ fn read(
     query: &wire::CustomerQuery,
 ) -> Result<Json<wire::Customer>> {
     let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
+    let timeline = timeline.events();
     if timeline.is_empty() {
         return Err(Error::NotFound(format!("no event of customer '{id}' is known here")));
     }
@@ -39,7 +40,7 @@ fn read(
     let mut features = BTreeMap::new();
     let mut scores = Vec::new();
     for live in endpoint.deployments.snapshot().values() {
-        let (score, values) = score::compute(endpoint, live, &customer_id, as_of, false)?;
+        let (score, values) = score::compute(endpoint, live, &customer_id, as_of, &[], false)?;
         scores.push(score);
         features.insert(live.function.view().name().clone(), score::named(live, &values));
     }

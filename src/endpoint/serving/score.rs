@@ -6,8 +6,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use kernel::domain::{Properties, SCORE, Time, Value, limits};
-use kernel::features::{AsOf, Knowledge, Timelines};
+use kernel::domain::{Properties, SCORE, Time, Type, Value, limits};
+use kernel::features::{AsOf, Knowledge};
 use serde::Deserialize;
 
 use super::deployments::Live;
@@ -43,6 +43,7 @@ pub(super) async fn get(
     let request = wire::ScoreRequest {
         customer_id: Some(query.customer_id),
         customer_ids: Vec::new(),
+        context: Properties::new(),
         explain: query.explain,
         as_of: query.as_of,
     };
@@ -101,6 +102,7 @@ fn score_all(
     request: &wire::ScoreRequest,
 ) -> Result<Vec<wire::Score>> {
     let started = Instant::now();
+    let context = context(live, &request.context)?;
     let mut scores = Vec::with_capacity(ids.len());
     let mut records = Vec::new();
     for id in ids {
@@ -112,7 +114,7 @@ fn score_all(
         // known as of that time. A replay reads what was known then, so that it repeats exactly.
         let time = request.as_of.unwrap_or_else(|| endpoint.clock.as_of());
         let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
-        let (score, values) = compute(endpoint, live, id, as_of, request.explain)?;
+        let (score, values) = compute(endpoint, live, id, as_of, &context, request.explain)?;
         if request.as_of.is_none() {
             records.push(record(&score, &values));
         }
@@ -127,19 +129,34 @@ fn score_all(
     Ok(scores)
 }
 
+/// What a request says of its occasion, as the function's view reads it; what it does not say is null.
+fn context(live: &Live, said: &Properties) -> Result<Vec<Value>> {
+    let read = live.function.view().context();
+    if let Some(unknown) = said.keys().find(|name| read.iter().all(|(known, _)| known != *name)) {
+        let names = read.iter().map(|(name, _)| name.as_str());
+        let hint = kernel::domain::did_you_mean(unknown, names);
+        let message =
+            format!("the function '{}' reads no context.{unknown}{hint}", live.record.name);
+        return Err(Error::BadRequest(message));
+    }
+    let value = |(name, type_): &(String, Type)| {
+        said.get(name).map_or(Value::Null, |value| value.coerce(*type_))
+    };
+    Ok(read.iter().map(value).collect())
+}
+
 /// The score of a customer as of a time, and the values of its features.
 pub(super) fn compute(
     endpoint: &Endpoint,
     live: &Live,
     id: &str,
     as_of: AsOf,
+    context: &[Value],
     explain: bool,
 ) -> Result<(wire::Score, Vec<Value>)> {
     let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
     let function = &live.function;
-    let events = timeline.iter().map(|event| &**event);
-    let timelines = Timelines::of_customer(&customer_id, events, function.view().reads());
-    let scored = function.bind(&timelines).score(0, as_of);
+    let scored = timeline.score(function, as_of, context);
     let features = explain.then(|| named(live, &scored.features));
     let reasons = explain
         .then(|| function.reasons(&scored.features).into_iter().map(wire::Reason::from).collect());

@@ -87,6 +87,9 @@ pub(super) struct ScoreRequest {
     pub(super) customer_id: Option<String>,
     #[serde(default)]
     pub(super) customer_ids: Vec<String>,
+    /// What the function's view reads as `context.name`.
+    #[serde(default)]
+    pub(super) context: Properties,
     #[serde(default)]
     pub(super) explain: bool,
     /// A replay as of this time, which is not recorded.

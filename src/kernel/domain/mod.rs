@@ -3,6 +3,7 @@
 //! In: text and numbers from files, requests and definitions. Out: checked values of these types.
 //! Never: I/O, a clock, or knowledge of features and models.
 
+mod cell;
 mod event;
 mod job;
 mod kind;
@@ -13,6 +14,7 @@ mod suggestion;
 mod time;
 mod value;
 
+pub use cell::Cell;
 pub use event::{
     ALIAS, EVENT_FIELDS, Event, IDENTIFY, Properties, SCORE, is_system, property, property_name,
 };
@@ -22,4 +24,4 @@ pub use name::{Name, NameError};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;
 pub use time::{MICROS_PER_DAY, Time, TimeError};
-pub use value::{Type, Value};
+pub use value::{Element, Type, Value};

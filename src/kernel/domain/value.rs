@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Properties, Time};
 
-/// The types that a property, trait or feature can have.
+/// The types that a property, trait or feature can have. Only features have lists and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Type {
@@ -16,6 +16,21 @@ pub enum Type {
     /// UTF-8 text.
     Text,
     /// An instant.
+    Time,
+    /// Values of one type, in an order that means something.
+    List(Element),
+    /// Values of one type with how often each was there, most frequent first.
+    Counts(Element),
+}
+
+/// The types that the values of a list or of counts can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "each is the type of its name")]
+pub enum Element {
+    Boolean,
+    Number,
+    Text,
     Time,
 }
 
@@ -33,6 +48,10 @@ pub enum Value {
     Text(Arc<str>),
     /// An instant.
     Time(Time),
+    /// Values in order; never without any.
+    List(Arc<[Value]>),
+    /// Values and how often each was there; never without any.
+    Counts(Arc<[(Value, u64)]>),
 }
 
 impl Type {
@@ -44,6 +63,43 @@ impl Type {
             Self::Number => "DOUBLE",
             Self::Text => "VARCHAR",
             Self::Time => "TIMESTAMP",
+            Self::List(Element::Boolean) => "BOOLEAN[]",
+            Self::List(Element::Number) => "DOUBLE[]",
+            Self::List(Element::Text) => "VARCHAR[]",
+            Self::List(Element::Time) => "TIMESTAMP[]",
+            Self::Counts(Element::Boolean) => "MAP(BOOLEAN, BIGINT)",
+            Self::Counts(Element::Number) => "MAP(DOUBLE, BIGINT)",
+            Self::Counts(Element::Text) => "MAP(VARCHAR, BIGINT)",
+            Self::Counts(Element::Time) => "MAP(TIMESTAMP, BIGINT)",
+        }
+    }
+
+    /// The type of single values of it: of the values of a list, or of what is counted.
+    #[must_use]
+    pub const fn element(self) -> Element {
+        match self {
+            Self::Boolean => Element::Boolean,
+            Self::Number => Element::Number,
+            Self::Text => Element::Text,
+            Self::Time => Element::Time,
+            Self::List(element) | Self::Counts(element) => element,
+        }
+    }
+
+    /// Whether it is one value, which expressions can read.
+    #[must_use]
+    pub const fn is_scalar(self) -> bool {
+        !matches!(self, Self::List(_) | Self::Counts(_))
+    }
+}
+
+impl From<Element> for Type {
+    fn from(element: Element) -> Self {
+        match element {
+            Element::Boolean => Self::Boolean,
+            Element::Number => Self::Number,
+            Element::Text => Self::Text,
+            Element::Time => Self::Time,
         }
     }
 }
@@ -55,6 +111,8 @@ impl fmt::Display for Type {
             Self::Number => "number",
             Self::Text => "text",
             Self::Time => "time",
+            Self::List(element) => return write!(f, "list of {}s", Self::from(*element)),
+            Self::Counts(element) => return write!(f, "counts of {}s", Self::from(*element)),
         })
     }
 }
@@ -68,13 +126,32 @@ impl Value {
 
     /// Its type; none for null.
     #[must_use]
-    pub const fn type_of(&self) -> Option<Type> {
+    pub fn type_of(&self) -> Option<Type> {
+        let element = |value: Option<&Self>| {
+            value.and_then(Self::type_of).map_or(Element::Text, Type::element)
+        };
         match self {
             Self::Null => None,
             Self::Boolean(_) => Some(Type::Boolean),
             Self::Number(_) => Some(Type::Number),
             Self::Text(_) => Some(Type::Text),
             Self::Time(_) => Some(Type::Time),
+            Self::List(values) => Some(Type::List(element(values.first()))),
+            Self::Counts(counts) => {
+                Some(Type::Counts(element(counts.first().map(|(value, _)| value))))
+            }
+        }
+    }
+
+    /// The order of two values of one type: numbers by size (zero has one sign), text by its bytes.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Number(left), Self::Number(right)) => (left + 0.0).total_cmp(&(right + 0.0)),
+            (Self::Text(left), Self::Text(right)) => left.cmp(right),
+            (Self::Boolean(left), Self::Boolean(right)) => left.cmp(right),
+            (Self::Time(left), Self::Time(right)) => left.cmp(right),
+            _ => std::cmp::Ordering::Equal,
         }
     }
 
@@ -150,6 +227,11 @@ impl Value {
             Self::Number(number) => (*number).into(),
             Self::Text(text) => text.as_ref().into(),
             Self::Time(time) => time.to_string().into(),
+            Self::List(values) => values.iter().map(Self::to_json).collect(),
+            Self::Counts(counts) => counts
+                .iter()
+                .map(|(value, count)| (value.to_string(), serde_json::Value::from(*count)))
+                .collect(),
         }
     }
 }
@@ -179,6 +261,15 @@ impl fmt::Display for Value {
             Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(text),
             Self::Time(time) => write!(f, "{time}"),
+            Self::List(values) => {
+                let values: Vec<String> = values.iter().map(Self::to_string).collect();
+                write!(f, "[{}]", values.join(", "))
+            }
+            Self::Counts(counts) => {
+                let counts: Vec<String> =
+                    counts.iter().map(|(value, count)| format!("{value}: {count}")).collect();
+                write!(f, "{{{}}}", counts.join(", "))
+            }
         }
     }
 }
@@ -192,6 +283,9 @@ impl Serialize for Value {
             Self::Number(_) => serializer.serialize_unit(),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Time(time) => time.serialize(serializer),
+            Self::List(values) => serializer.collect_seq(values.iter()),
+            Self::Counts(counts) => serializer
+                .collect_map(counts.iter().map(|(value, count)| (value.to_string(), count))),
         }
     }
 }

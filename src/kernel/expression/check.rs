@@ -323,7 +323,7 @@ impl<'a> Checker<'a> {
     ) -> Result<Typed, ExpressionError> {
         let text = Box::new(self.expect(text, Type::Text)?);
         let pattern = Box::new(self.expect(pattern, Type::Text)?);
-        let typed = (Node::Like { text, pattern, any_case }, Some(Type::Boolean));
+        let typed = (Node::Like { text, pattern, any_case, escape: None }, Some(Type::Boolean));
         Ok(if negated { negate(typed) } else { typed })
     }
 

@@ -1,134 +1,176 @@
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::Function;
+use super::call::call;
 use super::node::{Arithmetic, Comparison, Node};
-use crate::domain::{Time, Type, Value};
+use super::text::{lower, map_case};
+use crate::domain::{Cell, Time, Type, Value};
 
-/// The longest text that a concatenation gives, in bytes; beyond it is null.
-const LONGEST_RESULT: usize = 64 * 1024;
+/// The longest text that an expression gives, in bytes; beyond it is null.
+pub(super) const LONGEST_RESULT: usize = 64 * 1024;
+
+/// The value of a node: texts are borrowed from where they lie, unless they were made.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Operand<'a> {
+    Null,
+    Boolean(bool),
+    Number(f64),
+    Text(Cow<'a, str>),
+    Time(Time),
+}
+
+/// The value of a column of an expression by its index.
+pub(super) type Columns<'c, 'a> = &'c dyn Fn(usize) -> Cell<'a>;
 
 /// The value of a node for one row. The depth was bounded by the check, so the recursion is too.
-pub(super) fn evaluate(node: &Node, column: &dyn Fn(usize) -> Value) -> Value {
+pub(super) fn evaluate<'a>(node: &'a Node, column: Columns<'_, 'a>) -> Operand<'a> {
     match node {
-        Node::Literal(value) => value.clone(),
-        Node::Column(index) => column(*index),
-        Node::Not(inner) => truth(&evaluate(inner, column)).map_or(Value::Null, |b| (!b).into()),
-        Node::Negate(inner) => number(&evaluate(inner, column), |x| Some(-x)),
+        Node::Literal(value) => Operand::from(Cell::from(value)),
+        Node::Column(index) => Operand::from(column(*index)),
+        Node::Not(inner) => match node_truth(inner, column) {
+            Some(truth) => Operand::Boolean(!truth),
+            None => Operand::Null,
+        },
+        Node::Negate(inner) => match evaluate(inner, column) {
+            Operand::Number(x) => Operand::Number(-x),
+            _ => Operand::Null,
+        },
         Node::Arithmetic(op, left, right) => {
-            let (left, right) = (evaluate(left, column), evaluate(right, column));
-            match (left, right) {
-                (Value::Number(left), Value::Number(right)) => arithmetic(*op, left, right),
-                _ => Value::Null,
+            match (evaluate(left, column), evaluate(right, column)) {
+                (Operand::Number(left), Operand::Number(right)) => arithmetic(*op, left, right),
+                _ => Operand::Null,
             }
         }
         Node::Compare(op, left, right) => {
             let (left, right) = (evaluate(left, column), evaluate(right, column));
-            compare(&left, &right).map_or(Value::Null, |order| holds(*op, order).into())
+            left.compare(&right).map_or(Operand::Null, |order| Operand::Boolean(holds(*op, order)))
         }
-        Node::And(left, right) => match truth(&evaluate(left, column)) {
-            Some(false) => false.into(),
-            left => match (left, truth(&evaluate(right, column))) {
-                (_, Some(false)) => false.into(),
-                (Some(true), Some(true)) => true.into(),
-                _ => Value::Null,
+        Node::And(left, right) => match node_truth(left, column) {
+            Some(false) => Operand::Boolean(false),
+            left => match (left, node_truth(right, column)) {
+                (_, Some(false)) => Operand::Boolean(false),
+                (Some(true), Some(true)) => Operand::Boolean(true),
+                _ => Operand::Null,
             },
         },
-        Node::Or(left, right) => match truth(&evaluate(left, column)) {
-            Some(true) => true.into(),
-            left => match (left, truth(&evaluate(right, column))) {
-                (_, Some(true)) => true.into(),
-                (Some(false), Some(false)) => false.into(),
-                _ => Value::Null,
+        Node::Or(left, right) => match node_truth(left, column) {
+            Some(true) => Operand::Boolean(true),
+            left => match (left, node_truth(right, column)) {
+                (_, Some(true)) => Operand::Boolean(true),
+                (Some(false), Some(false)) => Operand::Boolean(false),
+                _ => Operand::Null,
             },
         },
         Node::Same(left, right) => {
             let (left, right) = (evaluate(left, column), evaluate(right, column));
             let both_null = left.is_null() && right.is_null();
-            (both_null || compare(&left, &right) == Some(Ordering::Equal)).into()
+            Operand::Boolean(both_null || left.compare(&right) == Some(Ordering::Equal))
         }
         Node::In(inner, list) => in_list(&evaluate(inner, column), list, column),
         Node::Between(value, low, high) => {
             let value = evaluate(value, column);
-            let least = compare(&value, &evaluate(low, column)).map(Ordering::is_ge);
-            let most = compare(&value, &evaluate(high, column)).map(Ordering::is_le);
+            let least = value.compare(&evaluate(low, column)).map(Ordering::is_ge);
+            let most = value.compare(&evaluate(high, column)).map(Ordering::is_le);
             match (least, most) {
-                (Some(false), _) | (_, Some(false)) => false.into(),
-                (Some(true), Some(true)) => true.into(),
-                _ => Value::Null,
+                (Some(false), _) | (_, Some(false)) => Operand::Boolean(false),
+                (Some(true), Some(true)) => Operand::Boolean(true),
+                _ => Operand::Null,
             }
         }
-        Node::Like { text, pattern, any_case } => {
+        Node::Like { text, pattern, any_case, escape } => {
             match (evaluate(text, column), evaluate(pattern, column)) {
-                (Value::Text(text), Value::Text(pattern)) if *any_case => {
-                    like(&map_case(&text, lower), &map_case(&pattern, lower)).into()
+                (Operand::Text(text), Operand::Text(pattern)) if *any_case => {
+                    let (text, pattern) = (map_case(&text, lower), map_case(&pattern, lower));
+                    Operand::Boolean(like(&text, &pattern, *escape))
                 }
-                (Value::Text(text), Value::Text(pattern)) => like(&text, &pattern).into(),
-                _ => Value::Null,
+                (Operand::Text(text), Operand::Text(pattern)) => {
+                    Operand::Boolean(like(&text, &pattern, *escape))
+                }
+                _ => Operand::Null,
             }
         }
         Node::Case(whens, otherwise) => whens
             .iter()
-            .find(|(condition, _)| truth(&evaluate(condition, column)) == Some(true))
+            .find(|(condition, _)| node_truth(condition, column) == Some(true))
             .map_or_else(|| evaluate(otherwise, column), |(_, result)| evaluate(result, column)),
-        Node::Cast(inner, to) => cast(&evaluate(inner, column), *to),
+        Node::Cast(inner, to) => cast(evaluate(inner, column), *to),
         Node::Concatenate(left, right) => match (evaluate(left, column), evaluate(right, column)) {
-            // Expressions over expressions could double a text for ever.
-            (Value::Text(left), Value::Text(right))
-                if left.len() + right.len() <= LONGEST_RESULT =>
-            {
-                Value::text(format!("{left}{right}"))
+            (Operand::Text(left), Operand::Text(right)) => {
+                Operand::made(left.len() + right.len(), || format!("{left}{right}"))
             }
-            _ => Value::Null,
+            _ => Operand::Null,
         },
         Node::Call(function, arguments) => call(*function, arguments, column),
     }
 }
 
-impl From<bool> for Value {
-    fn from(boolean: bool) -> Self {
-        Self::Boolean(boolean)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Self {
-        Self::Number(number)
-    }
-}
-
-const fn truth(value: &Value) -> Option<bool> {
-    match value {
-        Value::Boolean(boolean) => Some(*boolean),
-        _ => None,
-    }
-}
-
-fn number(value: &Value, f: impl Fn(f64) -> Option<f64>) -> Value {
-    value.as_number().and_then(f).map_or(Value::Null, Value::Number)
-}
-
-fn arithmetic(op: Arithmetic, left: f64, right: f64) -> Value {
-    match op {
-        Arithmetic::Add => (left + right).into(),
-        Arithmetic::Subtract => (left - right).into(),
-        Arithmetic::Multiply => (left * right).into(),
-        // DuckDB follows IEEE for doubles: 1 / 0 is infinite, 0 / 0 is not a number.
-        Arithmetic::Divide => (left / right).into(),
-        Arithmetic::Remainder => (left % right).into(),
-    }
-}
-
-/// DuckDB's order: a NaN equals itself and is greater than every number; text by its UTF-8 bytes.
-fn compare(left: &Value, right: &Value) -> Option<Ordering> {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => {
-            Some(left.partial_cmp(right).unwrap_or_else(|| left.is_nan().cmp(&right.is_nan())))
+impl<'a> From<Cell<'a>> for Operand<'a> {
+    fn from(cell: Cell<'a>) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Boolean(boolean) => Self::Boolean(boolean),
+            Cell::Number(number) => Self::Number(number),
+            Cell::Text(text) => Self::Text(Cow::Borrowed(text)),
+            Cell::Time(time) => Self::Time(time),
+            // The check lets no expression read one of these.
+            Cell::List(_) | Cell::Counts(_) => Self::Null,
         }
-        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-        (Value::Boolean(left), Value::Boolean(right)) => Some(left.cmp(right)),
-        (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
+    }
+}
+
+impl From<Operand<'_>> for Value {
+    fn from(operand: Operand<'_>) -> Self {
+        match operand {
+            Operand::Null => Self::Null,
+            Operand::Boolean(boolean) => Self::Boolean(boolean),
+            Operand::Number(number) => Self::Number(number),
+            Operand::Text(text) => Self::text(text.as_ref()),
+            Operand::Time(time) => Self::Time(time),
+        }
+    }
+}
+
+impl Operand<'_> {
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// A text that is made, unless it would be longer than a text may get: expressions over expressions
+    /// could double one for ever.
+    pub(super) fn made(bytes: usize, make: impl FnOnce() -> String) -> Self {
+        if bytes <= LONGEST_RESULT { Self::Text(Cow::Owned(make())) } else { Self::Null }
+    }
+
+    /// DuckDB's order: a NaN equals itself and is greater than every number; text by its UTF-8 bytes.
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Number(left), Self::Number(right)) => {
+                Some(left.partial_cmp(right).unwrap_or_else(|| left.is_nan().cmp(&right.is_nan())))
+            }
+            (Self::Text(left), Self::Text(right)) => Some(left.cmp(right)),
+            (Self::Boolean(left), Self::Boolean(right)) => Some(left.cmp(right)),
+            (Self::Time(left), Self::Time(right)) => Some(left.cmp(right)),
+            _ => None,
+        }
+    }
+}
+
+fn node_truth<'a>(node: &'a Node, column: Columns<'_, 'a>) -> Option<bool> {
+    match evaluate(node, column) {
+        Operand::Boolean(boolean) => Some(boolean),
         _ => None,
     }
+}
+
+fn arithmetic(op: Arithmetic, left: f64, right: f64) -> Operand<'static> {
+    Operand::Number(match op {
+        Arithmetic::Add => left + right,
+        Arithmetic::Subtract => left - right,
+        Arithmetic::Multiply => left * right,
+        // DuckDB follows IEEE for doubles: 1 / 0 is infinite, 0 / 0 is not a number.
+        Arithmetic::Divide => left / right,
+        Arithmetic::Remainder => left % right,
+    })
 }
 
 fn holds(op: Comparison, order: Ordering) -> bool {
@@ -142,34 +184,53 @@ fn holds(op: Comparison, order: Ordering) -> bool {
     }
 }
 
-fn in_list(value: &Value, list: &[Node], column: &dyn Fn(usize) -> Value) -> Value {
+fn in_list<'a>(value: &Operand<'a>, list: &'a [Node], column: Columns<'_, 'a>) -> Operand<'a> {
     if value.is_null() {
-        return Value::Null;
+        return Operand::Null;
     }
     let mut unknown = false;
     for node in list {
-        match compare(value, &evaluate(node, column)) {
-            Some(Ordering::Equal) => return true.into(),
+        match value.compare(&evaluate(node, column)) {
+            Some(Ordering::Equal) => return Operand::Boolean(true),
             Some(_) => {}
             None => unknown = true,
         }
     }
-    if unknown { Value::Null } else { false.into() }
+    if unknown { Operand::Null } else { Operand::Boolean(false) }
 }
 
-/// `%` matches any characters, `_` one; linear in the text for each `%`.
-fn like(text: &str, pattern: &str) -> bool {
+/// `%` matches any characters, `_` one, and what follows `escape` only itself; linear in the text for
+/// each `%`.
+fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
+    #[derive(PartialEq)]
+    enum Part {
+        Any,
+        One,
+        Character(char),
+    }
     let text: Vec<char> = text.chars().collect();
-    let pattern: Vec<char> = pattern.chars().collect();
+    let mut parts = Vec::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(c) = characters.next() {
+        parts.push(match c {
+            c if Some(c) == escape => match characters.next() {
+                Some(c) => Part::Character(c),
+                None => return false,
+            },
+            '%' => Part::Any,
+            '_' => Part::One,
+            c => Part::Character(c),
+        });
+    }
     let (mut t, mut p) = (0, 0);
     let mut resume: Option<(usize, usize)> = None;
     while t < text.len() {
-        match pattern.get(p) {
-            Some('%') => {
+        match parts.get(p) {
+            Some(Part::Any) => {
                 resume = Some((t, p + 1));
                 p += 1;
             }
-            Some(c) if *c == '_' || text.get(t) == Some(c) => {
+            Some(part) if *part == Part::One || *part == Part::Character(text[t]) => {
                 t += 1;
                 p += 1;
             }
@@ -183,144 +244,30 @@ fn like(text: &str, pattern: &str) -> bool {
             },
         }
     }
-    pattern.iter().skip(p).all(|c| *c == '%')
+    parts.iter().skip(p).all(|part| *part == Part::Any)
 }
 
-fn cast(value: &Value, to: Type) -> Value {
+fn cast(value: Operand<'_>, to: Type) -> Operand<'_> {
     match (value, to) {
-        (Value::Boolean(boolean), Type::Number) => f64::from(u8::from(*boolean)).into(),
-        (Value::Text(text), Type::Boolean) => match text.to_lowercase().as_str() {
-            "true" | "t" | "1" | "yes" | "y" => true.into(),
-            "false" | "f" | "0" | "no" | "n" => false.into(),
-            _ => Value::Null,
+        (Operand::Boolean(boolean), Type::Number) => Operand::Number(f64::from(u8::from(boolean))),
+        (Operand::Boolean(boolean), Type::Text) => {
+            Operand::Text(Cow::Borrowed(if boolean { "true" } else { "false" }))
+        }
+        (Operand::Number(x), Type::Boolean) => Operand::Boolean(x != 0.0),
+        (Operand::Text(text), Type::Boolean) => match text.to_lowercase().as_str() {
+            "true" | "t" | "1" | "yes" | "y" => Operand::Boolean(true),
+            "false" | "f" | "0" | "no" | "n" => Operand::Boolean(false),
+            _ => Operand::Null,
         },
-        (value, to) => value.coerce(to),
-    }
-}
-
-/// One character to one character, as DuckDB maps case.
-fn map_case(text: &str, map: fn(char) -> char) -> String {
-    text.chars().map(map).collect()
-}
-
-/// A separator of Unicode's class Zs, which is what DuckDB trims.
-const fn is_space(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
-            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
-    )
-}
-
-fn lower(c: char) -> char {
-    if c == '\u{130}' {
-        return 'i';
-    }
-    let mut mapped = c.to_lowercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => c,
-    }
-}
-
-fn upper(c: char) -> char {
-    if c == '\u{df}' {
-        return '\u{1e9e}';
-    }
-    let mut mapped = c.to_uppercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => c,
-    }
-}
-
-fn call(function: Function, arguments: &[Node], column: &dyn Fn(usize) -> Value) -> Value {
-    let mut values = arguments.iter().map(|argument| evaluate(argument, column));
-    match function {
-        Function::Coalesce => values.find(|value| !value.is_null()).unwrap_or_default(),
-        Function::Greatest => extreme(values, Ordering::Greater),
-        Function::Least => extreme(values, Ordering::Less),
-        one_or_two => {
-            let first = values.next().unwrap_or_default();
-            let second = values.next().unwrap_or_default();
-            call_scalar(one_or_two, &first, &second)
-        }
-    }
-}
-
-/// The greatest or least of the values that are not null.
-fn extreme(values: impl Iterator<Item = Value>, wanted: Ordering) -> Value {
-    values.filter(|value| !value.is_null()).fold(Value::Null, |best, value| {
-        if best.is_null() || compare(&value, &best) == Some(wanted) { value } else { best }
-    })
-}
-
-fn call_scalar(function: Function, first: &Value, second: &Value) -> Value {
-    match (function, first, second) {
-        (Function::NullIf, first, second) => {
-            if compare(first, second) == Some(Ordering::Equal) {
-                Value::Null
-            } else {
-                first.clone()
-            }
-        }
-        (Function::Abs, x, _) => number(x, |x| Some(x.abs())),
-        (Function::Ceil, x, _) => number(x, |x| Some(x.ceil())),
-        (Function::Floor, x, _) => number(x, |x| Some(x.floor())),
-        (Function::Round, x, _) => number(x, |x| Some(x.round())),
-        (Function::Exp, x, _) => number(x, |x| Some(x.exp())),
-        (Function::Ln, x, _) => number(x, |x| Some(x.ln())),
-        (Function::Log10, x, _) => number(x, |x| Some(x.log10())),
-        (Function::Sqrt, x, _) => number(x, |x| Some(x.sqrt())),
-        (Function::Sign, x, _) => number(x, |x| Some(sign(x))),
-        (Function::Power, Value::Number(base), Value::Number(exponent)) => {
-            base.powf(*exponent).into()
-        }
-        (Function::Length, Value::Text(text), _) => {
-            u32::try_from(text.chars().count()).map_or(Value::Null, |n| f64::from(n).into())
-        }
-        (Function::Lower, Value::Text(text), _) => Value::text(map_case(text, lower)),
-        (Function::Upper, Value::Text(text), _) => Value::text(map_case(text, upper)),
-        (Function::Trim, Value::Text(text), _) => Value::text(text.trim_matches(is_space)),
-        (Function::Contains, Value::Text(text), Value::Text(part)) => {
-            text.contains(part.as_ref()).into()
-        }
-        (Function::StartsWith, Value::Text(text), Value::Text(part)) => {
-            text.starts_with(part.as_ref()).into()
-        }
-        (Function::EndsWith, Value::Text(text), Value::Text(part)) => {
-            text.ends_with(part.as_ref()).into()
-        }
-        (part, Value::Time(time), _) => time_part(part, *time),
-        _ => Value::Null,
-    }
-}
-
-fn sign(x: f64) -> f64 {
-    if x > 0.0 {
-        1.0
-    } else if x < 0.0 {
-        -1.0
-    } else {
-        0.0
-    }
-}
-
-fn time_part(part: Function, time: Time) -> Value {
-    let Ok(timestamp) = jiff::Timestamp::from_microsecond(time.0) else {
-        return Value::Null;
-    };
-    let utc = jiff::tz::Offset::UTC.to_datetime(timestamp);
-    match part {
-        Function::Year => f64::from(utc.year()).into(),
-        Function::Month => f64::from(utc.month()).into(),
-        Function::Day => f64::from(utc.day()).into(),
-        Function::Hour => f64::from(utc.hour()).into(),
-        Function::Minute => f64::from(utc.minute()).into(),
-        // DuckDB counts from Sunday as 0.
-        Function::DayOfWeek => f64::from(utc.weekday().to_sunday_zero_offset()).into(),
-        #[allow(clippy::cast_precision_loss, reason = "DuckDB gives seconds as a double as well")]
-        Function::Epoch => (time.0 as f64 / 1_000_000.0).into(),
-        _ => Value::Null,
+        (Operand::Text(text), to) => match Value::text(text.as_ref()).coerce(to) {
+            Value::Number(number) => Operand::Number(number),
+            Value::Time(time) => Operand::Time(time),
+            Value::Text(_) => Operand::Text(text),
+            _ => Operand::Null,
+        },
+        (Operand::Number(x), Type::Number) => Operand::Number(x),
+        (Operand::Boolean(boolean), Type::Boolean) => Operand::Boolean(boolean),
+        (Operand::Time(time), Type::Time) => Operand::Time(time),
+        _ => Operand::Null,
     }
 }

@@ -3,8 +3,10 @@
 //! In: a text and a [`Scope`] that knows the columns. Out: a checked [`Expression`] that evaluates a
 //! row and prints itself as DuckDB SQL. An expression is total: it never panics, never loops, and
 //! where DuckDB would stop the query with an error (a cast of a text that is no number) it gives null.
-//! Numbers follow IEEE 754, as DuckDB's doubles do: the logarithm of zero is negative infinity. Never: aggregates, subqueries, or anything that is not a function of the row.
+//! Numbers follow IEEE 754, as DuckDB's doubles do: the logarithm of zero is negative infinity.
+//! Never: aggregates, subqueries, or anything that is not a function of the row.
 
+mod call;
 mod check;
 mod error;
 mod evaluate;
@@ -12,13 +14,14 @@ mod function;
 mod node;
 mod parse;
 mod sql;
+mod text;
 
 pub use check::Scope;
 pub use error::ExpressionError;
 pub use function::Function;
 pub use sql::{quote_identifier, quote_text};
 
-use crate::domain::{Type, Value};
+use crate::domain::{Cell, Type, Value};
 use node::Node;
 
 /// The longest source text, in bytes.
@@ -63,8 +66,14 @@ impl Expression {
 
     /// Its value for one row; `column` gives the value of a column by its index in [`Self::columns`].
     #[must_use]
-    pub fn evaluate(&self, column: &dyn Fn(usize) -> Value) -> Value {
-        evaluate::evaluate(&self.root, column)
+    pub fn evaluate<'a>(&'a self, column: &dyn Fn(usize) -> Cell<'a>) -> Value {
+        evaluate::evaluate(&self.root, column).into()
+    }
+
+    /// Whether its value for one row is true, neither false nor null.
+    #[must_use]
+    pub fn is_true<'a>(&'a self, column: &dyn Fn(usize) -> Cell<'a>) -> bool {
+        evaluate::evaluate(&self.root, column) == evaluate::Operand::Boolean(true)
     }
 
     /// The same as DuckDB SQL; `column` gives the SQL of a column by its index in [`Self::columns`].

@@ -22,6 +22,7 @@ pub(super) enum Node {
         text: Box<Node>,
         pattern: Box<Node>,
         any_case: bool,
+        escape: Option<char>,
     },
     /// Pairs of condition and result, then the result of none.
     Case(Vec<(Node, Node)>, Box<Node>),

@@ -22,6 +22,8 @@ pub(super) fn literal(value: &Value) -> String {
         Value::Number(number) => format!("{number:e}"),
         Value::Text(text) => quote_text(text),
         Value::Time(time) => format!("make_timestamp({})", time.0),
+        // No expression has one of these.
+        Value::List(_) | Value::Counts(_) => "NULL".to_owned(),
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) fn print(node: &Node, column: &dyn Fn(usize) -> String) -> String {
         Node::Between(value, low, high) => {
             format!("({} BETWEEN {} AND {})", p(value), p(low), p(high))
         }
-        Node::Like { text, pattern, any_case } => {
+        Node::Like { text, pattern, any_case, escape: _ } => {
             format!("({} {} {})", p(text), if *any_case { "ILIKE" } else { "LIKE" }, p(pattern))
         }
         Node::Case(whens, otherwise) => {

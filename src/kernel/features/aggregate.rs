@@ -1,15 +1,20 @@
-use super::{Aggregation, Column};
+use std::ops::Range;
+
+use super::series::{Needs, Series, half};
+use super::tally::Tally;
+use super::{Aggregation, Column, exact};
 use crate::domain::{MICROS_PER_DAY, Time, Value};
 
-/// The selected events of one window of one customer, in order, with the property's column.
-pub(super) struct Selected<'a, I> {
-    /// Rows of the timelines, ascending.
-    pub(super) rows: I,
-    /// The event times by row.
-    pub(super) times: &'a [i64],
-    /// The property, if the aggregation reads one.
+/// A window of a series: what an aggregation turns into one value.
+pub(super) struct Window<'a> {
+    pub(super) series: &'a Series,
+    pub(super) needs: &'a Needs,
+    /// The places of the series that are in it.
+    pub(super) range: Range<usize>,
+    /// The property, if the aggregation reads one, and the customer's first row in it.
     pub(super) column: Option<&'a Column>,
-    /// The as-of time.
+    pub(super) base: usize,
+    /// The as-of time, which the window need not end at.
     pub(super) as_of: Time,
 }
 
@@ -19,216 +24,159 @@ fn days(micros: i64) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 events")]
-fn count(n: usize) -> Value {
-    Value::Number(n as f64)
+fn number(n: usize) -> f64 {
+    n as f64
 }
 
-impl<I: Iterator<Item = usize>> Selected<'_, I> {
-    /// The value of an aggregation.
-    pub(super) fn aggregate(mut self, aggregation: Aggregation) -> Value {
-        let as_of = self.as_of;
+impl Window<'_> {
+    /// The value of an aggregation. `tally` is what the aggregation remembers of the series.
+    pub(super) fn value(self, aggregation: Aggregation, tally: &mut Tally) -> Value {
+        let n = self.range.len();
         match aggregation {
-            Aggregation::Count => count(match self.column {
-                None => self.rows.count(),
-                Some(column) => self.rows.filter(|row| !column.is_null(*row)).count(),
-            }),
-            Aggregation::Sum => Value::Number(self.numbers().fold(0.0, |sum, (_, x)| sum + x)),
-            Aggregation::Mean => {
-                let (n, sum) =
-                    self.numbers().fold((0.0, 0.0), |(n, sum), (_, x)| (n + 1.0, sum + x));
-                if n > 0.0 { Value::Number(sum / n) } else { Value::Null }
+            Aggregation::Count => return Value::Number(number(n)),
+            Aggregation::Distinct => {
+                return Value::Number(f64::from(self.series.distinct(&self.range)));
             }
+            Aggregation::Sum if n == 0 => return Value::Number(0.0),
+            Aggregation::DecayedCount(_) | Aggregation::DecayedSum(_) if n == 0 => {
+                return Value::Number(0.0);
+            }
+            Aggregation::ActiveDays => {
+                return Value::Number(f64::from(self.series.active_days(&self.range)));
+            }
+            Aggregation::Sessions(gap) => {
+                let session = self.needs.session(gap.micros());
+                return Value::Number(f64::from(self.series.sessions(session, &self.range)));
+            }
+            _ if n == 0 => return Value::Null,
+            _ => {}
+        }
+        let times = &self.series.times;
+        let (first, last) = (self.range.start, self.range.end - 1);
+        match aggregation {
+            Aggregation::Sum => Value::Number(self.sum()),
+            Aggregation::Mean => Value::Number(self.sum() / number(n)),
             Aggregation::Min => self.extreme(std::cmp::Ordering::Less),
             Aggregation::Max => self.extreme(std::cmp::Ordering::Greater),
-            Aggregation::Variance => variance(self.numbers().map(|(_, x)| x)),
-            Aggregation::Stddev => square_root(variance(self.numbers().map(|(_, x)| x))),
-            Aggregation::Quantile(p) => quantile(self.numbers().map(|(_, x)| x).collect(), p),
-            Aggregation::First => self.values().next().map_or(Value::Null, |(_, value)| value),
-            Aggregation::Last => self.values().last().map_or(Value::Null, |(_, value)| value),
-            Aggregation::Distinct => self.distinct(),
-            Aggregation::Mode => self.mode(),
-            Aggregation::DaysSinceFirst => self
-                .rows
-                .next()
-                .map_or(Value::Null, |row| Value::Number(days(as_of.0 - self.times[row]))),
-            Aggregation::DaysSinceLast => self
-                .rows
-                .last()
-                .map_or(Value::Null, |row| Value::Number(days(as_of.0 - self.times[row]))),
-            Aggregation::ActiveDays => self.active_days(),
-            Aggregation::MeanGapDays => mean(&self.gaps()),
-            Aggregation::StddevGapDays => square_root(variance(self.gaps().into_iter())),
-            Aggregation::Sessions(gap) => self.sessions(gap.micros()),
-            Aggregation::Trend => self.trend(),
-            Aggregation::DecayedCount(half_life) => {
-                let (times, span) = (self.times, half_life.micros());
-                let weight = |row: usize| decay(as_of.0 - times[row], span);
-                Value::Number(self.rows.fold(0.0, |sum, row| sum + weight(row)))
+            Aggregation::Variance => self.variance().map_or(Value::Null, Value::Number),
+            Aggregation::Stddev => {
+                self.variance().map_or(Value::Null, |variance| Value::Number(variance.sqrt()))
             }
-            Aggregation::DecayedSum(half_life) => {
-                let (times, span) = (self.times, half_life.micros());
-                let weight = |row: usize| decay(as_of.0 - times[row], span);
-                Value::Number(self.numbers().fold(0.0, |sum, (row, x)| sum + x * weight(row)))
+            Aggregation::Quantile(p) => {
+                Value::Number(tally.quantile(&self.range, p, &self.series.numbers))
             }
+            Aggregation::First => self.at(first),
+            Aggregation::Last => self.at(last),
+            Aggregation::FirstK(k) => self.list(first..(first + k).min(self.range.end)),
+            Aggregation::LastK(k) => {
+                self.list(self.range.end.saturating_sub(k).max(first)..self.range.end)
+            }
+            Aggregation::Mode => self.top(1, tally).pop().map_or(Value::Null, |(value, _)| value),
+            Aggregation::TopK(k) => {
+                Value::List(self.top(k, tally).into_iter().map(|(value, _)| value).collect())
+            }
+            Aggregation::Histogram(k) => Value::Counts(self.top(k, tally).into()),
+            Aggregation::DaysSinceFirst => Value::Number(days(self.as_of.0 - times[first])),
+            Aggregation::DaysSinceLast => Value::Number(days(self.as_of.0 - times[last])),
+            Aggregation::MeanGapDays if n < 2 => Value::Null,
+            Aggregation::MeanGapDays => {
+                Value::Number(days(times[last] - times[first]) / number(n - 1))
+            }
+            Aggregation::StddevGapDays if n < 3 => Value::Null,
+            Aggregation::StddevGapDays => {
+                let sum = i128::from(times[last] - times[first]);
+                let squares = self.series.squared_gaps(&self.range);
+                let variance = exact::variance(n as u64 - 1, sum, squares, 0);
+                Value::Number(variance.sqrt() / days_in_micros())
+            }
+            Aggregation::Trend => {
+                let slope = self.series.slope(&self.range);
+                slope.map_or(Value::Null, |slope| Value::Number(slope * days_in_micros()))
+            }
+            Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
+                let micros = half_life.micros();
+                let left = self.series.decayed(self.needs.decay(micros), &self.range);
+                Value::Number(left * half(self.as_of.0 - times[last], micros))
+            }
+            Aggregation::Count
+            | Aggregation::Distinct
+            | Aggregation::ActiveDays
+            | Aggregation::Sessions(_) => Value::Null,
         }
     }
 
-    /// The rows with a number, and the number.
-    fn numbers(self) -> impl Iterator<Item = (usize, f64)> {
-        let numbers: &[f64] = match self.column {
-            Some(Column::Number(numbers)) => numbers,
-            _ => &[],
-        };
-        self.rows.filter_map(|row| numbers.get(row).map(|x| (row, *x))).filter(|(_, x)| !x.is_nan())
+    /// The exact sum, rounded once; in order where the values span too much for that.
+    fn sum(&self) -> f64 {
+        match self.series.sum(&self.range) {
+            Some((sum, unit)) => exact::rounded(sum, unit),
+            None => self.numbers().iter().sum(),
+        }
     }
 
-    /// The rows with a value, and the value.
-    fn values(self) -> impl DoubleEndedIterator<Item = (usize, Value)> {
-        let column = self.column;
-        // Collected rows are indexes only; the values are made one by one.
-        let rows: Vec<usize> = self.rows.collect();
-        rows.into_iter()
-            .map(move |row| (row, column.map_or(Value::Null, |column| column.value(row))))
-            .filter(|(_, value)| !value.is_null())
+    fn numbers(&self) -> &[f64] {
+        self.series.numbers.get(self.range.clone()).unwrap_or_default()
     }
 
-    fn extreme(self, wanted: std::cmp::Ordering) -> Value {
-        let column = self.column;
-        self.values().fold(Value::Null, |best, (_, value)| {
-            let better = column.is_some() && (best.is_null() || order(&value, &best) == wanted);
-            if better { value } else { best }
-        })
+    /// The exact sample variance, rounded at the end; by Welford's update where the values span too much.
+    fn variance(&self) -> Option<f64> {
+        let n = self.range.len();
+        if n < 2 {
+            return None;
+        }
+        let exact = self.series.sum(&self.range).zip(self.series.sum_of_squares(&self.range));
+        if let Some(((sum, unit), squares)) = exact {
+            return Some(exact::variance(n as u64, sum, squares, unit));
+        }
+        let (mut mean, mut squares) = (0.0, 0.0);
+        for (before, x) in self.numbers().iter().enumerate() {
+            let delta = x - mean;
+            mean += delta / number(before + 1);
+            squares += delta * (x - mean);
+        }
+        Some(squares / number(n - 1))
     }
 
-    fn distinct(self) -> Value {
-        let Some(column) = self.column else { return count(0) };
-        let mut keys: Vec<u64> =
-            self.rows.filter(|row| !column.is_null(*row)).map(|row| column.key(row)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        count(keys.len())
+    fn row(&self, at: usize) -> usize {
+        self.base + self.series.rows[at] as usize
     }
 
-    fn mode(self) -> Value {
+    fn at(&self, at: usize) -> Value {
+        self.column.map_or(Value::Null, |column| column.value(self.row(at)))
+    }
+
+    fn list(&self, range: Range<usize>) -> Value {
+        Value::List(range.map(|at| self.at(at)).collect())
+    }
+
+    fn extreme(&self, wanted: std::cmp::Ordering) -> Value {
+        if let Some(Column::Number(_)) = self.column {
+            let (least, greatest) = self.series.extremes(&self.range);
+            return Value::Number(if wanted.is_lt() { least } else { greatest });
+        }
         let Some(column) = self.column else { return Value::Null };
-        let mut rows: Vec<(u64, usize)> = self
-            .rows
-            .filter(|row| !column.is_null(*row))
-            .map(|row| (column.key(row), row))
-            .collect();
-        rows.sort_unstable();
-        rows.chunk_by(|left, right| left.0 == right.0)
-            .map(|same| (same.len(), column.value(same[0].1)))
-            .reduce(|best, next| {
-                let more = next.0.cmp(&best.0).then_with(|| order(&best.1, &next.1));
-                if more.is_gt() { next } else { best }
-            })
-            .map_or(Value::Null, |(_, value)| value)
-    }
-
-    fn active_days(self) -> Value {
-        let mut n = 0;
-        let mut last_day = None;
-        // Rows are in time order, so equal days are neighbors.
-        for row in self.rows {
-            let day = self.times[row].div_euclid(MICROS_PER_DAY);
-            if last_day != Some(day) {
-                last_day = Some(day);
-                n += 1;
+        // Equal keys are equal values: most rows need no look at the value itself.
+        let mut best = (column.key(self.row(self.range.start)), self.at(self.range.start));
+        for at in self.range.clone().skip(1) {
+            let key = column.key(self.row(at));
+            if key != best.0 {
+                let value = self.at(at);
+                if value.order(&best.1) == wanted {
+                    best = (key, value);
+                }
             }
         }
-        count(n)
+        best.1
     }
 
-    fn gaps(self) -> Vec<f64> {
-        let times: Vec<i64> = self.rows.map(|row| self.times[row]).collect();
-        times.windows(2).map(|pair| days(pair[1] - pair[0])).collect()
-    }
-
-    fn sessions(self, gap: i64) -> Value {
-        let mut n = 0;
-        let mut last: Option<i64> = None;
-        for row in self.rows {
-            let time = self.times[row];
-            if last.is_none_or(|last| time - last >= gap) {
-                n += 1;
-            }
-            last = Some(time);
+    fn top(&self, k: usize, tally: &mut Tally) -> Vec<(Value, u64)> {
+        match self.column {
+            Some(column) => tally.top(&self.range, k, column, |at| self.row(at)),
+            None => Vec::new(),
         }
-        count(n)
-    }
-
-    /// Slope of `x` over days, computed around the means so that large epochs cancel exactly.
-    fn trend(self) -> Value {
-        let (times, as_of) = (self.times, self.as_of);
-        let points: Vec<(f64, f64)> =
-            self.numbers().map(|(row, x)| (days(times[row] - as_of.0), x)).collect();
-        #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 events")]
-        let n = points.len() as f64;
-        let (sum_t, sum_x) = points.iter().fold((0.0, 0.0), |(t, x), p| (t + p.0, x + p.1));
-        let (mean_t, mean_x) = (sum_t / n, sum_x / n);
-        let (covariance, spread) = points.iter().fold((0.0, 0.0), |(c, s), (t, x)| {
-            (c + (t - mean_t) * (x - mean_x), s + (t - mean_t) * (t - mean_t))
-        });
-        let distinct = points.iter().any(|(t, _)| *t != points[0].0);
-        if distinct && spread > 0.0 { Value::Number(covariance / spread) } else { Value::Null }
     }
 }
 
-/// Order of two values of one type.
-fn order(left: &Value, right: &Value) -> std::cmp::Ordering {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => (left + 0.0).total_cmp(&(right + 0.0)),
-        (Value::Text(left), Value::Text(right)) => left.cmp(right),
-        (Value::Boolean(left), Value::Boolean(right)) => left.cmp(right),
-        (Value::Time(left), Value::Time(right)) => left.cmp(right),
-        _ => std::cmp::Ordering::Equal,
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a span has less than 53 bits")]
-fn decay(age: i64, half_life: i64) -> f64 {
-    (-(age as f64) / half_life as f64).exp2()
-}
-
-fn mean(numbers: &[f64]) -> Value {
-    if numbers.is_empty() {
-        return Value::Null;
-    }
-    #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 events")]
-    let n = numbers.len() as f64;
-    Value::Number(numbers.iter().sum::<f64>() / n)
-}
-
-/// Sample variance by Welford's update, which does not cancel.
-fn variance(numbers: impl Iterator<Item = f64>) -> Value {
-    let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
-    for x in numbers {
-        n += 1.0;
-        let delta = x - mean;
-        mean += delta / n;
-        squares += delta * (x - mean);
-    }
-    if n < 2.0 { Value::Null } else { Value::Number(squares / (n - 1.0)) }
-}
-
-fn square_root(variance: Value) -> Value {
-    variance.as_number().map_or(Value::Null, |variance| Value::Number(variance.sqrt()))
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the position is between 0 and the number of values"
-)]
-fn quantile(mut numbers: Vec<f64>, p: f64) -> Value {
-    if numbers.is_empty() {
-        return Value::Null;
-    }
-    numbers.sort_unstable_by(f64::total_cmp);
-    let position = (numbers.len() - 1) as f64 * p;
-    let (below, above) = (position.floor(), position.ceil());
-    let (low, high) = (numbers[below as usize], numbers[above as usize]);
-    Value::Number(low + (high - low) * (position - below))
+#[allow(clippy::cast_precision_loss, reason = "a day has few microseconds")]
+fn days_in_micros() -> f64 {
+    MICROS_PER_DAY as f64
 }

@@ -24,8 +24,12 @@ pub enum AggregationName {
     Quantile,
     First,
     Last,
+    FirstK,
+    LastK,
     Distinct,
     Mode,
+    TopK,
+    Histogram,
     DaysSinceFirst,
     DaysSinceLast,
     ActiveDays,
@@ -65,10 +69,18 @@ pub enum Aggregation {
     First,
     /// Latest value.
     Last,
+    /// The earliest so many values, oldest first.
+    FirstK(usize),
+    /// The latest so many values, oldest first.
+    LastK(usize),
     /// Number of distinct values.
     Distinct,
     /// Most frequent value; of equally frequent ones the least.
     Mode,
+    /// The most frequent so many values, by count and then by value.
+    TopK(usize),
+    /// The same, with their counts.
+    Histogram(usize),
     /// Days from the first event to the as-of time.
     DaysSinceFirst,
     /// Days from the last event to the as-of time.
@@ -89,6 +101,9 @@ pub enum Aggregation {
     DecayedSum(Span),
 }
 
+/// The most values that a list or a histogram keeps.
+const MOST_VALUES: usize = 1_000;
+
 /// Whether an aggregation reads a property.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Property {
@@ -100,7 +115,7 @@ enum Property {
 
 impl AggregationName {
     /// All of them, in the order of their documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::Count,
         Self::Sum,
         Self::Mean,
@@ -112,8 +127,12 @@ impl AggregationName {
         Self::Quantile,
         Self::First,
         Self::Last,
+        Self::FirstK,
+        Self::LastK,
         Self::Distinct,
         Self::Mode,
+        Self::TopK,
+        Self::Histogram,
         Self::DaysSinceFirst,
         Self::DaysSinceLast,
         Self::ActiveDays,
@@ -142,8 +161,12 @@ impl AggregationName {
             Self::Quantile => "quantile",
             Self::First => "first",
             Self::Last => "last",
+            Self::FirstK => "first_k",
+            Self::LastK => "last_k",
             Self::Distinct => "distinct",
             Self::Mode => "mode",
+            Self::TopK => "top_k",
+            Self::Histogram => "histogram",
             Self::DaysSinceFirst => "days_since_first",
             Self::DaysSinceLast => "days_since_last",
             Self::ActiveDays => "active_days",
@@ -170,9 +193,16 @@ impl AggregationName {
             | Self::Trend
             | Self::DecayedSum
             | Self::SumBy => Property::Numbers,
-            Self::Min | Self::Max | Self::First | Self::Last | Self::Distinct | Self::Mode => {
-                Property::AnyType
-            }
+            Self::Min
+            | Self::Max
+            | Self::First
+            | Self::Last
+            | Self::FirstK
+            | Self::LastK
+            | Self::Distinct
+            | Self::Mode
+            | Self::TopK
+            | Self::Histogram => Property::AnyType,
             Self::DaysSinceFirst
             | Self::DaysSinceLast
             | Self::ActiveDays
@@ -187,6 +217,18 @@ impl AggregationName {
     #[must_use]
     pub fn needs_property(self) -> bool {
         matches!(self.property(), Property::AnyType | Property::Numbers)
+    }
+
+    /// Whether its property must be a number.
+    #[must_use]
+    pub fn needs_numbers(self) -> bool {
+        self.property() == Property::Numbers
+    }
+
+    /// Whether it has a parameter `k`: how many values it keeps.
+    #[must_use]
+    pub const fn takes_k(self) -> bool {
+        matches!(self, Self::FirstK | Self::LastK | Self::TopK | Self::Histogram)
     }
 
     /// Whether it may have a property.
@@ -237,12 +279,20 @@ impl Aggregation {
         };
         let decays = matches!(name, AggregationName::DecayedCount | AggregationName::DecayedSum);
         only("p", definition.p.is_some(), name == AggregationName::Quantile)?;
+        only("k", definition.k.is_some(), name.takes_k())?;
         only("gap", definition.gap.is_some(), name == AggregationName::Sessions)?;
         only("half_life", definition.half_life.is_some(), decays)?;
         let span = |field, span: Option<Span>| {
             span.ok_or_else(|| {
                 DefinitionError::new(field, format!("{name} needs a span: {field} = \"30m\""))
             })
+        };
+        let k = || match definition.k.map(usize::try_from) {
+            Some(Ok(k @ 1..=MOST_VALUES)) => Ok(k),
+            _ => Err(DefinitionError::new(
+                "k",
+                format!("{name} needs a k between 1 and {MOST_VALUES}: k = 5"),
+            )),
         };
         Ok(match name {
             // By category they have become plain ones before they come here.
@@ -263,8 +313,12 @@ impl Aggregation {
             },
             AggregationName::First => Self::First,
             AggregationName::Last => Self::Last,
+            AggregationName::FirstK => Self::FirstK(k()?),
+            AggregationName::LastK => Self::LastK(k()?),
             AggregationName::Distinct => Self::Distinct,
             AggregationName::Mode => Self::Mode,
+            AggregationName::TopK => Self::TopK(k()?),
+            AggregationName::Histogram => Self::Histogram(k()?),
             AggregationName::DaysSinceFirst => Self::DaysSinceFirst,
             AggregationName::DaysSinceLast => Self::DaysSinceLast,
             AggregationName::ActiveDays => Self::ActiveDays,
@@ -288,6 +342,10 @@ impl Aggregation {
             Self::Min | Self::Max | Self::First | Self::Last | Self::Mode => {
                 property.unwrap_or(Type::Number)
             }
+            Self::FirstK(_) | Self::LastK(_) | Self::TopK(_) => {
+                Type::List(property.unwrap_or(Type::Text).element())
+            }
+            Self::Histogram(_) => Type::Counts(property.unwrap_or(Type::Text).element()),
             _ => Type::Number,
         }
     }

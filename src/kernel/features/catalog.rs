@@ -14,6 +14,9 @@ pub struct Catalog {
     pub properties: BTreeMap<String, Type>,
     /// Traits of customers.
     pub traits: BTreeMap<String, Type>,
+    /// What is known of the occasion of a row or a request, beside the properties of events.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context: BTreeMap<String, Type>,
 }
 
 impl Catalog {
@@ -26,5 +29,17 @@ impl Catalog {
         for (name, type_) in &other.traits {
             self.traits.entry(name.clone()).or_insert(*type_);
         }
+        for (name, type_) in &other.context {
+            self.context.entry(name.clone()).or_insert(*type_);
+        }
+    }
+
+    /// Whether timelines that have all of this have all that `other` needs, with the same types.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let has = |own: &BTreeMap<String, Type>, wanted: &BTreeMap<String, Type>| {
+            wanted.iter().all(|(name, type_)| own.get(name) == Some(type_))
+        };
+        has(&self.properties, &other.properties) && has(&self.traits, &other.traits)
     }
 }

@@ -1,22 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::{Time, Type, Value};
-
-/// One value on its way into a column, borrowed from where it lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Cell<'a> {
-    /// Nothing is known.
-    Null,
-    /// True or false.
-    Boolean(bool),
-    /// A number; not finite counts as null.
-    Number(f64),
-    /// A text.
-    Text(&'a str),
-    /// An instant.
-    Time(Time),
-}
+use crate::domain::{Cell, Time, Type, Value};
 
 /// Values of one type, one a row, null included: text as codes of a dictionary.
 #[derive(Clone, Debug)]
@@ -25,40 +10,81 @@ pub enum Column {
     Boolean(Vec<u8>),
     /// NaN is null.
     Number(Vec<f64>),
-    /// Codes into the dictionary.
-    Text {
-        /// The code of each row; [`Column::NO_TEXT`] is null.
-        codes: Vec<u32>,
-        /// The texts, in order of first appearance.
-        dictionary: Vec<Arc<str>>,
-        /// The code of each text.
-        index: HashMap<Arc<str>, u32>,
-    },
+    /// Codes into a dictionary.
+    Text(Texts),
     /// Microseconds; [`Column::NO_TIME`] is null.
     Time(Vec<i64>),
+    /// Where the values of each row end; null rows have none.
+    List(Vec<usize>, Box<Column>),
+    /// Where the counted values of each row end, the values, and their counts.
+    Counts(Vec<usize>, Box<Column>, Vec<u64>),
 }
 
-impl<'a> From<&'a Value> for Cell<'a> {
-    fn from(value: &'a Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Boolean(boolean) => Self::Boolean(*boolean),
-            Value::Number(number) => Self::Number(*number),
-            Value::Text(text) => Self::Text(text),
-            Value::Time(time) => Self::Time(*time),
+/// Texts as codes of a dictionary.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// The code of each row; [`Column::NO_TEXT`] is null.
+    codes: Vec<u32>,
+    /// The texts, in order of first appearance.
+    dictionary: Vec<Arc<str>>,
+    /// The code of each text.
+    index: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+}
+
+impl Texts {
+    /// No rows, but a dictionary: the code of each text is its place.
+    pub(super) fn of(dictionary: &[Arc<str>]) -> Self {
+        let index = dictionary.iter().cloned().zip(0..).collect();
+        Self { codes: Vec::new(), dictionary: dictionary.to_vec(), index }
+    }
+
+    /// The code of each row; [`Column::NO_TEXT`] is null.
+    #[must_use]
+    pub fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// The texts by their codes.
+    #[must_use]
+    pub fn dictionary(&self) -> &[Arc<str>] {
+        &self.dictionary
+    }
+
+    /// The code of a text, a new one if it is new.
+    #[inline]
+    pub fn code(&mut self, text: &str) -> u32 {
+        match self.index.get(text) {
+            Some(code) => *code,
+            None => self.new_code(text),
         }
     }
-}
 
-impl From<Cell<'_>> for Value {
-    fn from(cell: Cell<'_>) -> Self {
-        match cell {
-            Cell::Null => Self::Null,
-            Cell::Boolean(boolean) => Self::Boolean(boolean),
-            Cell::Number(number) => Self::Number(number),
-            Cell::Text(text) => Self::text(text),
-            Cell::Time(time) => Self::Time(time),
-        }
+    #[cold]
+    fn new_code(&mut self, text: &str) -> u32 {
+        let code = u32::try_from(self.dictionary.len()).unwrap_or(Column::NO_TEXT);
+        let text: Arc<str> = text.into();
+        self.dictionary.push(text.clone());
+        self.index.insert(text, code);
+        code
+    }
+
+    /// Appends a row.
+    #[inline]
+    pub fn push(&mut self, text: Option<&str>) {
+        let code = text.map_or(Column::NO_TEXT, |text| self.code(text));
+        self.codes.push(code);
+    }
+
+    /// The text of a row.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&Arc<str>> {
+        self.codes.get(row).and_then(|code| self.dictionary.get(*code as usize))
+    }
+
+    fn append(&mut self, other: &Self) {
+        let codes: Vec<u32> = other.dictionary.iter().map(|text| self.code(text)).collect();
+        let code = |code: &u32| codes.get(*code as usize).copied().unwrap_or(Column::NO_TEXT);
+        self.codes.extend(other.codes.iter().map(code));
     }
 }
 
@@ -74,21 +100,25 @@ impl Column {
         match type_ {
             Type::Boolean => Self::Boolean(Vec::new()),
             Type::Number => Self::Number(Vec::new()),
-            Type::Text => {
-                Self::Text { codes: Vec::new(), dictionary: Vec::new(), index: HashMap::new() }
-            }
+            Type::Text => Self::Text(Texts::default()),
             Type::Time => Self::Time(Vec::new()),
+            Type::List(element) => Self::List(Vec::new(), Box::new(Self::new(element.into()))),
+            Type::Counts(element) => {
+                Self::Counts(Vec::new(), Box::new(Self::new(element.into())), Vec::new())
+            }
         }
     }
 
     /// The type of its values.
     #[must_use]
-    pub const fn type_of(&self) -> Type {
+    pub fn type_of(&self) -> Type {
         match self {
             Self::Boolean(_) => Type::Boolean,
             Self::Number(_) => Type::Number,
-            Self::Text { .. } => Type::Text,
+            Self::Text(_) => Type::Text,
             Self::Time(_) => Type::Time,
+            Self::List(_, values) => Type::List(values.type_of().element()),
+            Self::Counts(_, values, _) => Type::Counts(values.type_of().element()),
         }
     }
 
@@ -98,8 +128,9 @@ impl Column {
         match self {
             Self::Boolean(values) => values.len(),
             Self::Number(values) => values.len(),
-            Self::Text { codes, .. } => codes.len(),
+            Self::Text(texts) => texts.codes.len(),
             Self::Time(values) => values.len(),
+            Self::List(ends, _) | Self::Counts(ends, ..) => ends.len(),
         }
     }
 
@@ -109,21 +140,53 @@ impl Column {
         self.len() == 0
     }
 
+    /// The memory that it takes, in bytes, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.capacity(),
+            Self::Number(values) => values.capacity() * 8,
+            Self::Text(texts) => {
+                let text = |text: &Arc<str>| text.len() + TEXT_BYTES;
+                texts.codes.capacity() * 4 + texts.dictionary.iter().map(text).sum::<usize>()
+            }
+            Self::Time(values) => values.capacity() * 8,
+            Self::List(ends, values) => ends.capacity() * 8 + values.bytes(),
+            Self::Counts(ends, values, counts) => {
+                (ends.capacity() + counts.capacity()) * 8 + values.bytes()
+            }
+        }
+    }
+
     /// Appends a value, brought to the type of the column by the rule of [`Value::coerce`].
+    #[inline]
     pub fn push(&mut self, cell: Cell<'_>) {
         match (self, cell) {
             (Self::Boolean(values), Cell::Boolean(boolean)) => values.push(u8::from(boolean)),
             (Self::Number(values), Cell::Number(number)) => {
                 values.push(if number.is_finite() { number } else { f64::NAN });
             }
-            (Self::Text { codes, dictionary, index }, Cell::Text(text)) => {
-                codes.push(code(dictionary, index, text));
-            }
+            (Self::Text(texts), Cell::Text(text)) => texts.push(Some(text)),
             (Self::Time(values), Cell::Time(time)) => values.push(time.0),
             (Self::Boolean(values), Cell::Null) => values.push(2),
             (Self::Number(values), Cell::Null) => values.push(f64::NAN),
-            (Self::Text { codes, .. }, Cell::Null) => codes.push(Self::NO_TEXT),
+            (Self::Text(texts), Cell::Null) => texts.push(None),
             (Self::Time(values), Cell::Null) => values.push(Self::NO_TIME),
+            (Self::List(ends, values), cell) => {
+                if let Cell::List(list) = cell {
+                    list.iter().for_each(|value| values.push(Cell::from(value)));
+                }
+                ends.push(values.len());
+            }
+            (Self::Counts(ends, values, counts), cell) => {
+                if let Cell::Counts(counted) = cell {
+                    for (value, count) in counted {
+                        values.push(Cell::from(value));
+                        counts.push(*count);
+                    }
+                }
+                ends.push(values.len());
+            }
             (column, cell) => {
                 let coerced = Value::from(cell).coerce(column.type_of());
                 column.push(Cell::from(&coerced));
@@ -131,14 +194,72 @@ impl Column {
         }
     }
 
+    /// Appends the rows of a column of the same type.
+    pub fn append(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Boolean(values), Self::Boolean(more)) => values.extend_from_slice(more),
+            (Self::Number(values), Self::Number(more)) => values.extend_from_slice(more),
+            (Self::Text(texts), Self::Text(more)) => texts.append(more),
+            (Self::Time(values), Self::Time(more)) => values.extend_from_slice(more),
+            (column, more) => {
+                for row in 0..more.len() {
+                    column.push(Cell::from(&more.value(row)));
+                }
+            }
+        }
+    }
+
+    /// The rows at places, in the order of the places.
+    #[must_use]
+    pub fn gather(&self, places: &[u32]) -> Self {
+        fn pick<T: Copy>(values: &[T], places: &[u32]) -> Vec<T> {
+            places.iter().map(|place| values[*place as usize]).collect()
+        }
+        match self {
+            Self::Boolean(values) => Self::Boolean(pick(values, places)),
+            Self::Number(values) => Self::Number(pick(values, places)),
+            Self::Text(texts) => Self::Text(Texts {
+                codes: pick(&texts.codes, places),
+                dictionary: texts.dictionary.clone(),
+                index: texts.index.clone(),
+            }),
+            Self::Time(values) => Self::Time(pick(values, places)),
+            nested => {
+                let mut gathered = Self::new(nested.type_of());
+                for place in places {
+                    gathered.push(Cell::from(&nested.value(*place as usize)));
+                }
+                gathered
+            }
+        }
+    }
+
     /// Whether the value of a row is null.
     #[must_use]
+    #[inline]
     pub fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Boolean(values) => values.get(row).is_none_or(|value| *value == 2),
             Self::Number(values) => values.get(row).is_none_or(|value| value.is_nan()),
-            Self::Text { codes, .. } => codes.get(row).is_none_or(|code| *code == Self::NO_TEXT),
+            Self::Text(texts) => texts.codes.get(row).is_none_or(|code| *code == Self::NO_TEXT),
             Self::Time(values) => values.get(row).is_none_or(|value| *value == Self::NO_TIME),
+            Self::List(ends, _) | Self::Counts(ends, ..) => nested(ends, row).is_empty(),
+        }
+    }
+
+    /// The value of a row, borrowed; null beyond the end and for what is nested.
+    #[must_use]
+    #[inline]
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        if self.is_null(row) {
+            return Cell::Null;
+        }
+        match self {
+            Self::Boolean(values) => Cell::Boolean(values[row] == 1),
+            Self::Number(values) => Cell::Number(values[row]),
+            Self::Text(texts) => texts.get(row).map_or(Cell::Null, |text| Cell::Text(text)),
+            Self::Time(values) => Cell::Time(Time(values[row])),
+            Self::List(..) | Self::Counts(..) => Cell::Null,
         }
     }
 
@@ -151,22 +272,31 @@ impl Column {
         match self {
             Self::Boolean(values) => Value::Boolean(values[row] == 1),
             Self::Number(values) => Value::Number(values[row]),
-            Self::Text { codes, dictionary, .. } => dictionary
-                .get(codes[row] as usize)
-                .map_or(Value::Null, |text| Value::Text(text.clone())),
+            Self::Text(texts) => {
+                texts.get(row).map_or(Value::Null, |text| Value::Text(text.clone()))
+            }
             Self::Time(values) => Value::Time(Time(values[row])),
+            Self::List(ends, values) => {
+                Value::List(nested(ends, row).map(|place| values.value(place)).collect())
+            }
+            Self::Counts(ends, values, counts) => Value::Counts(
+                nested(ends, row).map(|place| (values.value(place), counts[place])).collect(),
+            ),
         }
     }
 
     /// Numbers that are equal exactly where the values are; for counting distinct ones.
     #[must_use]
+    #[inline]
     pub fn key(&self, row: usize) -> u64 {
         match self {
             Self::Boolean(values) => u64::from(values[row]),
             // Zero has two signs but is one value.
             Self::Number(values) => (values[row] + 0.0).to_bits(),
-            Self::Text { codes, .. } => u64::from(codes[row]),
+            Self::Text(texts) => u64::from(texts.codes[row]),
             Self::Time(values) => values[row].cast_unsigned(),
+            // Only features have lists, and nothing counts distinct ones.
+            Self::List(..) | Self::Counts(..) => 0,
         }
     }
 
@@ -177,13 +307,12 @@ impl Column {
     }
 }
 
-fn code(dictionary: &mut Vec<Arc<str>>, index: &mut HashMap<Arc<str>, u32>, text: &str) -> u32 {
-    if let Some(code) = index.get(text) {
-        return *code;
-    }
-    let code = u32::try_from(dictionary.len()).unwrap_or(Column::NO_TEXT);
-    let text: Arc<str> = text.into();
-    dictionary.push(text.clone());
-    index.insert(text, code);
-    code
+/// What a text of a dictionary takes beside its bytes, roughly.
+const TEXT_BYTES: usize = 64;
+
+/// The places of the values of a row that has several.
+fn nested(ends: &[usize], row: usize) -> std::ops::Range<usize> {
+    let Some(&end) = ends.get(row) else { return 0..0 };
+    let start = row.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    start..end
 }

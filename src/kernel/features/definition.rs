@@ -39,6 +39,9 @@ pub struct FeatureDefinition {
     /// The quantile, between 0 and 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
+    /// How many values `first_k`, `last_k`, `top_k` and `histogram` keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<u32>,
     /// The gap that starts a new session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Span>,
@@ -54,7 +57,8 @@ pub struct FeatureDefinition {
     /// A trait, as of the time.
     #[serde(default, rename = "trait", skip_serializing_if = "Option::is_none")]
     pub trait_name: Option<String>,
-    /// An expression over the features before it, and traits as `traits.name`.
+    /// An expression over the features before it, traits as `traits.name`, and what is known of the
+    /// occasion as `context.name`: a property of the spine's event, or a parameter of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
 }
@@ -131,6 +135,7 @@ impl FeatureDefinition {
             window: None,
             condition: None,
             p: None,
+            k: None,
             gap: None,
             half_life: None,
             by: None,

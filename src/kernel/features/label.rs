@@ -1,20 +1,21 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::rows_between;
 use super::{
-    Aggregate, AggregationName, AsOf, Bound, Catalog, DefinitionError, FeatureDefinition,
-    Timelines, View, ViewDefinition,
+    AggregationName, AsOf, Bound, Catalog, DefinitionError, FeatureDefinition, SpineRow, Timelines,
+    View,
 };
-use crate::domain::{Name, Span, Time, Type, Value};
+use crate::domain::{Cell, Name, Span, Time, Type, Value};
 use crate::expression::Expression;
 
-/// A label as a model spec writes it: an aggregation over the time after the as-of time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A label as a model spec writes it: an aggregation over the time after the as-of time, or, without an
+/// aggregation, what the spine's file says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelDefinition {
-    /// How events become one value.
-    pub aggregation: AggregationName,
+    /// How events become one value; none takes the label from the column `label` of the spine's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregation: Option<AggregationName>,
     /// Which events; none means all but system events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
@@ -25,7 +26,8 @@ pub struct LabelDefinition {
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// How far ahead: events with `t <= event_time < t + horizon`.
-    pub horizon: Span,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<Span>,
     /// What makes a row positive, by an expression over `label`; for classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
@@ -34,29 +36,48 @@ pub struct LabelDefinition {
 /// A checked label.
 #[derive(Clone, Debug)]
 pub struct Label {
-    view: View,
-    aggregate: Aggregate,
-    type_: Type,
-    horizon: Span,
+    source: Source,
+    horizon: Option<Span>,
     positive: Option<Expression>,
 }
 
+/// Where the label of a row comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The one feature of this view, over the horizon after the as-of time, in microseconds.
+    Events(View, i64),
+    /// The spine's file; the type of its column.
+    Given(Type),
+}
+
 impl Label {
-    /// Checks a definition against what is known of the data.
+    /// Checks a definition against what is known of the data; `given` is the type of the column `label`
+    /// of the spine, if it has one.
     ///
     /// # Errors
     /// What makes no sense, and what would be right.
-    pub fn check(definition: &LabelDefinition, catalog: &Catalog) -> Result<Self, DefinitionError> {
-        let name: Name = "label".parse().map_err(|error: crate::domain::NameError| {
-            DefinitionError::new("label", error.to_string())
-        })?;
-        let mut feature = FeatureDefinition::named(name.clone());
-        feature.events.clone_from(&definition.events);
-        feature.property.clone_from(&definition.property);
-        feature.condition.clone_from(&definition.condition);
-        let empty = ViewDefinition { name, features: Vec::new() };
-        let mut view = View::check(&empty, catalog)?;
-        let (type_, aggregate) = view.check_aggregate(definition.aggregation, &feature, catalog)?;
+    pub fn check(
+        definition: &LabelDefinition,
+        catalog: &Catalog,
+        given: Option<Type>,
+    ) -> Result<Self, DefinitionError> {
+        let (source, type_) = match (definition.aggregation, definition.horizon, given) {
+            (Some(aggregation), Some(horizon), _) => {
+                let view = Self::view(definition, aggregation, catalog)?;
+                let type_ = view.features().first().map_or(Type::Number, |feature| feature.type_);
+                (Source::Events(view, horizon.micros()), type_)
+            }
+            (Some(_), None, _) => {
+                let message = "a label needs a horizon: horizon = \"30d\"";
+                return Err(DefinitionError::new("label", message));
+            }
+            (None, _, Some(given)) => (Source::Given(given), given),
+            (None, _, None) => {
+                let message =
+                    "give it an aggregation and a horizon, or a spine file with a column 'label'";
+                return Err(DefinitionError::new("label", message));
+            }
+        };
         let positive = match &definition.positive {
             None => None,
             Some(source) => {
@@ -70,54 +91,102 @@ impl Label {
                 Some(compiled)
             }
         };
-        Ok(Self { view, aggregate, type_, horizon: definition.horizon, positive })
+        Ok(Self { source, horizon: definition.horizon, positive })
+    }
+
+    fn view(
+        definition: &LabelDefinition,
+        aggregation: AggregationName,
+        catalog: &Catalog,
+    ) -> Result<View, DefinitionError> {
+        let name: Name = "label".parse().map_err(|error: crate::domain::NameError| {
+            DefinitionError::new("label", error.to_string())
+        })?;
+        let mut feature = FeatureDefinition::named(name.clone());
+        feature.events.clone_from(&definition.events);
+        feature.property.clone_from(&definition.property);
+        feature.condition.clone_from(&definition.condition);
+        let view = View::of_one(name, aggregation, &feature, catalog)?;
+        match view.features().first().map(|feature| feature.type_) {
+            Some(type_) if !type_.is_scalar() => Err(DefinitionError::new(
+                "label, aggregation",
+                format!("{aggregation} gives a {type_}; a label is one value"),
+            )),
+            _ => Ok(view),
+        }
     }
 
     /// What it reads.
     #[must_use]
-    pub const fn reads(&self) -> &Catalog {
-        self.view.reads()
+    pub fn reads(&self) -> Catalog {
+        match &self.source {
+            Source::Events(view, _) => view.reads().clone(),
+            Source::Given(_) => Catalog::default(),
+        }
     }
 
-    /// How far ahead it looks.
+    /// How far ahead it looks, in microseconds.
     #[must_use]
-    pub const fn horizon(&self) -> Span {
-        self.horizon
+    pub fn horizon(&self) -> i64 {
+        self.horizon.map_or(0, Span::micros)
+    }
+
+    /// Whether it comes with the spine.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        matches!(self.source, Source::Given(_))
     }
 
     /// The type of its values.
     #[must_use]
-    pub const fn type_of(&self) -> Type {
-        self.type_
+    pub fn type_of(&self) -> Type {
+        match &self.source {
+            Source::Events(view, _) => view.features().first().map_or(Type::Number, |f| f.type_),
+            Source::Given(type_) => *type_,
+        }
     }
 
     /// Whether all of the horizon after a time has been observed.
     #[must_use]
     pub fn is_observed(&self, timelines: &Timelines, time: Time) -> bool {
-        time.plus(self.horizon.micros()) <= timelines.observed_until()
+        self.is_given() || time.plus(self.horizon()) <= timelines.observed_until()
     }
 
-    /// The label of each row, over `t <= event_time < t + horizon`.
+    /// The label of each row, over `t <= event_time < t + horizon`; null where the spine brings it.
     #[must_use]
-    pub fn values(&self, timelines: &Timelines, rows: &[(usize, Time)]) -> Vec<Value> {
-        let bound = Bound::new(&self.view, timelines);
-        let column = self.aggregate.property.as_deref().and_then(|name| timelines.property(name));
-        rows.par_iter()
-            .map(|(customer, time)| {
-                let until = time.plus(self.horizon.micros());
-                let range = rows_between(timelines, *customer, *time, until);
-                bound.aggregate(&self.aggregate, column, range, AsOf::at(*time))
-            })
-            .collect()
+    pub fn values(&self, timelines: &Timelines, rows: &[SpineRow]) -> Vec<Value> {
+        let Source::Events(view, horizon) = &self.source else {
+            return vec![Value::Null; rows.len()];
+        };
+        let bound = Bound::after(view, timelines, *horizon);
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.par_sort_unstable_by_key(|place| rows[*place]);
+        let groups: Vec<&[usize]> =
+            order.chunk_by(|left, right| rows[*left].0 == rows[*right].0).collect();
+        let mut labels: Vec<(usize, Value)> = groups
+            .par_iter()
+            .map_init(
+                || (bound.evaluator(), Vec::new()),
+                |(evaluator, out), group| {
+                    let label = |place: &usize| {
+                        let (customer, time) = rows[*place];
+                        evaluator.row(customer, AsOf::at(time), &[], out);
+                        (*place, out.pop().unwrap_or_default())
+                    };
+                    group.iter().map(label).collect::<Vec<_>>()
+                },
+            )
+            .flatten_iter()
+            .collect();
+        labels.par_sort_unstable_by_key(|(place, _)| *place);
+        labels.into_iter().map(|(_, label)| label).collect()
     }
 
     /// Whether a label is positive: by the expression, or a number above zero, or true.
     #[must_use]
     pub fn is_positive(&self, label: &Value) -> bool {
         match (&self.positive, label) {
-            (Some(expression), label) => {
-                expression.evaluate(&|_| label.clone()) == Value::Boolean(true)
-            }
+            (Some(expression), label) => expression.is_true(&|_| Cell::from(label)),
             (None, Value::Number(number)) => *number > 0.0,
             (None, label) => *label == Value::Boolean(true),
         }

@@ -1,33 +1,50 @@
 //! Features: what a customer looks like as of an instant, by one function for every use.
 //!
 //! In: definitions (as written), a [`Catalog`] of what is known of the data, and [`Timelines`].
-//! Out: checked [`View`]s and [`Label`]s, and their values as of any instant. The same [`Bound::row`]
+//! Out: checked [`View`]s and [`Label`]s, and their values as of any instant. The same `History::values`
 //! computes a view of all customers, a training set and a live request, so that they cannot differ.
 //! Never: I/O or a clock; the as-of time is always an argument.
+//!
+//! How a value is computed: a [`View`] is bound to timelines (`binding`), which gives few series: the
+//! events of a selection with the values of a property. A customer's events become these series once
+//! (`history`), with prefix sums over them (`series`, `exact`); a window is a range of places in a series,
+//! and most aggregates of it are a difference of two prefixes (`aggregate`). So many rows of one customer
+//! cost what their events do, and an event that comes live costs what it adds ([`LiveTimeline`]).
 
 mod aggregate;
 mod aggregation;
+mod binding;
+mod builder;
 mod catalog;
 mod column;
 mod definition;
 mod error;
 mod evaluate;
+mod exact;
+mod history;
 mod label;
+mod live;
+mod series;
 mod spine;
 mod table;
+mod tally;
 mod timelines;
 mod traits;
 mod view;
 
 pub use aggregation::{Aggregation, AggregationName};
+pub use builder::{EventRun, TimelinesBuilder};
 pub use catalog::Catalog;
-pub use column::{Cell, Column};
+pub use column::{Column, Texts};
 pub use definition::{FeatureDefinition, ViewDefinition};
 pub use error::DefinitionError;
-pub use evaluate::{AsOf, Bound, Knowledge};
+pub use evaluate::{AsOf, Bound, Evaluator, Knowledge};
 pub use label::{Label, LabelDefinition};
-pub use spine::{Spine, SpineDefinition, SpineRow};
+pub use live::LiveTimeline;
+pub use spine::{Occasions, Spine, SpineDefinition, SpineRow, SpineRows};
 pub use table::{Canceled, Table, compute};
-pub use timelines::{Timelines, TimelinesBuilder};
+pub use timelines::Timelines;
 pub use traits::TraitTimeline;
 pub use view::{Aggregate, Feature, Input, Selection, Source, View};
+
+pub use crate::domain::Cell;

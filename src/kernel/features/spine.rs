@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionError, Timelines};
-use crate::domain::{Span, Time};
+use super::{Column, DefinitionError, Knowledge, Timelines};
+use crate::domain::{Span, Time, Type};
 
 /// The rows of a training set before features, as a model spec writes them: which customers, when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,9 +22,19 @@ pub struct SpineDefinition {
     /// As-of times, for every customer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<Time>,
-    /// A row for each event of these names, as of its own time.
+    /// A row for each event of these names, as of its own time, with its properties as context.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// A file with a row for each row: `customer_id, as_of`, then context and perhaps `label`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Whether features read what was, or what was known by then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub knowledge: Knowledge,
+}
+
+fn is_default(knowledge: &Knowledge) -> bool {
+    *knowledge == Knowledge::default()
 }
 
 /// A checked spine.
@@ -31,25 +44,48 @@ pub enum Spine {
     At(Vec<Time>),
     /// Each event of these names, as of its own time.
     Events(Vec<String>),
+    /// The rows of a file, which whoever can read files must bring.
+    File(String),
 }
 
 /// A row of a spine: the place of a customer in the timelines, and the as-of time.
 pub type SpineRow = (usize, Time);
 
+/// The rows of a training set or a view, before features.
+#[derive(Clone, Debug, Default)]
+pub struct SpineRows {
+    /// Who and when.
+    pub rows: Vec<SpineRow>,
+    /// Customers that have no timeline; their places follow those that have one.
+    pub strangers: Vec<Arc<str>>,
+    /// What else is known of each row.
+    pub occasions: Occasions,
+}
+
+/// What is known of the occasion of each row, by column.
+#[derive(Clone, Debug, Default)]
+pub struct Occasions {
+    /// Names and values.
+    pub columns: Vec<(String, Column)>,
+}
+
 /// The most as-of times of a calendar.
 const MOST_TIMES: usize = 10_000;
 /// The most rows of a training set.
-const MOST_ROWS: usize = 5_000_000;
+const MOST_ROWS: usize = 20_000_000;
 
 impl SpineDefinition {
     /// The checked spine.
     ///
     /// # Errors
-    /// It is not exactly one of a calendar, times and events, or a calendar without end.
+    /// It is not exactly one of a calendar, times, events and a file, or a calendar without end.
     pub fn check(&self) -> Result<Spine, DefinitionError> {
         let error = |message: &str| Err(DefinitionError::new("spine", message));
-        match (self.every, self.at.is_empty(), self.events.is_empty()) {
-            (Some(every), true, true) => {
+        if self.every.is_none() && (self.from.is_some() || self.until.is_some()) {
+            return error("from and until belong to a calendar: every = \"30d\"");
+        }
+        match (self.every, self.at.is_empty(), self.events.is_empty(), &self.file) {
+            (Some(every), true, true, None) => {
                 let (Some(from), Some(until)) = (self.from, self.until) else {
                     return error("a calendar needs from and until: from = 1997-03-01");
                 };
@@ -63,56 +99,165 @@ impl SpineDefinition {
                 }
                 Ok(Spine::At(times))
             }
-            (None, false, true) => {
+            (None, false, true, None) => {
                 let mut times = self.at.clone();
                 times.sort_unstable();
                 times.dedup();
                 Ok(Spine::At(times))
             }
-            (None, true, false) => Ok(Spine::Events(self.events.clone())),
-            _ => error("give it exactly one of every (with from and until), at and events"),
+            (None, true, false, None) => Ok(Spine::Events(self.events.clone())),
+            (None, true, true, Some(file)) => Ok(Spine::File(file.clone())),
+            _ => error("give it exactly one of every (with from and until), at, events and file"),
         }
     }
 }
 
 impl Spine {
-    /// Its rows, by time and then customer: only customers with an event before the time.
+    /// Its rows, by time and then customer. At given times a row is a customer with an event before; of
+    /// events each is a row, also the first of a customer. `context` names what is read of the occasion.
     ///
     /// # Errors
-    /// There are more than a training set may have.
-    pub fn rows(&self, timelines: &Timelines) -> Result<Vec<SpineRow>, DefinitionError> {
-        let n_customers = timelines.customers().len();
-        let is_customer = |customer: usize, time: Time| {
-            timelines.first_seen(customer).is_some_and(|first_seen| first_seen < time)
-        };
-        let rows: Vec<SpineRow> = match self {
-            Self::At(times) => times
-                .iter()
-                .flat_map(|time| (0..n_customers).map(move |customer| (customer, *time)))
-                .filter(|(customer, time)| is_customer(*customer, *time))
-                .take(MOST_ROWS + 1)
-                .collect(),
-            Self::Events(events) => {
-                let wanted: Vec<bool> = timelines
-                    .names()
-                    .iter()
-                    .map(|name| events.iter().any(|event| event.as_str() == name.as_ref()))
-                    .collect();
-                let mut rows: Vec<SpineRow> = (0..n_customers)
-                    .flat_map(|customer| timelines.rows(customer).map(move |row| (customer, row)))
-                    .filter(|(_, row)| wanted[timelines.events[*row] as usize])
-                    .map(|(customer, row)| (customer, Time(timelines.times[row])))
-                    .filter(|(customer, time)| is_customer(*customer, *time))
-                    .take(MOST_ROWS + 1)
-                    .collect();
-                rows.sort_by_key(|(customer, time)| (*time, *customer));
-                rows
+    /// There are more than a training set may have, or the occasions do not have what is read of them.
+    pub fn rows(
+        &self,
+        timelines: &Timelines,
+        context: &[(String, Type)],
+    ) -> Result<SpineRows, DefinitionError> {
+        let rows = match self {
+            Self::At(times) => at(timelines, times, context)?,
+            Self::Events(events) => of_events(timelines, events, context),
+            Self::File(file) => {
+                let message = format!("the rows of '{file}' were not read");
+                return Err(DefinitionError::new("spine", message));
             }
         };
-        if rows.len() > MOST_ROWS {
-            let message = format!("a training set has at most {MOST_ROWS} rows; use fewer times");
+        rows.check_size()
+    }
+}
+
+fn at(
+    timelines: &Timelines,
+    times: &[Time],
+    context: &[(String, Type)],
+) -> Result<SpineRows, DefinitionError> {
+    if let Some((name, _)) = context.first() {
+        let message = format!(
+            "the view reads context.{name}, which a point in time does not have; use a spine of events or a file"
+        );
+        return Err(DefinitionError::new("spine", message));
+    }
+    let customers = || 0..timelines.customers().len();
+    let rows = times
+        .iter()
+        .flat_map(|time| customers().map(move |customer| (customer, *time)))
+        .filter(|(customer, time)| timelines.first_seen(*customer).is_some_and(|seen| seen < *time))
+        .take(MOST_ROWS + 1);
+    Ok(SpineRows { rows: rows.collect(), ..SpineRows::default() })
+}
+
+fn of_events(timelines: &Timelines, events: &[String], context: &[(String, Type)]) -> SpineRows {
+    let is_wanted = |name: &Arc<str>| events.iter().any(|event| event.as_str() == name.as_ref());
+    let wanted: Vec<bool> = timelines.names().iter().map(is_wanted).collect();
+    let mut rows: Vec<(Time, usize, u32)> = (0..timelines.customers().len())
+        .flat_map(|customer| timelines.rows(customer).map(move |row| (customer, row)))
+        .filter(|(_, row)| wanted[timelines.events[*row] as usize])
+        .map(|(customer, row)| {
+            (Time(timelines.times[row]), customer, u32::try_from(row).unwrap_or(u32::MAX))
+        })
+        .take(MOST_ROWS + 1)
+        .collect();
+    rows.sort_unstable();
+    let places: Vec<u32> = rows.iter().map(|(.., row)| *row).collect();
+    let columns = context
+        .iter()
+        .filter_map(|(name, _)| Some((name.clone(), timelines.property(name)?.gather(&places))));
+    SpineRows {
+        occasions: Occasions { columns: columns.collect() },
+        rows: rows.into_iter().map(|(time, customer, _)| (customer, time)).collect(),
+        strangers: Vec::new(),
+    }
+}
+
+impl SpineRows {
+    /// Every customer with an event before a time.
+    #[must_use]
+    pub fn at(timelines: &Timelines, time: Time) -> Self {
+        at(timelines, &[time], &[]).unwrap_or_default()
+    }
+
+    /// Rows of given ids and times, in their order. An id without a timeline is a customer without
+    /// events, never left out.
+    ///
+    /// # Errors
+    /// There are more than a training set may have, or a column that is read is not there.
+    pub fn of_ids<'i>(
+        timelines: &Timelines,
+        ids: impl Iterator<Item = &'i str>,
+        times: &[Time],
+        occasions: Occasions,
+        context: &[(String, Type)],
+    ) -> Result<Self, DefinitionError> {
+        if let Some((name, type_)) =
+            context.iter().find(|(name, _)| occasions.column(name).is_none())
+        {
+            let message = format!(
+                "the view reads context.{name}; the spine needs a column '{name}' with a {type_}"
+            );
             return Err(DefinitionError::new("spine", message));
         }
-        Ok(rows)
+        let known = timelines.customers().len();
+        let mut strangers: Vec<Arc<str>> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut place = |id: &'i str| {
+            *places.entry(id).or_insert_with(|| {
+                timelines.position(id).unwrap_or_else(|| {
+                    strangers.push(id.into());
+                    known + strangers.len() - 1
+                })
+            })
+        };
+        let rows = ids.zip(times).map(|(id, time)| (place(id), *time)).collect();
+        Self { rows, strangers, occasions }.check_size()
+    }
+
+    fn check_size(self) -> Result<Self, DefinitionError> {
+        if self.rows.len() <= MOST_ROWS {
+            return Ok(self);
+        }
+        let message = format!("a training set has at most {MOST_ROWS} rows; use fewer times");
+        Err(DefinitionError::new("spine", message))
+    }
+
+    /// The id of a customer by their place.
+    #[must_use]
+    pub fn customer_id<'s>(&'s self, timelines: &'s Timelines, customer: usize) -> &'s str {
+        let known = timelines.customers();
+        let stranger = || self.strangers.get(customer - known.len());
+        known.get(customer).or_else(stranger).map_or("", AsRef::as_ref)
+    }
+
+    /// Keeps the rows that pass, and says how many did not.
+    pub fn retain(&mut self, passes: impl Fn(&SpineRow) -> bool) -> usize {
+        let kept: Vec<u32> = (0_u32..)
+            .zip(&self.rows)
+            .filter(|(_, row)| passes(row))
+            .map(|(place, _)| place)
+            .collect();
+        let dropped = self.rows.len() - kept.len();
+        if dropped > 0 {
+            self.rows = kept.iter().map(|place| self.rows[*place as usize]).collect();
+            for (_, column) in &mut self.occasions.columns {
+                *column = column.gather(&kept);
+            }
+        }
+        dropped
+    }
+}
+
+impl Occasions {
+    /// The column of a name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|(known, _)| known == name).map(|(_, column)| column)
     }
 }

@@ -1,26 +1,27 @@
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Catalog, Cell, Column, TraitTimeline};
-use crate::domain::{Event, IDENTIFY, Time, is_system, property};
+use super::{Column, TraitTimeline};
+use crate::domain::Time;
 
 /// The timelines of customers as plain columns in customer order: what the kernel runs over.
 ///
 /// The rows of a customer are contiguous and ordered by (event time, seq); only the properties and
-/// traits of the [`Catalog`] that it was built for are there. One customer at request time is the
-/// same structure with one customer in it.
+/// traits of the [`super::Catalog`] that it was built for are there. One customer at request time is the
+/// same structure with one customer in it. An event takes 12 bytes, 8 for each number or time, 4 for
+/// each text, and 8 more only where events were received later than they happened.
 #[derive(Clone, Debug)]
 pub struct Timelines {
-    customers: Vec<Arc<str>>,
-    offsets: Vec<usize>,
+    pub(super) customers: Vec<Arc<str>>,
+    pub(super) offsets: Vec<usize>,
     pub(super) times: Vec<i64>,
-    pub(super) received: Vec<i64>,
+    /// None where every event was received when it happened.
+    pub(super) received: Option<Vec<i64>>,
     pub(super) events: Vec<u32>,
-    names: Vec<Arc<str>>,
-    properties: BTreeMap<String, Column>,
-    traits: BTreeMap<String, TraitTimeline>,
-    first_seen: Vec<i64>,
-    observed_until: Time,
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) properties: Vec<(String, Column)>,
+    pub(super) traits: Vec<(String, TraitTimeline)>,
+    pub(super) first_seen: Vec<i64>,
+    pub(super) observed_until: Time,
 }
 
 impl Timelines {
@@ -42,10 +43,11 @@ impl Timelines {
         self.times.len()
     }
 
-    /// The rows of a customer.
+    /// The rows of a customer; none for a place beyond the customers.
     #[must_use]
+    #[inline]
     pub fn rows(&self, customer: usize) -> std::ops::Range<usize> {
-        match (self.offsets.get(customer), self.offsets.get(customer + 1)) {
+        match (self.offsets.get(customer), self.offsets.get(customer.saturating_add(1))) {
             (Some(&from), Some(&to)) => from..to,
             _ => 0..0,
         }
@@ -63,155 +65,61 @@ impl Timelines {
         self.observed_until
     }
 
+    /// The event times by row.
+    #[must_use]
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// The events by row, as positions in [`Self::names`].
+    #[must_use]
+    pub fn events(&self) -> &[u32] {
+        &self.events
+    }
+
     /// The names of events; their positions are the codes in the event column.
     #[must_use]
     pub fn names(&self) -> &[Arc<str>] {
         &self.names
     }
 
+    /// When the event of a row was received.
+    #[must_use]
+    #[inline]
+    pub fn received_at(&self, row: usize) -> i64 {
+        self.received.as_ref().map_or_else(|| self.times[row], |received| received[row])
+    }
+
     /// The column of a property, if it was built.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Column> {
-        self.properties.get(name)
+        self.place_of(name).map(|place| &self.properties[place].1)
+    }
+
+    pub(super) fn place_of(&self, property: &str) -> Option<usize> {
+        self.properties.iter().position(|(known, _)| known == property)
     }
 
     /// The values of a trait, if it was built.
     #[must_use]
     pub fn trait_timeline(&self, name: &str) -> Option<&TraitTimeline> {
-        self.traits.get(name)
+        self.place_of_trait(name).map(|place| &self.traits[place].1)
     }
 
-    /// The timeline of one customer from their events, which are ordered by (event time, seq).
+    pub(super) fn place_of_trait(&self, name: &str) -> Option<usize> {
+        self.traits.iter().position(|(known, _)| known == name)
+    }
+
+    /// The memory that they take, in bytes, roughly.
     #[must_use]
-    pub fn of_customer<'e>(
-        customer_id: &str,
-        events: impl IntoIterator<Item = &'e Event>,
-        catalog: &Catalog,
-    ) -> Self {
-        let mut builder = TimelinesBuilder::new(catalog);
-        builder.begin_customer(customer_id);
-        for event in events {
-            if event.event == IDENTIFY {
-                for (name, value) in &event.properties {
-                    let cell = Cell::from(value);
-                    builder.trait_change(name, event.event_time, event.received_at, cell);
-                }
-            } else {
-                builder.event(&event.event, event.event_time, event.received_at, |name| {
-                    property(&event.properties, name).map_or(Cell::Null, Cell::from)
-                });
-            }
-        }
-        builder.finish()
-    }
-}
-
-/// Builds [`Timelines`] from rows that come in order: by customer, then by (event time, seq).
-#[derive(Debug)]
-pub struct TimelinesBuilder {
-    timelines: Timelines,
-    codes: HashMap<Arc<str>, u32>,
-    columns: Vec<(String, Column)>,
-}
-
-impl TimelinesBuilder {
-    /// A builder for the properties and traits of a catalog.
-    #[must_use]
-    pub fn new(catalog: &Catalog) -> Self {
-        let columns = catalog
-            .properties
-            .iter()
-            .map(|(name, type_)| (name.clone(), Column::new(*type_)))
-            .collect();
-        let traits = catalog
-            .traits
-            .iter()
-            .map(|(name, type_)| (name.clone(), TraitTimeline::new(*type_)))
-            .collect();
-        let timelines = Timelines {
-            customers: Vec::new(),
-            offsets: Vec::new(),
-            times: Vec::new(),
-            received: Vec::new(),
-            events: Vec::new(),
-            names: Vec::new(),
-            properties: BTreeMap::new(),
-            traits,
-            first_seen: Vec::new(),
-            observed_until: Time(i64::MIN),
-        };
-        Self { timelines, codes: HashMap::new(), columns }
-    }
-
-    /// The names of the properties, in the order in which [`Self::event`] asks for them.
-    pub fn properties(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// Begins the rows of the next customer.
-    pub fn begin_customer(&mut self, customer_id: &str) {
-        let built = &mut self.timelines;
-        built.customers.push(customer_id.into());
-        built.offsets.push(built.times.len());
-        built.first_seen.push(i64::MAX);
-        for timeline in built.traits.values_mut() {
-            timeline.offsets.push(timeline.times.len());
-        }
-    }
-
-    /// Appends an event of the customer; `property` gives the value of a property by its name.
-    pub fn event<'c>(
-        &mut self,
-        name: &str,
-        time: Time,
-        received_at: Time,
-        mut property: impl FnMut(&str) -> Cell<'c>,
-    ) {
-        let code = match self.codes.get(name) {
-            Some(code) => *code,
-            None => self.new_name(name),
-        };
-        let built = &mut self.timelines;
-        built.times.push(time.0);
-        built.received.push(received_at.0);
-        built.events.push(code);
-        for (name, column) in &mut self.columns {
-            column.push(property(name));
-        }
-        if !is_system(name) {
-            if let Some(first_seen) = built.first_seen.last_mut() {
-                *first_seen = (*first_seen).min(time.0);
-            }
-            built.observed_until = built.observed_until.max(time);
-        }
-    }
-
-    fn new_name(&mut self, name: &str) -> u32 {
-        let code = u32::try_from(self.codes.len()).unwrap_or(u32::MAX);
-        let name: Arc<str> = name.into();
-        self.timelines.names.push(name.clone());
-        self.codes.insert(name, code);
-        code
-    }
-
-    /// Appends a change of a trait of the customer, if the catalog has it.
-    pub fn trait_change(&mut self, name: &str, time: Time, received_at: Time, cell: Cell<'_>) {
-        if let Some(timeline) = self.timelines.traits.get_mut(name) {
-            timeline.times.push(time.0);
-            timeline.received.push(received_at.0);
-            timeline.values.push(cell);
-        }
-    }
-
-    /// The finished timelines.
-    #[must_use]
-    pub fn finish(self) -> Timelines {
-        let mut built = self.timelines;
-        built.offsets.push(built.times.len());
-        for timeline in built.traits.values_mut() {
-            timeline.offsets.push(timeline.times.len());
-        }
-        built.properties = self.columns.into_iter().collect();
-        built
+    pub fn bytes(&self) -> usize {
+        let id = |id: &Arc<str>| id.len() + 40;
+        let received = self.received.as_ref().map_or(0, |received| received.capacity() * 8);
+        self.customers.iter().map(id).sum::<usize>()
+            + (self.offsets.capacity() + self.first_seen.capacity() + self.times.capacity()) * 8
+            + received
+            + self.events.capacity() * 4
+            + self.properties.iter().map(|(_, column)| column.bytes()).sum::<usize>()
+            + self.traits.iter().map(|(_, changes)| changes.bytes()).sum::<usize>()
     }
 }

@@ -6,6 +6,8 @@ use super::{
 use crate::domain::{Name, Span, Type, did_you_mean, is_system};
 use crate::expression::Expression;
 
+/// What the names of the occasion's values begin with in expressions.
+const CONTEXT: &str = "context.";
 /// The most features of one view.
 const MOST_FEATURES: usize = 2_000;
 
@@ -17,6 +19,7 @@ pub struct View {
     selections: Vec<Selection>,
     windows: Vec<Option<Span>>,
     features: Vec<Feature>,
+    context: Vec<(String, Type)>,
 }
 
 /// Which events an aggregation is over. Features that select the same share one selection.
@@ -57,6 +60,8 @@ pub enum Input {
     Feature(usize),
     /// A trait, by name.
     Trait(String),
+    /// A column of [`View::context`], by its position.
+    Context(usize),
 }
 
 /// An aggregation over the events of a selection and a window.
@@ -88,6 +93,7 @@ impl View {
             selections: Vec::new(),
             windows: Vec::new(),
             features: Vec::new(),
+            context: Vec::new(),
         };
         for written in &definition.features {
             for feature in written.expand().map_err(|error| error.of(&written.name))? {
@@ -136,6 +142,27 @@ impl View {
         &self.windows
     }
 
+    /// What its expressions read of the occasion, as `context.name`: names and types. A training set
+    /// takes it from the spine, a request brings it along.
+    #[must_use]
+    pub fn context(&self) -> &[(String, Type)] {
+        &self.context
+    }
+
+    /// The view of a single aggregation.
+    pub(super) fn of_one(
+        name: Name,
+        aggregation: AggregationName,
+        definition: &FeatureDefinition,
+        catalog: &Catalog,
+    ) -> Result<Self, DefinitionError> {
+        let empty = ViewDefinition { name: name.clone(), features: Vec::new() };
+        let mut view = Self::check(&empty, catalog)?;
+        let (type_, aggregate) = view.check_aggregate(aggregation, definition, catalog)?;
+        view.features.push(Feature { name, type_, source: Source::Aggregate(aggregate) });
+        Ok(view)
+    }
+
     fn check_feature(
         &mut self,
         definition: &FeatureDefinition,
@@ -176,7 +203,7 @@ impl View {
         Ok(Feature { name, type_, source })
     }
 
-    pub(super) fn check_aggregate(
+    fn check_aggregate(
         &mut self,
         name: AggregationName,
         definition: &FeatureDefinition,
@@ -249,21 +276,26 @@ impl View {
         for (name, type_) in &catalog.traits {
             scope.insert(format!("traits.{name}"), *type_);
         }
+        // What is known of the occasion has the type of the event's property.
+        for (name, type_) in catalog.properties.iter().chain(&catalog.context) {
+            scope.insert(format!("{CONTEXT}{name}"), *type_);
+        }
         let compiled = Expression::compile(source, &scope)
             .map_err(|error| DefinitionError::expression("expression", &error))?;
         let mut inputs = Vec::with_capacity(compiled.columns().len());
         for (column, type_) in compiled.columns() {
             let earlier = self.features.iter().position(|feature| feature.name.as_str() == column);
-            inputs.push(match (earlier, column.strip_prefix("traits.")) {
-                (Some(position), _) => Input::Feature(position),
-                (None, Some(name)) => {
-                    self.reads.traits.insert(name.to_owned(), *type_);
-                    Input::Trait(name.to_owned())
-                }
-                (None, None) => {
-                    let message = format!("'{column}' is neither a feature nor a trait");
-                    return Err(DefinitionError::new("expression", message));
-                }
+            inputs.push(if let Some(position) = earlier {
+                Input::Feature(position)
+            } else if let Some(name) = column.strip_prefix("traits.") {
+                self.reads.traits.insert(name.to_owned(), *type_);
+                Input::Trait(name.to_owned())
+            } else if let Some(name) = column.strip_prefix(CONTEXT) {
+                self.reads.context.insert(name.to_owned(), *type_);
+                Input::Context(self.context_place(name, *type_))
+            } else {
+                let message = format!("'{column}' is neither a feature, a trait nor context");
+                return Err(DefinitionError::new("expression", message));
             });
         }
         let type_ = compiled.result().unwrap_or(Type::Number);
@@ -286,6 +318,13 @@ impl View {
         })
     }
 
+    fn context_place(&mut self, name: &str, type_: Type) -> usize {
+        self.context.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.context.push((name.to_owned(), type_));
+            self.context.len() - 1
+        })
+    }
+
     fn window(&mut self, window: Option<Span>) -> usize {
         self.windows.iter().position(|known| *known == window).unwrap_or_else(|| {
             self.windows.push(window);
@@ -302,6 +341,7 @@ fn only_that(definition: &FeatureDefinition, kind: &str) -> Result<(), Definitio
         ("window", definition.window.is_some()),
         ("where", definition.condition.is_some()),
         ("p", definition.p.is_some()),
+        ("k", definition.k.is_some()),
         ("gap", definition.gap.is_some()),
         ("half_life", definition.half_life.is_some()),
         ("by", definition.by.is_some()),

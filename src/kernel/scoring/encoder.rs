@@ -84,7 +84,7 @@ fn number(value: &Value) -> Option<f64> {
         Value::Boolean(boolean) => Some(f64::from(u8::from(*boolean))),
         #[allow(clippy::cast_precision_loss, reason = "days need few bits")]
         Value::Time(time) => Some(time.0 as f64 / crate::domain::MICROS_PER_DAY as f64),
-        Value::Text(_) | Value::Null => None,
+        Value::Text(_) | Value::Null | Value::List(_) | Value::Counts(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{FunctionError, FunctionFile};
-use crate::domain::{Name, Value};
-use crate::features::{AsOf, Bound, Timelines, View};
+use crate::domain::{Name, Time, Value};
+use crate::features::{AsOf, Bound, LiveTimeline, Timelines, View};
 
 /// A scoring function, ready to score: checked, its view compiled.
 #[derive(Clone, Debug)]
@@ -86,6 +86,21 @@ impl ScoringFunction {
         Scorer { function: self, timelines, bound: Bound::new(&self.view, timelines) }
     }
 
+    /// The score of one customer from their live timeline, as of a time. `context` has the values of the
+    /// view's [`View::context`].
+    #[must_use]
+    pub fn score_live(&self, live: &mut LiveTimeline, as_of: AsOf, context: &[Value]) -> Score {
+        let mut features = Vec::with_capacity(self.view.features().len());
+        live.values(&self.view, as_of, context, &mut features);
+        self.scored(features, live.first_seen(), as_of)
+    }
+
+    fn scored(&self, features: Vec<Value>, first_seen: Option<Time>, as_of: AsOf) -> Score {
+        let score = self.file.model.score(&self.file.encoder.encode(&features));
+        let known = first_seen.is_some_and(|first_seen| first_seen < as_of.time);
+        Score { score, known, features }
+    }
+
     /// Why a score is what it is: what each feature adds, largest effect first.
     #[must_use]
     pub fn reasons(&self, features: &[Value]) -> Vec<Reason> {
@@ -117,14 +132,11 @@ pub struct Scorer<'a> {
 }
 
 impl Scorer<'_> {
-    /// The score of the customer at a place of the timelines, as of a time.
+    /// The score of the customer at a place of the timelines, as of a time. `context` has the values of
+    /// the view's [`View::context`].
     #[must_use]
-    pub fn score(&self, customer: usize, as_of: AsOf) -> Score {
-        let features = self.bound.row(customer, as_of);
-        let row = self.function.file.encoder.encode(&features);
-        let score = self.function.file.model.score(&row);
-        let first_seen = self.timelines.first_seen(customer);
-        let known = first_seen.is_some_and(|first_seen| first_seen < as_of.time);
-        Score { score, known, features }
+    pub fn score(&self, customer: usize, as_of: AsOf, context: &[Value]) -> Score {
+        let features = self.bound.row(customer, as_of, context);
+        self.function.scored(features, self.timelines.first_seen(customer), as_of)
     }
 }

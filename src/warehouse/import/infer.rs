@@ -92,10 +92,10 @@ pub(super) fn as_text(column: &RawColumn, place: usize) -> String {
 }
 
 /// SQL that reads a raw column as a type; null where it does not fit.
-pub(super) fn as_type(column: &RawColumn, place: usize, type_: Type, time_format: &str) -> String {
+pub(crate) fn as_type(column: &RawColumn, place: usize, type_: Type, time_format: &str) -> String {
     let text = as_text(column, place);
     match (schema::type_of(&column.sql_type), type_) {
-        (_, Type::Text) => text,
+        (_, Type::Text | Type::List(_) | Type::Counts(_)) => text,
         (Type::Number, Type::Number) => finite(&format!("CAST(c{place} AS DOUBLE)")),
         (_, Type::Number) => finite(&format!("TRY_CAST({text} AS DOUBLE)")),
         // Without ICU there is no cast from a time with a zone, but its microseconds are UTC.
@@ -210,7 +210,7 @@ fn count(connection: &Connection, counts: &[String], from: &str) -> Result<Vec<u
 }
 
 /// Proposes a mapping and types for what is in `raw`, following what the person said.
-pub(super) fn propose(
+pub(crate) fn propose(
     connection: &Connection,
     source: &Source,
     raw: &Raw,

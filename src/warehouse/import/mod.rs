@@ -5,11 +5,11 @@
 //! the warehouse takes that in one transaction. So a failed or canceled import changes nothing, and a
 //! hostile file never meets the data. Rows that cannot be read are kept with line, column and reason.
 
-mod infer;
+pub(crate) mod infer;
 mod load;
 mod mapping;
-mod raw;
-mod source;
+pub(crate) mod raw;
+pub(crate) mod source;
 mod stage;
 
 pub use mapping::{Mapping, Options, Proposal, ProposedColumn, RowKind};

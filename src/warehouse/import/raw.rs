@@ -10,11 +10,11 @@ use crate::{Error, Result};
 
 /// The rows of the files as they are, in a table `raw` with columns `line`, `file`, `c0`, `c1`, ….
 #[derive(Clone, Debug)]
-pub(super) struct Raw {
+pub(crate) struct Raw {
     /// The columns, in the order of `c0`, `c1`, ….
-    pub(super) columns: Vec<RawColumn>,
+    pub(crate) columns: Vec<RawColumn>,
     /// Rows that are not even rows.
-    pub(super) rejects: Vec<Reject>,
+    pub(crate) rejects: Vec<Reject>,
     /// Files that were rewritten to be read, and what they were made from.
     rewritten: Vec<(String, String)>,
 }
@@ -35,10 +35,10 @@ impl Raw {
 
 /// A column of the files.
 #[derive(Clone, Debug)]
-pub(super) struct RawColumn {
-    pub(super) name: String,
+pub(crate) struct RawColumn {
+    pub(crate) name: String,
     /// Its type in DuckDB; VARCHAR for all text formats.
-    pub(super) sql_type: String,
+    pub(crate) sql_type: String,
 }
 
 /// Longest line of a text file, in bytes.
@@ -47,7 +47,7 @@ const LONGEST_LINE: usize = 8 * 1024 * 1024;
 const KEPT_CONTENT: usize = 500;
 
 /// Reads files into `raw`: all rows, or the first so many.
-pub(super) fn read(
+pub(crate) fn read(
     connection: &Connection,
     source: &Source,
     scratch: &Path,

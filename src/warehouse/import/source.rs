@@ -42,7 +42,7 @@ pub(super) enum Format {
 
 /// The files of one import, all of one format.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     pub(super) files: Vec<PathBuf>,
     pub(super) format: Format,
     pub(super) gzip: bool,
@@ -57,7 +57,7 @@ const HEAD_LINES: usize = 200;
 
 impl Source {
     /// Finds the files that are meant by paths, folders and globs, and their format.
-    pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         for path in paths {
             files.extend(expand(path)?);

@@ -1,0 +1,170 @@
+use super::series::Needs;
+use super::{Aggregation, Column, Input, Source, Timelines, View};
+use crate::domain::is_system;
+use crate::expression::Expression;
+
+/// How a view reads given timelines: its aggregates as windows over few series, and every name resolved
+/// to a place. Features that select the same events and read the same property share a series.
+#[derive(Debug, Default)]
+pub(super) struct Binding {
+    /// For each name of an event, the selections that it passes.
+    by_name: Vec<Vec<usize>>,
+    /// For each selection of the view, the columns of its condition and the series that it feeds.
+    pub(super) selections: Vec<BoundSelection>,
+    pub(super) series: Vec<BoundSeries>,
+    /// In the order of the view's features.
+    pub(super) features: Vec<BoundFeature>,
+}
+
+/// A selection: where its condition finds its columns, and the series that it feeds.
+#[derive(Debug, Default)]
+pub(super) struct BoundSelection {
+    pub(super) columns: Vec<Option<usize>>,
+    pub(super) series: Vec<usize>,
+}
+
+/// A series: the events of a selection that have a value.
+#[derive(Debug)]
+pub(super) struct BoundSeries {
+    selection: usize,
+    property: Option<String>,
+    /// The place of the property; none without a property.
+    pub(super) column: Option<usize>,
+    pub(super) needs: Needs,
+    /// The distinct windows of its features, in microseconds; none is all time.
+    pub(super) windows: Vec<Option<i64>>,
+}
+
+/// Where the value of a feature comes from.
+#[derive(Debug)]
+pub(super) enum BoundFeature {
+    /// A window of a series.
+    Aggregate { series: usize, window: usize, aggregation: Aggregation },
+    /// The place of a trait.
+    Trait(Option<usize>),
+    /// The places of what an expression reads.
+    Expression(Vec<BoundInput>),
+}
+
+/// A column of a feature's expression.
+#[derive(Debug)]
+pub(super) enum BoundInput {
+    Feature(usize),
+    Trait(Option<usize>),
+    Context(usize),
+}
+
+impl Binding {
+    /// Binds a view to timelines. What the timelines do not have is null.
+    pub(super) fn new(view: &View, timelines: &Timelines) -> Self {
+        let mut binding = Self::default();
+        for selection in view.selections() {
+            let place = |(name, type_): &(String, _)| {
+                let place = timelines.place_of(name)?;
+                (timelines.properties[place].1.type_of() == *type_).then_some(place)
+            };
+            let columns = selection.condition.iter().flat_map(|(_, condition)| condition.columns());
+            binding
+                .selections
+                .push(BoundSelection { columns: columns.map(place).collect(), series: Vec::new() });
+        }
+        for feature in view.features() {
+            let bound = match &feature.source {
+                Source::Aggregate(aggregate) => {
+                    let window = view.windows()[aggregate.window].map(|span| span.micros());
+                    let property = aggregate.property.as_ref();
+                    let series = binding.series(aggregate.selection, property, timelines);
+                    let bound = &mut binding.series[series];
+                    bound.needs.add(aggregate.aggregation);
+                    let known = bound.windows.iter().position(|known| *known == window);
+                    let window = known.unwrap_or_else(|| {
+                        bound.windows.push(window);
+                        bound.windows.len() - 1
+                    });
+                    BoundFeature::Aggregate { series, window, aggregation: aggregate.aggregation }
+                }
+                Source::Trait(name) => BoundFeature::Trait(timelines.place_of_trait(name)),
+                Source::Expression(_, inputs) => {
+                    let inputs = inputs.iter().map(|input| match input {
+                        Input::Feature(place) => BoundInput::Feature(*place),
+                        Input::Trait(name) => BoundInput::Trait(timelines.place_of_trait(name)),
+                        Input::Context(place) => BoundInput::Context(*place),
+                    });
+                    BoundFeature::Expression(inputs.collect())
+                }
+            };
+            binding.features.push(bound);
+        }
+        timelines.names().iter().for_each(|name| binding.add_name(view, name));
+        binding
+    }
+
+    /// The series of a selection and a property, a new one if it is new.
+    fn series(
+        &mut self,
+        selection: usize,
+        property: Option<&String>,
+        timelines: &Timelines,
+    ) -> usize {
+        let same = |known: &BoundSeries| {
+            known.selection == selection && known.property.as_ref() == property
+        };
+        if let Some(known) = self.series.iter().position(same) {
+            return known;
+        }
+        let place = self.series.len();
+        let column = property.and_then(|property| timelines.place_of(property));
+        // Without the property there is no value, so nothing ever feeds the series.
+        if property.is_none() || column.is_some() {
+            self.selections[selection].series.push(place);
+        }
+        self.series.push(BoundSeries {
+            selection,
+            property: property.cloned(),
+            column,
+            needs: Needs::default(),
+            windows: Vec::new(),
+        });
+        place
+    }
+
+    /// The number of names of events that it knows.
+    pub(super) fn n_names(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Adds the next name of an event.
+    pub(super) fn add_name(&mut self, view: &View, name: &str) {
+        let passes = |(_, selection): &(usize, &super::Selection)| match selection.events.is_empty()
+        {
+            true => !is_system(name),
+            false => selection.events.iter().any(|event| event == name),
+        };
+        let selections = view.selections().iter().enumerate().filter(passes);
+        self.by_name.push(selections.map(|(place, _)| place).collect());
+    }
+
+    /// The selections that an event passes by its name.
+    #[inline]
+    pub(super) fn named(&self, event: u32) -> &[usize] {
+        self.by_name.get(event as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The column of a series in timelines.
+    pub(super) fn column<'t>(&self, series: usize, timelines: &'t Timelines) -> Option<&'t Column> {
+        self.series[series].column.map(|place| &timelines.properties[place].1)
+    }
+}
+
+/// Whether a row of the timelines passes a condition.
+pub(super) fn holds(
+    condition: &Expression,
+    columns: &[Option<usize>],
+    timelines: &Timelines,
+    row: usize,
+) -> bool {
+    condition.is_true(&|index| match columns.get(index) {
+        Some(Some(place)) => timelines.properties[*place].1.cell(row),
+        _ => crate::domain::Cell::Null,
+    })
+}

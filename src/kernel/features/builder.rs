@@ -1,0 +1,265 @@
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::{Catalog, Cell, Column, Texts, Timelines, TraitTimeline};
+use crate::domain::{Event, IDENTIFY, Time, is_system, property};
+
+/// Builds [`Timelines`] from events and trait changes in any order.
+///
+/// Rows are kept as they come, as plain columns; [`Self::finish`] orders them by customer, event time
+/// and seq: a counting sort by customer, then a sort of those customers whose rows came out of order.
+#[derive(Debug)]
+pub struct TimelinesBuilder {
+    customers: Texts,
+    names: Texts,
+    rows: Rows,
+    events: Vec<u32>,
+    columns: Vec<(String, Column)>,
+    traits: Vec<(String, Rows, Column)>,
+}
+
+/// What events and trait changes have in common, a row each.
+#[derive(Debug, Default)]
+struct Rows {
+    customers: Vec<u32>,
+    times: Vec<i64>,
+    received: Vec<i64>,
+    seqs: Vec<u64>,
+}
+
+impl Rows {
+    fn push(&mut self, customer: u32, time: Time, received_at: Time, seq: u64) {
+        self.customers.push(customer);
+        self.times.push(time.0);
+        self.received.push(received_at.0);
+        self.seqs.push(seq);
+    }
+}
+
+/// A run of events by column: each function gives the value of a row of the run.
+pub struct EventRun<'f, 'c> {
+    /// The number of rows.
+    pub n_rows: usize,
+    /// Who.
+    pub customer: &'f dyn Fn(usize) -> &'c str,
+    /// What.
+    pub event: &'f dyn Fn(usize) -> &'c str,
+    /// When, in microseconds.
+    pub times: &'f [i64],
+    /// When it was learned of, in microseconds.
+    pub received: &'f [i64],
+    /// What orders equal times.
+    pub seqs: &'f [i64],
+}
+
+impl TimelinesBuilder {
+    /// A builder for the properties and traits of a catalog.
+    #[must_use]
+    pub fn new(catalog: &Catalog) -> Self {
+        let column = |(name, type_): (&String, &_)| (name.clone(), Column::new(*type_));
+        let changes =
+            |(name, type_): (&String, &_)| (name.clone(), Rows::default(), Column::new(*type_));
+        Self {
+            customers: Texts::default(),
+            names: Texts::default(),
+            rows: Rows::default(),
+            events: Vec::new(),
+            columns: catalog.properties.iter().map(column).collect(),
+            traits: catalog.traits.iter().map(changes).collect(),
+        }
+    }
+
+    /// A builder that goes on where timelines ended: all that is added comes later in the order of
+    /// equal times than what they have.
+    #[must_use]
+    pub fn continuing(timelines: Timelines) -> Self {
+        let owners = |offsets: &[usize]| -> Vec<u32> {
+            let ranges = offsets.windows(2).enumerate();
+            ranges.flat_map(|(customer, pair)| vec![code(customer); pair[1] - pair[0]]).collect()
+        };
+        let traits = timelines.traits.into_iter().map(|(name, changes)| {
+            let rows = Rows {
+                customers: owners(&changes.offsets),
+                seqs: (0..changes.times.len() as u64).collect(),
+                times: changes.times,
+                received: changes.received,
+            };
+            (name, rows, changes.values)
+        });
+        Self {
+            customers: Texts::of(&timelines.customers),
+            names: Texts::of(&timelines.names),
+            rows: Rows {
+                customers: owners(&timelines.offsets),
+                seqs: (0..timelines.times.len() as u64).collect(),
+                received: timelines.received.unwrap_or_else(|| timelines.times.clone()),
+                times: timelines.times,
+            },
+            events: timelines.events,
+            traits: traits.collect(),
+            columns: timelines.properties,
+        }
+    }
+
+    /// The names of the properties, in the order of their places.
+    pub fn properties(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The number of events so far.
+    #[must_use]
+    pub fn n_events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Appends a run of events; `property` gives the value of a property by its place and a row.
+    pub fn events<'c>(
+        &mut self,
+        run: &EventRun<'_, 'c>,
+        property: impl Fn(usize, usize) -> Cell<'c>,
+    ) {
+        let rows = &mut self.rows;
+        for row in 0..run.n_rows {
+            rows.customers.push(self.customers.code((run.customer)(row)));
+            self.events.push(self.names.code((run.event)(row)));
+        }
+        rows.times.extend_from_slice(run.times);
+        rows.received.extend_from_slice(run.received);
+        rows.seqs.extend(run.seqs.iter().map(|seq| seq.cast_unsigned()));
+        for (place, (_, column)) in self.columns.iter_mut().enumerate() {
+            for row in 0..run.n_rows {
+                column.push(property(place, row));
+            }
+        }
+    }
+
+    /// Appends an event, or the trait changes of an identify event.
+    pub fn event(&mut self, event: &Event) {
+        let customer = self.customers.code(&event.customer_id);
+        let (time, received_at, seq) = (event.event_time, event.received_at, event.seq);
+        if event.event == IDENTIFY {
+            for (name, value) in &event.properties {
+                self.change(customer, name, (time, received_at, seq), Cell::from(value));
+            }
+            return;
+        }
+        self.rows.push(customer, time, received_at, seq);
+        self.events.push(self.names.code(&event.event));
+        for (name, column) in &mut self.columns {
+            column.push(property(&event.properties, name).map_or(Cell::Null, Cell::from));
+        }
+    }
+
+    /// Appends a change of a trait, if the catalog has it. `when` is the time of the event, the time of
+    /// its arrival, and what orders equal times.
+    pub fn trait_change(
+        &mut self,
+        customer_id: &str,
+        name: &str,
+        when: (Time, Time, u64),
+        cell: Cell<'_>,
+    ) {
+        let customer = self.customers.code(customer_id);
+        self.change(customer, name, when, cell);
+    }
+
+    fn change(&mut self, customer: u32, name: &str, when: (Time, Time, u64), cell: Cell<'_>) {
+        if let Some((_, rows, values)) = self.traits.iter_mut().find(|(known, ..)| known == name) {
+            rows.push(customer, when.0, when.1, when.2);
+            values.push(cell);
+        }
+    }
+
+    /// The timelines of all that was added.
+    #[must_use]
+    pub fn finish(self) -> Timelines {
+        let ids = self.customers.dictionary();
+        let mut sorted: Vec<u32> = (0..code(ids.len())).collect();
+        sorted.par_sort_unstable_by(|left, right| ids[*left as usize].cmp(&ids[*right as usize]));
+        let mut rank = vec![0; ids.len()];
+        for (place, customer) in sorted.iter().enumerate() {
+            rank[*customer as usize] = code(place);
+        }
+        let customers: Vec<Arc<str>> = sorted.iter().map(|id| ids[*id as usize].clone()).collect();
+        let traits = self.traits.into_iter().map(|(name, rows, values)| {
+            let (offsets, order) = rows.order(&rank);
+            let times = pick(&rows.times, &order);
+            let received = pick(&rows.received, &order);
+            (name, TraitTimeline { offsets, times, received, values: values.gather(&order) })
+        });
+        let traits = traits.collect();
+        let (offsets, order) = self.rows.order(&rank);
+        let is_late = self.rows.times != self.rows.received;
+        let times = pick(&self.rows.times, &order);
+        let received = is_late.then(|| pick(&self.rows.received, &order));
+        drop(self.rows);
+        let events = pick(&self.events, &order);
+        drop(self.events);
+        let properties =
+            self.columns.into_par_iter().map(|(name, column)| (name, column.gather(&order)));
+        let properties = properties.collect();
+        let names = self.names.dictionary().to_vec();
+        let own: Vec<bool> = names.iter().map(|name| !is_system(name)).collect();
+        let is_own = |row: &usize| own[events[*row] as usize];
+        let first_seen = offsets
+            .par_windows(2)
+            .map(|pair| (pair[0]..pair[1]).find(is_own).map_or(i64::MAX, |row| times[row]))
+            .collect();
+        let latest = (0..times.len()).into_par_iter().filter(is_own).map(|row| times[row]).max();
+        let observed_until = Time(latest.unwrap_or(i64::MIN));
+        Timelines {
+            customers,
+            offsets,
+            times,
+            received,
+            events,
+            names,
+            properties,
+            traits,
+            first_seen,
+            observed_until,
+        }
+    }
+}
+
+impl Rows {
+    /// Where the rows of each customer begin, and the rows in the order of customer, time and seq.
+    fn order(&self, rank: &[u32]) -> (Vec<usize>, Vec<u32>) {
+        let mut offsets = vec![0; rank.len() + 1];
+        for customer in &self.customers {
+            offsets[rank[*customer as usize] as usize + 1] += 1;
+        }
+        for place in 1..offsets.len() {
+            offsets[place] += offsets[place - 1];
+        }
+        let mut next = offsets.clone();
+        let mut order = vec![0; self.customers.len()];
+        for (row, customer) in self.customers.iter().enumerate() {
+            let place = &mut next[rank[*customer as usize] as usize];
+            order[*place] = code(row);
+            *place += 1;
+        }
+        let key = |row: &u32| (self.times[*row as usize], self.seqs[*row as usize]);
+        let mut rest = order.as_mut_slice();
+        let mut unsorted = Vec::new();
+        for pair in offsets.windows(2) {
+            let (own, after) = rest.split_at_mut(pair[1] - pair[0]);
+            if !own.is_sorted_by_key(key) {
+                unsorted.push(own);
+            }
+            rest = after;
+        }
+        unsorted.into_par_iter().for_each(|own| own.sort_by_key(key));
+        (offsets, order)
+    }
+}
+
+/// Rows and customers are counted in 32 bits: four thousand million of them.
+fn code(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+fn pick<T: Copy + Send + Sync>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.par_iter().map(|row| values[*row as usize]).collect()
+}

@@ -1,0 +1,462 @@
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::exact::{self, Extent, Wide};
+use super::{Aggregation, Column};
+use crate::domain::MICROS_PER_DAY;
+
+/// What the features over a series need to know of it beside its values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Needs {
+    sums: bool,
+    squares: bool,
+    moments: bool,
+    extremes: bool,
+    distinct: bool,
+    days: bool,
+    gaps: bool,
+    /// Gaps that start a session, in microseconds.
+    sessions: Vec<i64>,
+    /// Half-lives, in microseconds.
+    decays: Vec<i64>,
+}
+
+impl Needs {
+    /// Adds what an aggregation needs.
+    pub(super) fn add(&mut self, aggregation: Aggregation) {
+        fn once(list: &mut Vec<i64>, micros: i64) {
+            if !list.contains(&micros) {
+                list.push(micros);
+            }
+        }
+        match aggregation {
+            Aggregation::Sum | Aggregation::Mean => self.sums = true,
+            Aggregation::Variance | Aggregation::Stddev => {
+                self.sums = true;
+                self.squares = true;
+            }
+            Aggregation::Trend => {
+                self.sums = true;
+                self.moments = true;
+            }
+            Aggregation::Min | Aggregation::Max => self.extremes = true,
+            Aggregation::Distinct => self.distinct = true,
+            Aggregation::ActiveDays => self.days = true,
+            Aggregation::StddevGapDays => self.gaps = true,
+            Aggregation::Sessions(gap) => once(&mut self.sessions, gap.micros()),
+            Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
+                once(&mut self.decays, half_life.micros());
+            }
+            _ => {}
+        }
+    }
+
+    /// The place of the session counts for a gap.
+    pub(super) fn session(&self, gap: i64) -> usize {
+        self.sessions.iter().position(|known| *known == gap).unwrap_or(0)
+    }
+
+    /// The place of the decayed sums for a half-life.
+    pub(super) fn decay(&self, half_life: i64) -> usize {
+        self.decays.iter().position(|known| *known == half_life).unwrap_or(0)
+    }
+}
+
+/// The selected events of one customer with a value, in order, and prefixes over them: what a window
+/// holds is a range of places, and most aggregates of it are a difference of two prefixes.
+///
+/// Prefixes grow with the series, so that an event that comes last costs what it adds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series {
+    /// Rows, counted from the customer's first.
+    pub(super) rows: Vec<u32>,
+    pub(super) times: Vec<i64>,
+    /// The values, if they are numbers; zero has no sign.
+    pub(super) numbers: Vec<f64>,
+    extent: Extent,
+    /// Places that the prefixes cover.
+    indexed: usize,
+    /// Sums of the first so many values, in units of the extent; empty where those would not be exact.
+    sums: Vec<i128>,
+    squares: Vec<Wide>,
+    moments: Vec<Moments>,
+    /// Least and greatest value of each block.
+    blocks: Vec<(f64, f64)>,
+    /// One more than the place of the value's occurrence before; 0 for its first.
+    previous: Vec<u32>,
+    /// The place of the latest occurrence of each value, and one more.
+    latest: HashMap<u64, u32, foldhash::fast::RandomState>,
+    /// How many of the first so many values were new.
+    fresh: Vec<u32>,
+    /// How many days began after the first event.
+    days: Vec<u32>,
+    /// Sums of the squared gaps up to each event.
+    gaps: Vec<Wide>,
+    /// For each session gap, how many sessions began after the first.
+    sessions: Vec<Vec<u32>>,
+    /// For each half-life, what is left at each event of the one before, and of all until then.
+    decays: Vec<Vec<(f64, f64)>>,
+}
+
+/// Sums over the first so many events, of times since the first, their squares, and times by values.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    times: i128,
+    squares: Wide,
+    products: Wide,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Values of a block.
+const BLOCK: usize = 64;
+
+fn place(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Series {
+    /// Forgets everything but its memory.
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.times.clear();
+        self.numbers.clear();
+        self.extent = Extent::NONE;
+        self.indexed = 0;
+        self.sums.clear();
+        self.squares.clear();
+        self.moments.clear();
+        self.blocks.clear();
+        self.previous.clear();
+        if !self.latest.is_empty() {
+            self.latest.clear();
+        }
+        self.fresh.clear();
+        self.days.clear();
+        self.gaps.clear();
+        self.sessions.iter_mut().for_each(Vec::clear);
+        self.decays.iter_mut().for_each(Vec::clear);
+    }
+
+    /// The number of values.
+    pub(super) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The places with `from <= time < until`.
+    #[inline]
+    pub(super) fn between(&self, from: i64, until: i64) -> Range<usize> {
+        let end = self.times.partition_point(|time| *time < until);
+        let start = self.times[..end].partition_point(|time| *time < from);
+        start..end
+    }
+
+    /// Brings the prefixes up to the last value. `column` has the values by the rows from `base` on.
+    pub(super) fn index(&mut self, needs: &Needs, column: Option<&Column>, base: usize) {
+        let from = self.indexed;
+        self.sessions.resize_with(needs.sessions.len(), Vec::new);
+        self.decays.resize_with(needs.decays.len(), Vec::new);
+        if from == self.len() {
+            return;
+        }
+        if needs.sums {
+            self.index_sums(needs, from);
+        }
+        if needs.extremes {
+            self.index_extremes(from);
+        }
+        if let (true, Some(column)) = (needs.distinct, column) {
+            self.index_distinct(column, base, from);
+        }
+        if needs.days {
+            self.index_days(from);
+        }
+        if needs.gaps {
+            for at in from..self.len() {
+                let gap = at.checked_sub(1).map_or(0, |before| self.times[at] - self.times[before]);
+                let sum = at.checked_sub(1).map_or(Wide::default(), |before| self.gaps[before]);
+                self.gaps.push(sum.plus(Wide::product(gap.into(), gap.into())));
+            }
+        }
+        for (sessions, gap) in self.sessions.iter_mut().zip(&needs.sessions) {
+            let begins = |at: usize| self.times[at] - self.times[at - 1] >= *gap;
+            count_from(sessions, from, self.times.len(), begins);
+        }
+        for (decays, half_life) in self.decays.iter_mut().zip(&needs.decays) {
+            index_decays(decays, &self.times, &self.numbers, *half_life, from);
+        }
+        self.indexed = self.len();
+    }
+
+    fn index_sums(&mut self, needs: &Needs, from: usize) {
+        let before = self.extent;
+        self.extent = self.numbers[from..].iter().fold(before, |extent, x| extent.with(*x));
+        let goes_on = self.extent.unit() == before.unit() || from == 0;
+        if !self.extent.fits(self.len()) {
+            self.sums.clear();
+            return;
+        }
+        let from = if goes_on && !self.sums.is_empty() { from } else { 0 };
+        let unit = self.extent.unit();
+        let new = &self.numbers[from..];
+        self.sums.truncate(from + 1);
+        if self.sums.is_empty() {
+            self.sums.push(0);
+        }
+        let mut sum = self.sums.last().copied().unwrap_or(0);
+        self.sums.extend(new.iter().map(|x| {
+            sum += exact::integer(*x, unit);
+            sum
+        }));
+        if needs.squares {
+            self.squares.truncate(from + 1);
+            if self.squares.is_empty() {
+                self.squares.push(Wide::default());
+            }
+            let mut sum = self.squares.last().copied().unwrap_or_default();
+            self.squares.extend(new.iter().map(|x| {
+                let whole = exact::integer(*x, unit);
+                sum = sum.plus(Wide::product(whole, whole));
+                sum
+            }));
+        }
+        if needs.moments {
+            self.moments.truncate(from + 1);
+            if self.moments.is_empty() {
+                self.moments.push(Moments::default());
+            }
+            let mut sum = self.moments.last().copied().unwrap_or_default();
+            let first = self.times[0];
+            self.moments.extend(new.iter().zip(&self.times[from..]).map(|(x, time)| {
+                let time = i128::from(time - first);
+                sum.times += time;
+                sum.squares = sum.squares.plus(Wide::product(time, time));
+                sum.products = sum.products.plus(Wide::product(time, exact::integer(*x, unit)));
+                sum
+            }));
+        }
+    }
+
+    fn index_extremes(&mut self, from: usize) {
+        self.blocks.truncate(from / BLOCK);
+        let start = self.blocks.len() * BLOCK;
+        let blocks = self.numbers.get(start..).unwrap_or_default().chunks(BLOCK);
+        self.blocks.extend(blocks.map(|block| (least(block), greatest(block))));
+    }
+
+    fn index_distinct(&mut self, column: &Column, base: usize, from: usize) {
+        if self.fresh.is_empty() {
+            self.fresh.push(0);
+        }
+        let mut fresh = self.fresh.last().copied().unwrap_or(0);
+        for (at, row) in self.rows.iter().enumerate().skip(from) {
+            let key = column.key(base + *row as usize);
+            let previous = self.latest.insert(key, place(at + 1)).unwrap_or(0);
+            fresh += u32::from(previous == 0);
+            self.previous.push(previous);
+            self.fresh.push(fresh);
+        }
+    }
+
+    fn index_days(&mut self, from: usize) {
+        let day = |at: usize| self.times[at].div_euclid(MICROS_PER_DAY);
+        let mut days = std::mem::take(&mut self.days);
+        count_from(&mut days, from, self.len(), |at| day(at) != day(at - 1));
+        self.days = days;
+    }
+
+    /// The exact sum of a range with the exponent of its unit; none where it would not be exact.
+    pub(super) fn sum(&self, range: &Range<usize>) -> Option<(i128, i32)> {
+        if !self.sums.is_empty() {
+            return Some((self.sums[range.end] - self.sums[range.start], self.extent.unit()));
+        }
+        let (numbers, unit) = self.integers(range)?;
+        Some((numbers.iter().map(|x| exact::integer(*x, unit)).sum(), unit))
+    }
+
+    /// The exact sum of the squares of a range, in the square of the unit of its sum.
+    pub(super) fn sum_of_squares(&self, range: &Range<usize>) -> Option<Wide> {
+        if !self.sums.is_empty() {
+            return Some(self.squares[range.end].minus(self.squares[range.start]));
+        }
+        let (numbers, unit) = self.integers(range)?;
+        let square = |x: &f64| {
+            let whole = exact::integer(*x, unit);
+            Wide::product(whole, whole)
+        };
+        Some(numbers.iter().map(square).fold(Wide::default(), Wide::plus))
+    }
+
+    /// The values of a range and their unit, where their sum is exact although that of all is not.
+    fn integers(&self, range: &Range<usize>) -> Option<(&[f64], i32)> {
+        let numbers = &self.numbers[range.clone()];
+        let extent = Extent::of(numbers);
+        extent.fits(numbers.len()).then(|| (numbers, extent.unit()))
+    }
+
+    /// The least-squares slope of the values per microsecond; none under two distinct times.
+    pub(super) fn slope(&self, range: &Range<usize>) -> Option<f64> {
+        let n = range.len() as u64;
+        let (sum, unit, moments) = match (self.sum(range), self.sums.is_empty()) {
+            (Some((sum, unit)), false) => {
+                let (from, to) = (self.moments[range.start], self.moments[range.end]);
+                let times = to.times - from.times;
+                let squares = to.squares.minus(from.squares);
+                let products = to.products.minus(from.products);
+                (sum, unit, Moments { times, squares, products })
+            }
+            (Some((sum, unit)), true) => (sum, unit, self.moments_of(range, unit)),
+            (None, _) => return self.slope_in_order(range),
+        };
+        let spread = moments.squares.times(n).minus(Wide::product(moments.times, moments.times));
+        let together = moments.products.times(n).minus(Wide::product(moments.times, sum));
+        (!spread.is_zero()).then(|| exact::scaled(together.rounded() / spread.rounded(), unit))
+    }
+
+    fn moments_of(&self, range: &Range<usize>, unit: i32) -> Moments {
+        let first = self.times[range.start];
+        range.clone().fold(Moments::default(), |sum, at| {
+            let time = i128::from(self.times[at] - first);
+            let whole = exact::integer(self.numbers[at], unit);
+            Moments {
+                times: sum.times + time,
+                squares: sum.squares.plus(Wide::product(time, time)),
+                products: sum.products.plus(Wide::product(time, whole)),
+            }
+        })
+    }
+
+    /// The slope around the means, for values that span too much to be exact.
+    #[allow(clippy::cast_precision_loss, reason = "times within a few hundred years")]
+    fn slope_in_order(&self, range: &Range<usize>) -> Option<f64> {
+        let first = self.times[range.start];
+        let points = || range.clone().map(|at| ((self.times[at] - first) as f64, self.numbers[at]));
+        let n = range.len() as f64;
+        let (sum_t, sum_x) = points().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+        let (mean_t, mean_x) = (sum_t / n, sum_x / n);
+        let (together, spread) = points().fold((0.0, 0.0), |sum, (t, x)| {
+            (sum.0 + (t - mean_t) * (x - mean_x), sum.1 + (t - mean_t) * (t - mean_t))
+        });
+        (spread > 0.0).then(|| together / spread)
+    }
+
+    /// The sum of the squared gaps between the events of a range.
+    pub(super) fn squared_gaps(&self, range: &Range<usize>) -> Wide {
+        self.gaps[range.end - 1].minus(self.gaps[range.start])
+    }
+
+    /// The least and the greatest number of a range that is not empty.
+    pub(super) fn extremes(&self, range: &Range<usize>) -> (f64, f64) {
+        let (first, last) = (range.start.div_ceil(BLOCK), range.end / BLOCK);
+        if first >= last {
+            let numbers = &self.numbers[range.clone()];
+            return (least(numbers), greatest(numbers));
+        }
+        let blocks = &self.blocks[first..last];
+        let before = &self.numbers[range.start..first * BLOCK];
+        let after = &self.numbers[last * BLOCK..range.end];
+        let low = blocks.iter().fold(f64::INFINITY, |low, block| low.min(block.0));
+        let high = blocks.iter().fold(f64::NEG_INFINITY, |high, block| high.max(block.1));
+        (low.min(least(before)).min(least(after)), high.max(greatest(before)).max(greatest(after)))
+    }
+
+    /// The number of distinct values of a range: those without an occurrence before in it.
+    pub(super) fn distinct(&self, range: &Range<usize>) -> u32 {
+        if range.start == 0 {
+            return self.fresh.get(range.end).copied().unwrap_or(0);
+        }
+        let start = place(range.start);
+        let previous = self.previous.get(range.clone()).unwrap_or_default();
+        previous.iter().map(|previous| u32::from(*previous <= start)).sum()
+    }
+
+    /// The number of days with an event of a range.
+    pub(super) fn active_days(&self, range: &Range<usize>) -> u32 {
+        runs(&self.days, range)
+    }
+
+    /// The number of sessions of a range.
+    pub(super) fn sessions(&self, session: usize, range: &Range<usize>) -> u32 {
+        runs(&self.sessions[session], range)
+    }
+
+    /// What is left of the values of a range at its last event, each halved with its age.
+    pub(super) fn decayed(&self, decay: usize, range: &Range<usize>) -> f64 {
+        let decays = &self.decays[decay];
+        if range.start == 0 {
+            return decays[range.end - 1].1;
+        }
+        range.clone().fold(0.0, |left, at| left * decays[at].0 + self.weight(at))
+    }
+
+    fn weight(&self, at: usize) -> f64 {
+        self.numbers.get(at).copied().unwrap_or(1.0)
+    }
+
+    /// The memory that it takes, in bytes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.capacity() * 4
+            + (self.times.capacity() + self.numbers.capacity()) * 8
+            + self.sums.capacity() * 16
+            + self.squares.capacity() * 32
+            + self.moments.capacity() * 80
+            + self.blocks.capacity() * 16
+            + (self.previous.capacity() + self.fresh.capacity() + self.days.capacity()) * 4
+            + self.latest.capacity() * 16
+            + self.gaps.capacity() * 32
+            + self.sessions.iter().map(|sessions| sessions.capacity() * 4).sum::<usize>()
+            + self.decays.iter().map(|decays| decays.capacity() * 16).sum::<usize>()
+    }
+}
+
+/// What is left at each event of the sum at the one before it, and the new sum.
+fn index_decays(
+    decays: &mut Vec<(f64, f64)>,
+    times: &[i64],
+    numbers: &[f64],
+    half_life: i64,
+    from: usize,
+) {
+    for at in from..times.len() {
+        let before = at.checked_sub(1).and_then(|before| decays.get(before).copied());
+        let left = match before {
+            Some(_) => half(times[at] - times[at - 1], half_life),
+            None => 1.0,
+        };
+        let sum = before.map_or(0.0, |(_, sum)| sum);
+        let weight = numbers.get(at).copied().unwrap_or(1.0);
+        decays.push((left, sum * left + weight));
+    }
+}
+
+/// What is left of one after a time, by halves.
+#[allow(clippy::cast_precision_loss, reason = "a span has less than 53 bits")]
+pub(super) fn half(age: i64, half_life: i64) -> f64 {
+    (-(age as f64) / half_life as f64).exp2()
+}
+
+/// Counts the places, from the second on, where something begins.
+fn count_from(counts: &mut Vec<u32>, from: usize, to: usize, begins: impl Fn(usize) -> bool) {
+    let mut count = counts.last().copied().unwrap_or(0);
+    counts.extend((from..to).map(|at| {
+        count += u32::from(at > 0 && begins(at));
+        count
+    }));
+}
+
+/// The number of runs in a range: the one at its first place, and those that begin after it.
+fn runs(counts: &[u32], range: &Range<usize>) -> u32 {
+    if range.is_empty() { 0 } else { 1 + counts[range.end - 1] - counts[range.start] }
+}
+
+fn least(numbers: &[f64]) -> f64 {
+    numbers.iter().fold(f64::INFINITY, |least, x| if *x < least { *x } else { least })
+}
+
+fn greatest(numbers: &[f64]) -> f64 {
+    numbers.iter().fold(f64::NEG_INFINITY, |most, x| if *x > most { *x } else { most })
+}

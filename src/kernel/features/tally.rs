@@ -1,0 +1,195 @@
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::Column;
+use crate::domain::Value;
+
+/// What a window holds, for the aggregates that need to know all of it. It moves from one window of a
+/// series to the next by what enters and what leaves, so that many rows of one customer cost what their
+/// events do, not what their windows hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    range: Range<usize>,
+    /// How often each value is in the window, and a row that has it.
+    counts: HashMap<u64, (u64, usize), foldhash::fast::RandomState>,
+    sorted: Sorted,
+}
+
+impl Tally {
+    /// Forgets its window.
+    pub(super) fn clear(&mut self) {
+        self.range = 0..0;
+        self.counts.clear();
+        self.sorted.blocks.clear();
+    }
+
+    /// The most frequent values of a window, at most `k`, by count and then by value. `row` gives the
+    /// row of a place.
+    pub(super) fn top(
+        &mut self,
+        range: &Range<usize>,
+        k: usize,
+        column: &Column,
+        row: impl Fn(usize) -> usize,
+    ) -> Vec<(Value, u64)> {
+        let (entering, leaving) = self.move_to(range);
+        for row in entering.into_iter().flatten().map(&row) {
+            self.counts.entry(column.key(row)).or_insert((0, row)).0 += 1;
+        }
+        for row in leaving.into_iter().flatten().map(&row) {
+            let key = column.key(row);
+            if let Some(entry) = self.counts.get_mut(&key) {
+                entry.0 -= 1;
+                if entry.0 == 0 {
+                    self.counts.remove(&key);
+                }
+            }
+        }
+        let mut best: Vec<(u64, usize)> = self.counts.values().copied().collect();
+        let order = |left: &(u64, usize), right: &(u64, usize)| {
+            let by_value = || column.value(left.1).order(&column.value(right.1));
+            right.0.cmp(&left.0).then_with(by_value)
+        };
+        if k < best.len() && k > 0 {
+            best.select_nth_unstable_by(k - 1, order);
+            best.truncate(k);
+        }
+        best.sort_unstable_by(order);
+        best.into_iter().map(|(count, row)| (column.value(row), count)).collect()
+    }
+
+    /// The quantile of a window that is not empty, by linear interpolation between two of its numbers.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the position is between 0 and the number of values"
+    )]
+    pub(super) fn quantile(&mut self, range: &Range<usize>, p: f64, numbers: &[f64]) -> f64 {
+        let (entering, leaving) = self.move_to(range);
+        if leaving.iter().all(|range| range.is_empty()) && self.sorted.blocks.is_empty() {
+            self.sorted.fill(&numbers[range.clone()]);
+        } else {
+            entering.into_iter().flatten().for_each(|at| self.sorted.insert(numbers[at]));
+            leaving.into_iter().flatten().for_each(|at| self.sorted.remove(numbers[at]));
+        }
+        let position = (range.len() - 1) as f64 * p;
+        let (below, above) = (position.floor(), position.ceil());
+        let (low, high) = (self.sorted.get(below as usize), self.sorted.get(above as usize));
+        low + (high - low) * (position - below)
+    }
+
+    /// The places that enter and leave on the way to a window. A window that overlaps little with the one
+    /// before begins anew.
+    fn move_to(&mut self, to: &Range<usize>) -> ([Range<usize>; 2], [Range<usize>; 2]) {
+        let from = std::mem::replace(&mut self.range, to.clone());
+        let kept = from.end.min(to.end).saturating_sub(from.start.max(to.start));
+        if kept == 0 || kept * 2 < from.len() {
+            self.counts.clear();
+            self.sorted.blocks.clear();
+            return ([to.clone(), 0..0], [0..0, 0..0]);
+        }
+        let before = |a: &Range<usize>, b: &Range<usize>| a.start..b.start.max(a.start);
+        let after = |a: &Range<usize>, b: &Range<usize>| b.end.min(a.end)..a.end;
+        ([before(to, &from), after(to, &from)], [before(&from, to), after(&from, to)])
+    }
+}
+
+/// Numbers in ascending order, in blocks, so that one more moves only a block.
+#[derive(Clone, Debug, Default)]
+struct Sorted {
+    blocks: Vec<Vec<f64>>,
+}
+
+/// Numbers that a block has at most.
+const LARGEST_BLOCK: usize = 1_024;
+
+impl Sorted {
+    fn fill(&mut self, numbers: &[f64]) {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        self.blocks = sorted.chunks(LARGEST_BLOCK / 2).map(<[f64]>::to_vec).collect();
+    }
+
+    /// The first block whose last number is not below `x`.
+    fn block_of(&self, x: f64) -> usize {
+        self.blocks.partition_point(|block| block.last().is_some_and(|last| *last < x))
+    }
+
+    fn insert(&mut self, x: f64) {
+        if self.blocks.is_empty() {
+            self.blocks.push(Vec::new());
+        }
+        let at = self.block_of(x).min(self.blocks.len() - 1);
+        let block = &mut self.blocks[at];
+        block.insert(block.partition_point(|known| *known < x), x);
+        if block.len() > LARGEST_BLOCK {
+            let upper = block.split_off(LARGEST_BLOCK / 2);
+            self.blocks.insert(at + 1, upper);
+        }
+    }
+
+    fn remove(&mut self, x: f64) {
+        let at = self.block_of(x);
+        let Some(block) = self.blocks.get_mut(at) else { return };
+        let place = block.partition_point(|known| *known < x);
+        if block.get(place) == Some(&x) {
+            block.remove(place);
+        }
+        if block.is_empty() {
+            self.blocks.remove(at);
+        }
+    }
+
+    fn get(&self, mut place: usize) -> f64 {
+        for block in &self.blocks {
+            match block.get(place) {
+                Some(x) => return *x,
+                None => place -= block.len(),
+            }
+        }
+        f64::NAN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_moved_window_is_a_new_window(
+            numbers in proptest::collection::vec((-20..20_i8).prop_map(f64::from), 1..80),
+            moves in proptest::collection::vec((0..80_usize, 0..80_usize), 1..30),
+        ) {
+            let column = Column::Number(numbers.clone());
+            let mut moved = Tally::default();
+            let mut counted = Tally::default();
+            for (a, b) in moves {
+                let (start, end) = (a.min(b).min(numbers.len()), a.max(b).min(numbers.len()));
+                let range = start..end;
+                let top = counted.top(&range, 3, &column, |at| at);
+                prop_assert_eq!(top, Tally::default().top(&range, 3, &column, |at| at));
+                if !range.is_empty() {
+                    let quantile = moved.quantile(&range, 0.3, &numbers);
+                    let anew = Tally::default().quantile(&range, 0.3, &numbers);
+                    prop_assert_eq!(quantile.to_bits(), anew.to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_windows_are_split_into_blocks() {
+        let numbers: Vec<f64> = (0..5_000_u32).map(|n| f64::from(n * 7919 % 5_000)).collect();
+        let mut tally = Tally::default();
+        for end in (10..=5_000).step_by(10) {
+            let range = end / 3..end;
+            let mut sorted = numbers[range.clone()].to_vec();
+            sorted.sort_unstable_by(f64::total_cmp);
+            assert_eq!(tally.quantile(&range, 0.0, &numbers), sorted[0]);
+            assert_eq!(tally.quantile(&range, 1.0, &numbers), sorted[sorted.len() - 1]);
+        }
+    }
+}

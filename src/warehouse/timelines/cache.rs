@@ -1,0 +1,147 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duckdb::Connection;
+use kernel::domain::Job;
+use kernel::expression::quote_text;
+use kernel::features::{Catalog, Timelines, TimelinesBuilder};
+
+use super::read::read_into;
+use crate::schema::LIVE_SEQ;
+use crate::{Error, Result, Warehouse};
+
+/// The timelines that were read last.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    pub(super) budget: usize,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    catalog: Catalog,
+    state: State,
+    timelines: Arc<Timelines>,
+}
+
+/// What the warehouse holds, as far as it tells whether timelines are still right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    events: u64,
+    traits: u64,
+    /// The latest row of a file, and the latest that came live.
+    last_file: i64,
+    last_live: i64,
+    joins: u64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { budget: DEFAULT_BUDGET, kept: Mutex::new(None) }
+    }
+}
+
+/// Memory for timelines unless a project says otherwise.
+const DEFAULT_BUDGET: usize = 4 << 30;
+
+impl Warehouse {
+    /// The timelines of all customers, with the properties and traits of a catalog and perhaps more. They
+    /// are kept until the warehouse changes; then what is new is added.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read, they do not fit the budget of memory, or the job was canceled.
+    pub fn timelines(&self, catalog: &Catalog, job: &Job) -> Result<Arc<Timelines>> {
+        let mut kept = self.cache.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connect()?;
+        let in_one_view = "BEGIN TRANSACTION READ ONLY";
+        connection.execute_batch(in_one_view).map_err(Error::duckdb("read its timelines"))?;
+        let state = state(&connection)?;
+        if let Some(known) = kept.take_if(|known| known.catalog.covers(catalog)) {
+            if known.state == state {
+                let timelines = known.timelines.clone();
+                *kept = Some(known);
+                return Ok(timelines);
+            }
+            if let Some(extended) = extend(&connection, known, state, job)? {
+                let timelines = extended.timelines.clone();
+                *kept = Some(extended);
+                return Ok(timelines);
+            }
+        }
+        // Definitions that are tried in turn read a little more each: keep what was read before.
+        let mut wanted = catalog.clone();
+        if let Some(known) = kept.take() {
+            wanted.extend(&known.catalog);
+        }
+        let catalog = if wanted.covers(catalog) { wanted } else { catalog.clone() };
+        let mut builder = TimelinesBuilder::new(&catalog);
+        read_into(&mut builder, &connection, &catalog, "true", job)?;
+        let timelines = Arc::new(builder.finish());
+        *kept = Some(Kept { catalog, state, timelines: timelines.clone() });
+        Ok(timelines)
+    }
+
+    /// The timeline of one customer; without events if there is no such customer.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn timeline_of(&self, customer_id: &str, catalog: &Catalog) -> Result<Timelines> {
+        let condition = format!("customer_id = {}", quote_text(customer_id));
+        let mut builder = TimelinesBuilder::new(catalog);
+        read_into(&mut builder, &self.connect()?, catalog, &condition, &Job::unwatched())?;
+        Ok(builder.finish())
+    }
+}
+
+/// The same timelines with what is new in the warehouse; none where that does not simply come after.
+fn extend(connection: &Connection, known: Kept, now: State, job: &Job) -> Result<Option<Kept>> {
+    let then = known.state;
+    let new_files = now.last_file > then.last_file;
+    let new_live = now.last_live > then.last_live;
+    // Rows of a file come before live ones in the order of equal times.
+    let comes_after = !new_files || then.last_live < live_seq();
+    if now.joins != then.joins || !comes_after || !(new_files || new_live) {
+        return Ok(None);
+    }
+    let condition = format!(
+        "((seq > {} AND seq < {LIVE_SEQ}) OR seq > {})",
+        then.last_file,
+        then.last_live.max(live_seq() - 1)
+    );
+    let count = |table: &str| -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
+        connection.query_row(&sql, [], |row| row.get(0)).map_err(Error::duckdb("count its events"))
+    };
+    if (then.events + count("events")?, then.traits + count("traits")?) != (now.events, now.traits)
+    {
+        return Ok(None);
+    }
+    let timelines = Arc::unwrap_or_clone(known.timelines);
+    let mut builder = TimelinesBuilder::continuing(timelines);
+    read_into(&mut builder, connection, &known.catalog, &condition, job)?;
+    let timelines = Arc::new(builder.finish());
+    Ok(Some(Kept { catalog: known.catalog, state: now, timelines }))
+}
+
+fn live_seq() -> i64 {
+    i64::try_from(LIVE_SEQ).unwrap_or(i64::MAX)
+}
+
+fn state(connection: &Connection) -> Result<State> {
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM traits),
+            coalesce(max(CASE WHEN seq < {LIVE_SEQ} THEN seq END), 0), coalesce(max(seq), 0),
+            (SELECT count(*) FROM aliases)
+         FROM (SELECT seq FROM events UNION ALL SELECT seq FROM traits)"
+    );
+    connection
+        .query_row(&sql, [], |row| {
+            Ok(State {
+                events: row.get(0)?,
+                traits: row.get(1)?,
+                last_file: row.get(2)?,
+                last_live: row.get(3)?,
+                joins: row.get(4)?,
+            })
+        })
+        .map_err(Error::duckdb("look for changes"))
+}
