@@ -178,8 +178,8 @@ impl Project {
         let observed = |time: Time| plan.label.is_observed(&timelines, time);
         spine.retain(|(_, time)| observed(*time));
         let every = spine.rows.len().div_ceil(LABEL_ROWS).max(1);
-        let place = std::cell::Cell::new(0);
-        spine.retain(|_| place.replace(place.get() + 1) % every == 0);
+        let place = std::cell::Cell::new(0_usize);
+        spine.retain(|_| place.replace(place.get() + 1).is_multiple_of(every));
         let (view, label) = (&plan.view, &plan.label);
         let knowledge = plan.spec.spine.knowledge;
         let set = models::TrainingSet::compute(view, label, spine, &timelines, knowledge, job)?;

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kernel::domain::{Event, Job, Name, Time};
-use kernel::features::Catalog;
+use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
 use warehouse::insights::{Retention, RetentionSpec};
@@ -26,6 +27,9 @@ struct Settings {
     format: u32,
     /// What the project is called.
     name: String,
+    /// Memory for timelines, in MB; beyond it they are read in ranges of customers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timelines_mb: Option<usize>,
 }
 
 /// An endpoint that this project works with, and its keys. In a file that only its owner may read, in a
@@ -62,7 +66,10 @@ impl Project {
             let sub = folder.join(name);
             std::fs::create_dir_all(&sub).map_err(Error::io("write in the project", &sub))?;
         }
-        let warehouse = Warehouse::open(folder)?;
+        let mut warehouse = Warehouse::open(folder)?;
+        if let Some(mb) = settings.timelines_mb {
+            warehouse.set_timelines_budget(mb << 20);
+        }
         Ok(Self { folder: folder.to_owned(), settings, warehouse })
     }
 
@@ -70,6 +77,20 @@ impl Project {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Its warehouse.
+    #[must_use]
+    pub const fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    /// The timelines of all customers, with at least what a catalog names.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read, or the job was canceled.
+    pub fn timelines(&self, reads: &Catalog, job: &Job) -> Result<Arc<Timelines>> {
+        Ok(self.warehouse.timelines(reads, job)?)
     }
 
     /// What it is called.
@@ -239,7 +260,7 @@ fn read_settings(path: &Path) -> Result<Settings> {
 fn make(folder: &Path, path: &Path) -> Result<Settings> {
     let name =
         folder.file_name().map_or_else(|| "project".into(), std::ffi::OsStr::to_string_lossy);
-    let settings = Settings { format: FORMAT, name: name.into_owned() };
+    let settings = Settings { format: FORMAT, name: name.into_owned(), timelines_mb: None };
     let text = toml::to_string(&settings)
         .map_err(|error| Error::File { path: path.to_owned(), message: error.to_string() })?;
     std::fs::write(path, text).map_err(Error::io("write in the project", path))?;

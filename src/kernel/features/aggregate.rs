@@ -29,79 +29,92 @@ fn number(n: usize) -> f64 {
 }
 
 impl Window<'_> {
-    /// The value of an aggregation. `tally` is what the aggregation remembers of the series.
-    pub(super) fn value(self, aggregation: Aggregation, tally: &mut Tally) -> Value {
+    /// The value of an aggregation that gives a number, NaN for null; none if it gives something else.
+    /// `tally` is what the aggregation remembers of the series.
+    #[inline]
+    pub(super) fn number(&self, aggregation: Aggregation, tally: &mut Tally) -> Option<f64> {
         let n = self.range.len();
         match aggregation {
-            Aggregation::Count => return Value::Number(number(n)),
-            Aggregation::Distinct => {
-                return Value::Number(f64::from(self.series.distinct(&self.range)));
-            }
-            Aggregation::Sum if n == 0 => return Value::Number(0.0),
-            Aggregation::DecayedCount(_) | Aggregation::DecayedSum(_) if n == 0 => {
-                return Value::Number(0.0);
-            }
+            Aggregation::Count => return Some(number(n)),
+            Aggregation::Distinct => return Some(f64::from(self.series.distinct(&self.range))),
             Aggregation::ActiveDays => {
-                return Value::Number(f64::from(self.series.active_days(&self.range)));
+                return Some(f64::from(self.series.active_days(&self.range)));
             }
             Aggregation::Sessions(gap) => {
                 let session = self.needs.session(gap.micros());
-                return Value::Number(f64::from(self.series.sessions(session, &self.range)));
+                return Some(f64::from(self.series.sessions(session, &self.range)));
             }
-            _ if n == 0 => return Value::Null,
+            Aggregation::Sum | Aggregation::DecayedCount(_) | Aggregation::DecayedSum(_)
+                if n == 0 =>
+            {
+                return Some(0.0);
+            }
+            Aggregation::Min | Aggregation::Max
+                if !matches!(self.column, Some(Column::Number(_))) =>
+            {
+                return None;
+            }
+            Aggregation::First
+            | Aggregation::Last
+            | Aggregation::FirstK(_)
+            | Aggregation::LastK(_)
+            | Aggregation::Mode
+            | Aggregation::TopK(_)
+            | Aggregation::Histogram(_) => return None,
+            _ if n == 0 => return Some(f64::NAN),
             _ => {}
         }
         let times = &self.series.times;
         let (first, last) = (self.range.start, self.range.end - 1);
+        Some(match aggregation {
+            Aggregation::Sum => self.sum(),
+            Aggregation::Mean => self.sum() / number(n),
+            Aggregation::Min => self.series.extremes(&self.range).0,
+            Aggregation::Max => self.series.extremes(&self.range).1,
+            Aggregation::Variance => self.variance(),
+            Aggregation::Stddev => self.variance().sqrt(),
+            Aggregation::Quantile(p) => tally.quantile(&self.range, p, &self.series.numbers),
+            Aggregation::DaysSinceFirst => days(self.as_of.0 - times[first]),
+            Aggregation::DaysSinceLast => days(self.as_of.0 - times[last]),
+            Aggregation::MeanGapDays if n < 2 => f64::NAN,
+            Aggregation::MeanGapDays => days(times[last] - times[first]) / number(n - 1),
+            Aggregation::StddevGapDays if n < 3 => f64::NAN,
+            Aggregation::StddevGapDays => {
+                let sum = i128::from(times[last] - times[first]);
+                let squares = self.series.squared_gaps(&self.range);
+                exact::variance(n as u64 - 1, sum, squares, 0).sqrt() / days_in_micros()
+            }
+            Aggregation::Trend => {
+                self.series.slope(&self.range).map_or(f64::NAN, |slope| slope * days_in_micros())
+            }
+            Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
+                let micros = half_life.micros();
+                let left = self.series.decayed(self.needs.decay(micros), &self.range);
+                left * half(self.as_of.0 - times[last], micros)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The value of an aggregation that gives no number; null over nothing.
+    pub(super) fn value(&self, aggregation: Aggregation, tally: &mut Tally) -> Value {
+        if self.range.is_empty() {
+            return Value::Null;
+        }
+        let (first, end) = (self.range.start, self.range.end);
         match aggregation {
-            Aggregation::Sum => Value::Number(self.sum()),
-            Aggregation::Mean => Value::Number(self.sum() / number(n)),
             Aggregation::Min => self.extreme(std::cmp::Ordering::Less),
             Aggregation::Max => self.extreme(std::cmp::Ordering::Greater),
-            Aggregation::Variance => self.variance().map_or(Value::Null, Value::Number),
-            Aggregation::Stddev => {
-                self.variance().map_or(Value::Null, |variance| Value::Number(variance.sqrt()))
-            }
-            Aggregation::Quantile(p) => {
-                Value::Number(tally.quantile(&self.range, p, &self.series.numbers))
-            }
             Aggregation::First => self.at(first),
-            Aggregation::Last => self.at(last),
-            Aggregation::FirstK(k) => self.list(first..(first + k).min(self.range.end)),
-            Aggregation::LastK(k) => {
-                self.list(self.range.end.saturating_sub(k).max(first)..self.range.end)
-            }
+            Aggregation::Last => self.at(end - 1),
+            Aggregation::FirstK(k) => self.list(first..(first + k).min(end)),
+            Aggregation::LastK(k) => self.list(end.saturating_sub(k).max(first)..end),
             Aggregation::Mode => self.top(1, tally).pop().map_or(Value::Null, |(value, _)| value),
             Aggregation::TopK(k) => {
                 Value::List(self.top(k, tally).into_iter().map(|(value, _)| value).collect())
             }
             Aggregation::Histogram(k) => Value::Counts(self.top(k, tally).into()),
-            Aggregation::DaysSinceFirst => Value::Number(days(self.as_of.0 - times[first])),
-            Aggregation::DaysSinceLast => Value::Number(days(self.as_of.0 - times[last])),
-            Aggregation::MeanGapDays if n < 2 => Value::Null,
-            Aggregation::MeanGapDays => {
-                Value::Number(days(times[last] - times[first]) / number(n - 1))
-            }
-            Aggregation::StddevGapDays if n < 3 => Value::Null,
-            Aggregation::StddevGapDays => {
-                let sum = i128::from(times[last] - times[first]);
-                let squares = self.series.squared_gaps(&self.range);
-                let variance = exact::variance(n as u64 - 1, sum, squares, 0);
-                Value::Number(variance.sqrt() / days_in_micros())
-            }
-            Aggregation::Trend => {
-                let slope = self.series.slope(&self.range);
-                slope.map_or(Value::Null, |slope| Value::Number(slope * days_in_micros()))
-            }
-            Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
-                let micros = half_life.micros();
-                let left = self.series.decayed(self.needs.decay(micros), &self.range);
-                Value::Number(left * half(self.as_of.0 - times[last], micros))
-            }
-            Aggregation::Count
-            | Aggregation::Distinct
-            | Aggregation::ActiveDays
-            | Aggregation::Sessions(_) => Value::Null,
+            _ => Value::Null,
         }
     }
 
@@ -117,15 +130,15 @@ impl Window<'_> {
         self.series.numbers.get(self.range.clone()).unwrap_or_default()
     }
 
-    /// The exact sample variance, rounded at the end; by Welford's update where the values span too much.
-    fn variance(&self) -> Option<f64> {
+    /// The exact sample variance, rounded at the end, NaN under two values; by Welford's update where the values span too much.
+    fn variance(&self) -> f64 {
         let n = self.range.len();
         if n < 2 {
-            return None;
+            return f64::NAN;
         }
         let exact = self.series.sum(&self.range).zip(self.series.sum_of_squares(&self.range));
         if let Some(((sum, unit), squares)) = exact {
-            return Some(exact::variance(n as u64, sum, squares, unit));
+            return exact::variance(n as u64, sum, squares, unit);
         }
         let (mut mean, mut squares) = (0.0, 0.0);
         for (before, x) in self.numbers().iter().enumerate() {
@@ -133,11 +146,11 @@ impl Window<'_> {
             mean += delta / number(before + 1);
             squares += delta * (x - mean);
         }
-        Some(squares / number(n - 1))
+        squares / number(n - 1)
     }
 
     fn row(&self, at: usize) -> usize {
-        self.base + self.series.rows[at] as usize
+        self.base + self.series.row(at)
     }
 
     fn at(&self, at: usize) -> Value {
@@ -149,10 +162,6 @@ impl Window<'_> {
     }
 
     fn extreme(&self, wanted: std::cmp::Ordering) -> Value {
-        if let Some(Column::Number(_)) = self.column {
-            let (least, greatest) = self.series.extremes(&self.range);
-            return Value::Number(if wanted.is_lt() { least } else { greatest });
-        }
         let Some(column) = self.column else { return Value::Null };
         // Equal keys are equal values: most rows need no look at the value itself.
         let mut best = (column.key(self.row(self.range.start)), self.at(self.range.start));

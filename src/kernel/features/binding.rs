@@ -7,8 +7,8 @@ use crate::expression::Expression;
 /// to a place. Features that select the same events and read the same property share a series.
 #[derive(Debug, Default)]
 pub(super) struct Binding {
-    /// For each name of an event, the selections that it passes.
-    by_name: Vec<Vec<usize>>,
+    /// The number of names of events that it knows.
+    n_names: usize,
     /// For each selection of the view, the columns of its condition and the series that it feeds.
     pub(super) selections: Vec<BoundSelection>,
     pub(super) series: Vec<BoundSeries>,
@@ -19,6 +19,8 @@ pub(super) struct Binding {
 /// A selection: where its condition finds its columns, and the series that it feeds.
 #[derive(Debug, Default)]
 pub(super) struct BoundSelection {
+    /// For each name of an event, whether it passes.
+    pub(super) names: Vec<bool>,
     pub(super) columns: Vec<Option<usize>>,
     pub(super) series: Vec<usize>,
 }
@@ -64,9 +66,10 @@ impl Binding {
                 (timelines.properties[place].1.type_of() == *type_).then_some(place)
             };
             let columns = selection.condition.iter().flat_map(|(_, condition)| condition.columns());
-            binding
-                .selections
-                .push(BoundSelection { columns: columns.map(place).collect(), series: Vec::new() });
+            binding.selections.push(BoundSelection {
+                columns: columns.map(place).collect(),
+                ..BoundSelection::default()
+            });
         }
         for feature in view.features() {
             let bound = match &feature.source {
@@ -129,25 +132,19 @@ impl Binding {
     }
 
     /// The number of names of events that it knows.
-    pub(super) fn n_names(&self) -> usize {
-        self.by_name.len()
+    pub(super) const fn n_names(&self) -> usize {
+        self.n_names
     }
 
     /// Adds the next name of an event.
     pub(super) fn add_name(&mut self, view: &View, name: &str) {
-        let passes = |(_, selection): &(usize, &super::Selection)| match selection.events.is_empty()
-        {
-            true => !is_system(name),
-            false => selection.events.iter().any(|event| event == name),
-        };
-        let selections = view.selections().iter().enumerate().filter(passes);
-        self.by_name.push(selections.map(|(place, _)| place).collect());
-    }
-
-    /// The selections that an event passes by its name.
-    #[inline]
-    pub(super) fn named(&self, event: u32) -> &[usize] {
-        self.by_name.get(event as usize).map_or(&[], Vec::as_slice)
+        for (selection, bound) in view.selections().iter().zip(&mut self.selections) {
+            bound.names.push(match selection.events.is_empty() {
+                true => !is_system(name),
+                false => selection.events.iter().any(|event| event == name),
+            });
+        }
+        self.n_names += 1;
     }
 
     /// The column of a series in timelines.

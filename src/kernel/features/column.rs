@@ -194,6 +194,18 @@ impl Column {
         }
     }
 
+    /// Makes room for so many rows in all, where a row has a fixed size.
+    pub(super) fn reserve(&mut self, n_rows: usize) {
+        let more = n_rows.saturating_sub(self.len());
+        match self {
+            Self::Boolean(values) => values.reserve_exact(more),
+            Self::Number(values) => values.reserve_exact(more),
+            Self::Text(texts) => texts.codes.reserve_exact(more),
+            Self::Time(values) => values.reserve_exact(more),
+            Self::List(..) | Self::Counts(..) => {}
+        }
+    }
+
     /// Appends the rows of a column of the same type.
     pub fn append(&mut self, other: &Self) {
         match (self, other) {
@@ -231,6 +243,18 @@ impl Column {
                 }
                 gathered
             }
+        }
+    }
+
+    /// Whether no row of a range is null.
+    pub(super) fn has_all(&self, range: &std::ops::Range<usize>) -> bool {
+        let range = range.clone();
+        match self {
+            Self::Boolean(values) => values[range].iter().all(|value| *value != 2),
+            Self::Number(values) => values[range].iter().all(|value| !value.is_nan()),
+            Self::Text(texts) => texts.codes[range].iter().all(|code| *code != Self::NO_TEXT),
+            Self::Time(values) => values[range].iter().all(|value| *value != Self::NO_TIME),
+            Self::List(..) | Self::Counts(..) => false,
         }
     }
 

@@ -2,9 +2,9 @@ use std::ops::Range;
 
 use super::aggregate::Window;
 use super::binding::{Binding, BoundFeature, BoundInput, holds};
-use super::series::Series;
+use super::series::{Picked, Series};
 use super::tally::Tally;
-use super::{AsOf, Column, Knowledge, Source, Timelines, View};
+use super::{AsOf, Knowledge, Source, Timelines, View};
 use crate::domain::{Cell, Value};
 
 /// A view bound to timelines: what a history is made from.
@@ -37,6 +37,8 @@ pub(super) struct History {
     arrivals: Vec<i64>,
     /// The windows of the row that is being computed, by series.
     windows: Vec<Vec<Range<usize>>>,
+    /// The rows that pass the selection that is being read.
+    picked: Vec<u32>,
 }
 
 impl History {
@@ -58,21 +60,30 @@ impl History {
     pub(super) fn extend(&mut self, reading: Reading<'_>, end: usize, known: Option<AsOf>) {
         let Reading { view, binding, timelines } = reading;
         let base = self.rows.start;
-        for row in self.rows.end..end {
-            if known.is_some_and(|as_of| !as_of.knows(timelines.received_at(row))) {
+        let new = self.rows.end..end;
+        for (selection, bound) in view.selections().iter().zip(&binding.selections) {
+            if bound.series.is_empty() {
                 continue;
             }
-            for &selection in binding.named(timelines.events[row]) {
-                let bound = &binding.selections[selection];
-                if let Some((_, condition)) = &view.selections()[selection].condition
-                    && !holds(condition, &bound.columns, timelines, row)
-                {
-                    continue;
+            let condition = selection.condition.as_ref().map(|(_, condition)| condition);
+            let is_known = |row: usize| {
+                known.is_none_or(|as_of| as_of.knows(timelines.received_at(row)))
+                    && condition.is_none_or(|it| holds(it, &bound.columns, timelines, row))
+            };
+            let takes_all =
+                condition.is_none() && known.is_none() && bound.names.iter().all(|n| *n);
+            let picked = if takes_all {
+                Picked::All(new.clone())
+            } else {
+                pick(&mut self.picked, &bound.names, &timelines.events, new.clone());
+                if condition.is_some() || known.is_some() {
+                    self.picked.retain(|row| is_known(*row as usize));
                 }
-                for &series in &bound.series {
-                    let column = binding.column(series, timelines);
-                    self.series[series].push(row, base, timelines.times[row], column);
-                }
+                Picked::Rows(&self.picked)
+            };
+            for &series in &bound.series {
+                let column = binding.column(series, timelines);
+                self.series[series].feed(picked.clone(), base, &timelines.times, column);
             }
         }
         if let Some(received) = &timelines.received {
@@ -116,7 +127,7 @@ impl History {
         out.clear();
         self.find_windows(binding, as_of, side);
         for (place, feature) in binding.features.iter().enumerate() {
-            let value = match feature {
+            match feature {
                 BoundFeature::Aggregate { series, window, aggregation } => {
                     let window = Window {
                         series: &self.series[*series],
@@ -126,17 +137,21 @@ impl History {
                         base: self.rows.start,
                         as_of: as_of.time,
                     };
-                    window.value(*aggregation, &mut self.tallies[place])
+                    let tally = &mut self.tallies[place];
+                    match window.number(*aggregation, tally) {
+                        Some(number) => out.push(finite(number)),
+                        None => out.push(window.value(*aggregation, tally)),
+                    }
                 }
                 BoundFeature::Trait(Some(place)) => {
-                    timelines.traits[*place].1.value(self.customer, as_of)
+                    out.push(timelines.traits[*place].1.value(self.customer, as_of));
                 }
-                BoundFeature::Trait(None) => Value::Null,
+                BoundFeature::Trait(None) => out.push(Value::Null),
                 BoundFeature::Expression(inputs) => {
                     let Source::Expression(expression, _) = &view.features()[place].source else {
                         continue;
                     };
-                    expression.evaluate(&|index| match inputs[index] {
+                    let value = expression.evaluate(&|index| match inputs[index] {
                         BoundInput::Feature(place) => Cell::from(&out[place]),
                         BoundInput::Trait(Some(place)) => {
                             timelines.traits[place].1.cell(self.customer, as_of)
@@ -145,14 +160,13 @@ impl History {
                         BoundInput::Context(place) => {
                             context.get(place).map_or(Cell::Null, Cell::from)
                         }
-                    })
+                    });
+                    out.push(match value {
+                        Value::Number(number) => finite(number),
+                        value => value,
+                    });
                 }
-            };
-            // What is not finite is no number that a table, a model or JSON could hold.
-            out.push(match value {
-                Value::Number(number) if !number.is_finite() => Value::Null,
-                value => value,
-            });
+            }
         }
     }
 
@@ -167,14 +181,20 @@ impl History {
                 continue;
             }
             let end = series.times.partition_point(|at| *at < time.0);
-            windows.extend(binding.series[place].windows.iter().map(|window| {
-                let from = window.map_or(i64::MIN, |window| time.minus(window).0);
-                let start = match window {
+            let mut before = (0, end);
+            for window in &binding.series[place].windows {
+                let start = match *window {
                     None => 0,
-                    Some(_) => series.times[..end].partition_point(|at| *at < from),
+                    // A longer window begins where a shorter one did, or earlier.
+                    Some(window) => {
+                        let from = if window >= before.0 { before.1 } else { end };
+                        let start = series.first_from(time.minus(window).0, from);
+                        before = (window, start);
+                        start
+                    }
                 };
-                start..end
-            }));
+                windows.push(start..end);
+            }
         }
     }
 
@@ -182,8 +202,8 @@ impl History {
     pub(super) fn rows_read(&self, binding: &Binding, feature: usize) -> Vec<usize> {
         match binding.features.get(feature) {
             Some(BoundFeature::Aggregate { series, window, .. }) => {
-                let rows = &self.series[*series].rows[self.windows[*series][*window].clone()];
-                rows.iter().map(|row| self.rows.start + *row as usize).collect()
+                let places = self.windows[*series][*window].clone();
+                places.map(|at| self.rows.start + self.series[*series].row(at)).collect()
             }
             Some(BoundFeature::Expression(inputs)) => {
                 let mut rows: Vec<usize> = inputs
@@ -207,24 +227,21 @@ impl History {
     }
 }
 
-impl Series {
-    /// Appends an event, if it has a value.
-    #[inline]
-    fn push(&mut self, row: usize, base: usize, time: i64, column: Option<&Column>) {
-        match column {
-            None => {}
-            Some(Column::Number(numbers)) => {
-                let number = numbers[row];
-                if number.is_nan() {
-                    return;
-                }
-                // Zero has one sign, so that sums and extremes do not depend on an order.
-                self.numbers.push(number + 0.0);
-            }
-            Some(column) if column.is_null(row) => return,
-            Some(_) => {}
-        }
-        self.rows.push(u32::try_from(row - base).unwrap_or(u32::MAX));
-        self.times.push(time);
+/// A number, or null: what is not finite is nothing that a table, a model or JSON could hold.
+#[inline]
+fn finite(number: f64) -> Value {
+    if number.is_finite() { Value::Number(number) } else { Value::Null }
+}
+
+/// The rows whose events pass by their names.
+fn pick(picked: &mut Vec<u32>, names: &[bool], events: &[u32], rows: Range<usize>) {
+    picked.clear();
+    picked.resize(rows.len(), 0);
+    let mut n = 0;
+    // Without a branch: whether a row passes only says where the next one goes.
+    for (row, event) in rows.clone().zip(&events[rows]) {
+        picked[n] = u32::try_from(row).unwrap_or(u32::MAX);
+        n += usize::from(names[*event as usize]);
     }
+    picked.truncate(n);
 }

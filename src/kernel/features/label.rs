@@ -45,7 +45,7 @@ pub struct Label {
 #[derive(Clone, Debug)]
 enum Source {
     /// The one feature of this view, over the horizon after the as-of time, in microseconds.
-    Events(View, i64),
+    Events(Box<View>, i64),
     /// The spine's file; the type of its column.
     Given(Type),
 }
@@ -65,7 +65,7 @@ impl Label {
             (Some(aggregation), Some(horizon), _) => {
                 let view = Self::view(definition, aggregation, catalog)?;
                 let type_ = view.features().first().map_or(Type::Number, |feature| feature.type_);
-                (Source::Events(view, horizon.micros()), type_)
+                (Source::Events(Box::new(view), horizon.micros()), type_)
             }
             (Some(_), None, _) => {
                 let message = "a label needs a horizon: horizon = \"30d\"";

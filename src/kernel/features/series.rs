@@ -68,8 +68,8 @@ impl Needs {
 /// Prefixes grow with the series, so that an event that comes last costs what it adds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
-    /// Rows, counted from the customer's first.
-    pub(super) rows: Vec<u32>,
+    /// Rows, counted from the customer's first; empty while each place is its own row.
+    rows: Vec<u32>,
     pub(super) times: Vec<i64>,
     /// The values, if they are numbers; zero has no sign.
     pub(super) numbers: Vec<f64>,
@@ -84,8 +84,7 @@ pub(super) struct Series {
     blocks: Vec<(f64, f64)>,
     /// One more than the place of the value's occurrence before; 0 for its first.
     previous: Vec<u32>,
-    /// The place of the latest occurrence of each value, and one more.
-    latest: HashMap<u64, u32, foldhash::fast::RandomState>,
+    latest: Latest,
     /// How many of the first so many values were new.
     fresh: Vec<u32>,
     /// How many days began after the first event.
@@ -96,6 +95,21 @@ pub(super) struct Series {
     sessions: Vec<Vec<u32>>,
     /// For each half-life, what is left at each event of the one before, and of all until then.
     decays: Vec<Vec<(f64, f64)>>,
+}
+
+/// The place of the latest occurrence of each value, and one more: of texts by their codes.
+#[derive(Clone, Debug, Default)]
+struct Latest {
+    by_code: Vec<u32>,
+    touched: Vec<u32>,
+    by_key: HashMap<u64, u32, foldhash::fast::RandomState>,
+}
+
+/// Rows that a series takes what has a value of.
+#[derive(Clone, Debug)]
+pub(super) enum Picked<'p> {
+    All(Range<usize>),
+    Rows(&'p [u32]),
 }
 
 /// Sums over the first so many events, of times since the first, their squares, and times by values.
@@ -132,8 +146,11 @@ impl Series {
         self.moments.clear();
         self.blocks.clear();
         self.previous.clear();
-        if !self.latest.is_empty() {
-            self.latest.clear();
+        for code in self.latest.touched.drain(..) {
+            self.latest.by_code[code as usize] = 0;
+        }
+        if !self.latest.by_key.is_empty() {
+            self.latest.by_key.clear();
         }
         self.fresh.clear();
         self.days.clear();
@@ -145,6 +162,91 @@ impl Series {
     /// The number of values.
     pub(super) fn len(&self) -> usize {
         self.times.len()
+    }
+
+    /// The row of a place, counted from the customer's first.
+    #[inline]
+    pub(super) fn row(&self, at: usize) -> usize {
+        self.rows.get(at).map_or(at, |row| *row as usize)
+    }
+
+    /// Appends the events of rows of the timelines, from `base` on, that have a value.
+    pub(super) fn feed(
+        &mut self,
+        picked: Picked<'_>,
+        base: usize,
+        times: &[i64],
+        column: Option<&Column>,
+    ) {
+        // While every row of the customer is taken, a place is its own row and need not be kept.
+        if let Picked::All(range) = &picked
+            && range.start == base + self.len()
+            && self.rows.is_empty()
+            && column.is_none_or(|column| column.has_all(range))
+        {
+            self.times.extend_from_slice(&times[range.clone()]);
+            if let Some(Column::Number(numbers)) = column {
+                self.numbers.extend(numbers[range.clone()].iter().map(|x| x + 0.0));
+            }
+            return;
+        }
+        if self.rows.is_empty() {
+            self.rows.extend(0..place(self.len()));
+        }
+        match (picked, column) {
+            (Picked::All(range), _) => self.feed_rows(range, base, times, column),
+            (Picked::Rows(rows), _) => {
+                self.feed_rows(rows.iter().map(|row| *row as usize), base, times, column);
+            }
+        }
+    }
+
+    fn feed_rows(
+        &mut self,
+        rows: impl Iterator<Item = usize>,
+        base: usize,
+        times: &[i64],
+        column: Option<&Column>,
+    ) {
+        let (kept_rows, kept_times, kept_numbers) =
+            (&mut self.rows, &mut self.times, &mut self.numbers);
+        let mut keep = |row: usize| {
+            kept_rows.push(place(row - base));
+            kept_times.push(times[row]);
+        };
+        match column {
+            None => rows.for_each(keep),
+            Some(Column::Number(numbers)) => {
+                for row in rows.filter(|row| !numbers[*row].is_nan()) {
+                    keep(row);
+                    // Zero has one sign, so that sums and extremes do not depend on an order.
+                    kept_numbers.push(numbers[row] + 0.0);
+                }
+            }
+            Some(Column::Text(texts)) => {
+                let codes = texts.codes();
+                rows.filter(|row| codes[*row] != Column::NO_TEXT).for_each(keep);
+            }
+            Some(column) => rows.filter(|row| !column.is_null(*row)).for_each(keep),
+        }
+    }
+
+    /// The first place at or after a time, looked for from `end` backwards in growing steps: windows are
+    /// short beside a history.
+    #[inline]
+    pub(super) fn first_from(&self, time: i64, end: usize) -> usize {
+        let mut step = 1;
+        let mut high = end;
+        while high > 0 {
+            let low = high.saturating_sub(step);
+            if self.times[low] < time {
+                let inside = &self.times[low..high];
+                return low + inside.partition_point(|at| *at < time);
+            }
+            high = low;
+            step *= 2;
+        }
+        0
     }
 
     /// The places with `from <= time < until`.
@@ -253,9 +355,13 @@ impl Series {
             self.fresh.push(0);
         }
         let mut fresh = self.fresh.last().copied().unwrap_or(0);
-        for (at, row) in self.rows.iter().enumerate().skip(from) {
-            let key = column.key(base + *row as usize);
-            let previous = self.latest.insert(key, place(at + 1)).unwrap_or(0);
+        for at in from..self.len() {
+            let row = base + self.row(at);
+            let latest = place(at + 1);
+            let previous = match column {
+                Column::Text(texts) => self.latest.of_code(texts.codes()[row], latest),
+                column => self.latest.by_key.insert(column.key(row), latest).unwrap_or(0),
+            };
             fresh += u32::from(previous == 0);
             self.previous.push(previous);
             self.fresh.push(fresh);
@@ -263,10 +369,15 @@ impl Series {
     }
 
     fn index_days(&mut self, from: usize) {
-        let day = |at: usize| self.times[at].div_euclid(MICROS_PER_DAY);
-        let mut days = std::mem::take(&mut self.days);
-        count_from(&mut days, from, self.len(), |at| day(at) != day(at - 1));
-        self.days = days;
+        let day = |time: &i64| time.div_euclid(MICROS_PER_DAY);
+        let mut count = self.days.last().copied().unwrap_or(0);
+        let mut before = self.times[from.saturating_sub(1)..].first().map_or(0, day);
+        self.days.extend(self.times[from..].iter().map(|time| {
+            let day = day(time);
+            count += u32::from(day != before);
+            before = day;
+            count
+        }));
     }
 
     /// The exact sum of a range with the exponent of its unit; none where it would not be exact.
@@ -406,10 +517,27 @@ impl Series {
             + self.moments.capacity() * 80
             + self.blocks.capacity() * 16
             + (self.previous.capacity() + self.fresh.capacity() + self.days.capacity()) * 4
-            + self.latest.capacity() * 16
+            + self.latest.by_key.capacity() * 16
+            + (self.latest.by_code.capacity() + self.latest.touched.capacity()) * 4
             + self.gaps.capacity() * 32
             + self.sessions.iter().map(|sessions| sessions.capacity() * 4).sum::<usize>()
             + self.decays.iter().map(|decays| decays.capacity() * 16).sum::<usize>()
+    }
+}
+
+impl Latest {
+    /// Sets the latest place of a text, and gives the one before.
+    #[inline]
+    fn of_code(&mut self, code: u32, latest: u32) -> u32 {
+        let place = code as usize;
+        if place >= self.by_code.len() {
+            self.by_code.resize((place + 1).next_power_of_two(), 0);
+        }
+        let previous = std::mem::replace(&mut self.by_code[place], latest);
+        if previous == 0 {
+            self.touched.push(code);
+        }
+        previous
     }
 }
 

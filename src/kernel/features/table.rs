@@ -58,7 +58,11 @@ pub fn compute(
                 occasion.extend(context.iter().map(value));
                 evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut values);
                 for (column, value) in columns.iter_mut().zip(&values) {
-                    column.push(Cell::from(value));
+                    match (column, value) {
+                        // A feature that is a number is finite.
+                        (Column::Number(numbers), Value::Number(number)) => numbers.push(*number),
+                        (column, value) => column.push(Cell::from(value)),
+                    }
                 }
             }
             #[allow(clippy::cast_precision_loss, reason = "progress for people")]
@@ -77,8 +81,12 @@ pub fn compute(
         .into_par_iter()
         .enumerate()
         .map(|(feature, mut column)| {
+            column.reserve(spine.rows.len());
             rest.iter().for_each(|piece| column.append(&piece[feature]));
-            places.as_ref().map_or_else(|| column.clone(), |places| column.gather(places))
+            match &places {
+                None => column,
+                Some(places) => column.gather(places),
+            }
         })
         .collect();
     let columns = features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();

@@ -7,8 +7,11 @@ use crate::domain::Value;
 /// What a window holds, for the aggregates that need to know all of it. It moves from one window of a
 /// series to the next by what enters and what leaves, so that many rows of one customer cost what their
 /// events do, not what their windows hold.
+///
+/// The first window of a customer is counted on its own, and most have no second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
+    asked: bool,
     range: Range<usize>,
     /// How often each value is in the window, and a row that has it.
     counts: HashMap<u64, (u64, usize), foldhash::fast::RandomState>,
@@ -18,8 +21,11 @@ pub(super) struct Tally {
 impl Tally {
     /// Forgets its window.
     pub(super) fn clear(&mut self) {
+        self.asked = false;
         self.range = 0..0;
-        self.counts.clear();
+        if !self.counts.is_empty() {
+            self.counts.clear();
+        }
         self.sorted.blocks.clear();
     }
 
@@ -32,6 +38,17 @@ impl Tally {
         column: &Column,
         row: impl Fn(usize) -> usize,
     ) -> Vec<(Value, u64)> {
+        if !std::mem::replace(&mut self.asked, true) {
+            let mut keys: Vec<(u64, usize)> =
+                range.clone().map(&row).map(|row| (column.key(row), row)).collect();
+            keys.sort_unstable_by_key(|(key, _)| *key);
+            let runs = keys.chunk_by(|left, right| left.0 == right.0);
+            return most_frequent(
+                runs.map(|run| (run.len() as u64, run[0].1)).collect(),
+                k,
+                column,
+            );
+        }
         let (entering, leaving) = self.move_to(range);
         for row in entering.into_iter().flatten().map(&row) {
             self.counts.entry(column.key(row)).or_insert((0, row)).0 += 1;
@@ -45,17 +62,7 @@ impl Tally {
                 }
             }
         }
-        let mut best: Vec<(u64, usize)> = self.counts.values().copied().collect();
-        let order = |left: &(u64, usize), right: &(u64, usize)| {
-            let by_value = || column.value(left.1).order(&column.value(right.1));
-            right.0.cmp(&left.0).then_with(by_value)
-        };
-        if k < best.len() && k > 0 {
-            best.select_nth_unstable_by(k - 1, order);
-            best.truncate(k);
-        }
-        best.sort_unstable_by(order);
-        best.into_iter().map(|(count, row)| (column.value(row), count)).collect()
+        most_frequent(self.counts.values().copied().collect(), k, column)
     }
 
     /// The quantile of a window that is not empty, by linear interpolation between two of its numbers.
@@ -66,6 +73,15 @@ impl Tally {
         reason = "the position is between 0 and the number of values"
     )]
     pub(super) fn quantile(&mut self, range: &Range<usize>, p: f64, numbers: &[f64]) -> f64 {
+        let position = (range.len() - 1) as f64 * p;
+        let (below, above) = (position.floor(), position.ceil());
+        let between = |low: f64, high: f64| low + (high - low) * (position - below);
+        if !std::mem::replace(&mut self.asked, true) {
+            let mut window = numbers[range.clone()].to_vec();
+            let (_, low, after) = window.select_nth_unstable_by(below as usize, f64::total_cmp);
+            let next = after.iter().copied().fold(f64::INFINITY, f64::min);
+            return between(*low, if above > below { next } else { *low });
+        }
         let (entering, leaving) = self.move_to(range);
         if leaving.iter().all(|range| range.is_empty()) && self.sorted.blocks.is_empty() {
             self.sorted.fill(&numbers[range.clone()]);
@@ -73,10 +89,7 @@ impl Tally {
             entering.into_iter().flatten().for_each(|at| self.sorted.insert(numbers[at]));
             leaving.into_iter().flatten().for_each(|at| self.sorted.remove(numbers[at]));
         }
-        let position = (range.len() - 1) as f64 * p;
-        let (below, above) = (position.floor(), position.ceil());
-        let (low, high) = (self.sorted.get(below as usize), self.sorted.get(above as usize));
-        low + (high - low) * (position - below)
+        between(self.sorted.get(below as usize), self.sorted.get(above as usize))
     }
 
     /// The places that enter and leave on the way to a window. A window that overlaps little with the one
@@ -93,6 +106,20 @@ impl Tally {
         let after = |a: &Range<usize>, b: &Range<usize>| b.end.min(a.end)..a.end;
         ([before(to, &from), after(to, &from)], [before(&from, to), after(&from, to)])
     }
+}
+
+/// The most frequent of values, given by their counts and a row of each.
+fn most_frequent(mut best: Vec<(u64, usize)>, k: usize, column: &Column) -> Vec<(Value, u64)> {
+    let order = |left: &(u64, usize), right: &(u64, usize)| {
+        let by_value = || column.value(left.1).order(&column.value(right.1));
+        right.0.cmp(&left.0).then_with(by_value)
+    };
+    if k < best.len() && k > 0 {
+        best.select_nth_unstable_by(k - 1, order);
+        best.truncate(k);
+    }
+    best.sort_unstable_by(order);
+    best.into_iter().map(|(count, row)| (column.value(row), count)).collect()
 }
 
 /// Numbers in ascending order, in blocks, so that one more moves only a block.

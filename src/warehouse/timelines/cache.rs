@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::Connection;
-use kernel::domain::Job;
+use kernel::domain::{Job, Time};
 use kernel::expression::quote_text;
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
 
@@ -78,6 +78,17 @@ impl Warehouse {
         let timelines = Arc::new(builder.finish());
         *kept = Some(Kept { catalog, state, timelines: timelines.clone() });
         Ok(timelines)
+    }
+
+    /// Timelines of all customers with only what happened before a time; these are not kept.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read, or the job was canceled.
+    pub fn timelines_until(&self, catalog: &Catalog, until: Time, job: &Job) -> Result<Timelines> {
+        let condition = format!("event_time < make_timestamp({})", until.0);
+        let mut builder = TimelinesBuilder::new(catalog);
+        read_into(&mut builder, &self.connect()?, catalog, &condition, job)?;
+        Ok(builder.finish())
     }
 
     /// The timeline of one customer; without events if there is no such customer.
