@@ -187,10 +187,11 @@ fn expression(aggregation: Aggregation, x: &str, filter: &str) -> String {
             gap.micros()
         )),
         Aggregation::Trend => {
-            let days = format!("((epoch_us(e.event_time) - epoch_us(spine.as_of)) / {day})");
+            // Microseconds are whole numbers, which days are not.
+            let micros = "CAST(epoch_us(e.event_time) - epoch_us(spine.as_of) AS DOUBLE)";
             format!(
                 "CASE WHEN count(DISTINCT e.event_time) {filter} > 1
-      THEN regr_slope({x}, {days}) {filter} END"
+      THEN regr_slope({x}, {micros}) {filter} * {day} END"
             )
         }
         Aggregation::DecayedCount(half_life) => {

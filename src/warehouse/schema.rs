@@ -40,6 +40,9 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
                 import BIGINT, source VARCHAR, line BIGINT, \"column\" VARCHAR, reason VARCHAR,
                 content VARCHAR);
              CREATE TABLE IF NOT EXISTS aliases (anonymous_id VARCHAR, customer_id VARCHAR);
+             CREATE TABLE IF NOT EXISTS warehouse (id VARCHAR);
+             INSERT INTO warehouse SELECT CAST(uuid() AS VARCHAR)
+                WHERE NOT EXISTS (SELECT 1 FROM warehouse);
              CREATE TABLE IF NOT EXISTS pulls (endpoint VARCHAR, \"offset\" BIGINT);
              CREATE OR REPLACE VIEW customers AS
                 SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,

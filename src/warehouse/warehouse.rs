@@ -63,6 +63,11 @@ impl Warehouse {
         self.staging.join(format!("{what}-{}-{n}", std::process::id()))
     }
 
+    /// Where the timelines in memory are kept for the next start.
+    pub(crate) fn timelines_file(&self) -> PathBuf {
+        self.staging.with_file_name("timelines.cache")
+    }
+
     /// Runs `work` in a transaction: all of it happens, or nothing.
     pub(crate) fn transaction<T>(
         &self,

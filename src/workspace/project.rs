@@ -51,7 +51,7 @@ const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
 const FOLDERS: [&str; 4] = ["views", "models", "functions", "insights"];
 /// What git must not see: caches and keys.
-const IGNORED: &str = "warehouse.duckdb*\n.staging/\n.endpoint/\n";
+const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\n.staging/\n.endpoint/\n";
 
 impl Project {
     /// Opens the project in a folder, and makes one if the folder has none.

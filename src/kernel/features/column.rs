@@ -38,6 +38,11 @@ impl Texts {
         Self { codes: Vec::new(), dictionary: dictionary.to_vec(), index }
     }
 
+    /// Rows by the codes of a dictionary.
+    pub(super) fn of_codes(codes: Vec<u32>, dictionary: &[Arc<str>]) -> Self {
+        Self { codes, ..Self::of(dictionary) }
+    }
+
     /// The code of each row; [`Column::NO_TEXT`] is null.
     #[must_use]
     pub fn codes(&self) -> &[u32] {

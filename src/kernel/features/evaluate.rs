@@ -117,10 +117,16 @@ impl Evaluator<'_> {
         out: &mut Vec<Value>,
     ) -> &History {
         let reading = self.bound.reading();
+        let until = match self.bound.side {
+            Side::Before => as_of.time,
+            Side::After(horizon) => as_of.time.plus(horizon),
+        };
         if self.customer != Some(customer) {
-            self.history.load(reading, customer, None);
+            self.history.begin(reading, customer);
             self.customer = Some(customer);
         }
+        // Only as far as this row reads; the next one goes on from there.
+        self.history.extend_until(reading, until);
         let history = if self.history.is_complete(self.bound.timelines, as_of) {
             &mut self.history
         } else {

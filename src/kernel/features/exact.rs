@@ -76,24 +76,37 @@ pub(super) fn integer(x: f64, unit: i32) -> i128 {
 }
 
 /// `x * 2^exponent`, by steps that neither overflow nor vanish early.
+#[inline]
 pub(super) fn scaled(x: f64, exponent: i32) -> f64 {
     let mut x = x;
     let mut left = exponent;
     while left > 1_000 {
-        x *= f64::powi(2.0, 1_000);
+        x *= power(1_000);
         left -= 1_000;
     }
     while left < -1_000 {
-        x *= f64::powi(2.0, -1_000);
+        x *= power(-1_000);
         left += 1_000;
     }
-    x * f64::powi(2.0, left)
+    x * power(left)
+}
+
+/// `2^exponent`, for exponents of normal numbers.
+#[inline]
+fn power(exponent: i32) -> f64 {
+    f64::from_bits(u64::try_from(exponent + 1_023).unwrap_or(0) << 52)
 }
 
 /// An integer in units of `2^unit` as the nearest number.
 #[allow(clippy::cast_precision_loss, reason = "this is the one rounding")]
+#[inline]
 pub(super) fn rounded(integer: i128, unit: i32) -> f64 {
-    scaled(integer as f64, unit)
+    // Most sums are small, and small integers have an instruction for this.
+    let nearest = match i64::try_from(integer) {
+        Ok(small) => small as f64,
+        Err(_large) => integer as f64,
+    };
+    scaled(nearest, unit)
 }
 
 /// An integer of 256 bits, for sums of squares and of products.

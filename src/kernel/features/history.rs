@@ -5,7 +5,7 @@ use super::binding::{Binding, BoundFeature, BoundInput, holds};
 use super::series::{Picked, Series};
 use super::tally::Tally;
 use super::{AsOf, Knowledge, Source, Timelines, View};
-use crate::domain::{Cell, Value};
+use crate::domain::{Cell, Time, Value};
 
 /// A view bound to timelines: what a history is made from.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +44,38 @@ pub(super) struct History {
 impl History {
     /// Reads a customer: all of their events, or only those that are known at a time.
     pub(super) fn load(&mut self, reading: Reading<'_>, customer: usize, known: Option<AsOf>) {
+        self.begin(reading, customer);
+        self.extend(reading, reading.timelines.rows(customer).end, known);
+    }
+
+    /// Reads a customer's events up to a time, as far as they are not read yet.
+    pub(super) fn extend_until(&mut self, reading: Reading<'_>, until: Time) {
+        let rows = reading.timelines.rows(self.customer);
+        let unread = &reading.timelines.times[self.rows.end.min(rows.end)..rows.end];
+        // Most often everything, or nothing, that is left lies before the time.
+        let n = match (unread.first(), unread.last()) {
+            (Some(first), _) if *first >= until.0 => return,
+            (_, Some(last)) if *last < until.0 => unread.len(),
+            _ => unread.partition_point(|time| *time < until.0),
+        };
+        if n > 0 {
+            self.extend(reading, self.rows.end + n, None);
+        }
+    }
+
+    /// Turns to a customer, of whom nothing is read yet.
+    pub(super) fn begin(&mut self, reading: Reading<'_>, customer: usize) {
         let rows = reading.timelines.rows(customer);
         self.customer = customer;
         self.rows = rows.start..rows.start;
         self.series.resize_with(reading.binding.series.len(), Series::default);
-        self.series.iter_mut().for_each(Series::clear);
+        for (series, bound) in self.series.iter_mut().zip(&reading.binding.series) {
+            series.begin(&bound.needs);
+        }
         self.tallies.resize_with(reading.binding.features.len(), Tally::default);
         self.tallies.iter_mut().for_each(Tally::clear);
         self.windows.resize_with(reading.binding.series.len(), Vec::new);
         self.arrivals.clear();
-        self.extend(reading, rows.end, known);
     }
 
     /// Reads the customer's rows up to `end` that it has not read yet.

@@ -13,6 +13,7 @@
 
 mod aggregate;
 mod aggregation;
+mod binary;
 mod binding;
 mod builder;
 mod catalog;

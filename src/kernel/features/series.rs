@@ -134,8 +134,14 @@ fn place(n: usize) -> u32 {
 }
 
 impl Series {
-    /// Forgets everything but its memory.
-    pub(super) fn clear(&mut self) {
+    /// Begins anew for what features need to know, with the memory that it has.
+    pub(super) fn begin(&mut self, needs: &Needs) {
+        self.clear();
+        self.sessions.resize_with(needs.sessions.len(), Vec::new);
+        self.decays.resize_with(needs.decays.len(), Vec::new);
+    }
+
+    fn clear(&mut self) {
         self.rows.clear();
         self.times.clear();
         self.numbers.clear();
@@ -260,8 +266,6 @@ impl Series {
     /// Brings the prefixes up to the last value. `column` has the values by the rows from `base` on.
     pub(super) fn index(&mut self, needs: &Needs, column: Option<&Column>, base: usize) {
         let from = self.indexed;
-        self.sessions.resize_with(needs.sessions.len(), Vec::new);
-        self.decays.resize_with(needs.decays.len(), Vec::new);
         if from == self.len() {
             return;
         }

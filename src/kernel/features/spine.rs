@@ -207,14 +207,15 @@ impl SpineRows {
         }
         let known = timelines.customers().len();
         let mut strangers: Vec<Arc<str>> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut place = |id: &'i str| {
-            *places.entry(id).or_insert_with(|| {
-                timelines.position(id).unwrap_or_else(|| {
-                    strangers.push(id.into());
-                    known + strangers.len() - 1
-                })
-            })
+        let mut places: HashMap<&str, usize, foldhash::fast::RandomState> =
+            timelines.customers().iter().map(AsRef::as_ref).zip(0..).collect();
+        let mut place = |id: &'i str| match places.get(id) {
+            Some(place) => *place,
+            None => {
+                strangers.push(id.into());
+                places.insert(id, known + strangers.len() - 1);
+                known + strangers.len() - 1
+            }
         };
         let rows = ids.zip(times).map(|(id, time)| (place(id), *time)).collect();
         Self { rows, strangers, occasions }.check_size()

@@ -4,6 +4,7 @@ use duckdb::Connection;
 use kernel::domain::{Job, Time};
 use kernel::expression::quote_text;
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
+use serde::{Deserialize, Serialize};
 
 use super::read::read_into;
 use crate::schema::LIVE_SEQ;
@@ -17,15 +18,17 @@ pub(crate) struct Cache {
 }
 
 #[derive(Debug)]
-struct Kept {
-    catalog: Catalog,
-    state: State,
-    timelines: Arc<Timelines>,
+pub(super) struct Kept {
+    pub(super) catalog: Catalog,
+    pub(super) state: State,
+    pub(super) timelines: Arc<Timelines>,
 }
 
 /// What the warehouse holds, as far as it tells whether timelines are still right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Which warehouse it is; a new one has a new number.
+    warehouse: String,
     events: u64,
     traits: u64,
     /// The latest row of a file, and the latest that came live.
@@ -55,16 +58,17 @@ impl Warehouse {
         let in_one_view = "BEGIN TRANSACTION READ ONLY";
         connection.execute_batch(in_one_view).map_err(Error::duckdb("read its timelines"))?;
         let state = state(&connection)?;
+        if kept.as_ref().is_none_or(|known| !known.catalog.covers(catalog)) {
+            *kept = self.read_kept(catalog).or(kept.take());
+        }
         if let Some(known) = kept.take_if(|known| known.catalog.covers(catalog)) {
             if known.state == state {
                 let timelines = known.timelines.clone();
                 *kept = Some(known);
                 return Ok(timelines);
             }
-            if let Some(extended) = extend(&connection, known, state, job)? {
-                let timelines = extended.timelines.clone();
-                *kept = Some(extended);
-                return Ok(timelines);
+            if let Some(extended) = extend(&connection, known, &state, job)? {
+                return Ok(self.keep_timelines(&mut kept, extended));
             }
         }
         // Definitions that are tried in turn read a little more each: keep what was read before.
@@ -76,8 +80,15 @@ impl Warehouse {
         let mut builder = TimelinesBuilder::new(&catalog);
         read_into(&mut builder, &connection, &catalog, "true", job)?;
         let timelines = Arc::new(builder.finish());
-        *kept = Some(Kept { catalog, state, timelines: timelines.clone() });
-        Ok(timelines)
+        Ok(self.keep_timelines(&mut kept, Kept { catalog, state, timelines }))
+    }
+
+    /// Keeps timelines in memory and, as far as that can be written, in a file for the next start.
+    fn keep_timelines(&self, place: &mut Option<Kept>, new: Kept) -> Arc<Timelines> {
+        self.write_kept(&new);
+        let timelines = new.timelines.clone();
+        *place = Some(new);
+        timelines
     }
 
     /// Timelines of all customers with only what happened before a time; these are not kept.
@@ -104,13 +115,17 @@ impl Warehouse {
 }
 
 /// The same timelines with what is new in the warehouse; none where that does not simply come after.
-fn extend(connection: &Connection, known: Kept, now: State, job: &Job) -> Result<Option<Kept>> {
-    let then = known.state;
+fn extend(connection: &Connection, known: Kept, now: &State, job: &Job) -> Result<Option<Kept>> {
+    let then = &known.state;
     let new_files = now.last_file > then.last_file;
     let new_live = now.last_live > then.last_live;
     // Rows of a file come before live ones in the order of equal times.
     let comes_after = !new_files || then.last_live < live_seq();
-    if now.joins != then.joins || !comes_after || !(new_files || new_live) {
+    if now.warehouse != then.warehouse
+        || now.joins != then.joins
+        || !comes_after
+        || !(new_files || new_live)
+    {
         return Ok(None);
     }
     let condition = format!(
@@ -130,7 +145,7 @@ fn extend(connection: &Connection, known: Kept, now: State, job: &Job) -> Result
     let mut builder = TimelinesBuilder::continuing(timelines);
     read_into(&mut builder, connection, &known.catalog, &condition, job)?;
     let timelines = Arc::new(builder.finish());
-    Ok(Some(Kept { catalog: known.catalog, state: now, timelines }))
+    Ok(Some(Kept { catalog: known.catalog, state: now.clone(), timelines }))
 }
 
 fn live_seq() -> i64 {
@@ -141,7 +156,7 @@ fn state(connection: &Connection) -> Result<State> {
     let sql = format!(
         "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM traits),
             coalesce(max(CASE WHEN seq < {LIVE_SEQ} THEN seq END), 0), coalesce(max(seq), 0),
-            (SELECT count(*) FROM aliases)
+            (SELECT count(*) FROM aliases), (SELECT min(id) FROM warehouse)
          FROM (SELECT seq FROM events UNION ALL SELECT seq FROM traits)"
     );
     connection
@@ -152,6 +167,7 @@ fn state(connection: &Connection) -> Result<State> {
                 last_file: row.get(2)?,
                 last_live: row.get(3)?,
                 joins: row.get(4)?,
+                warehouse: row.get(5)?,
             })
         })
         .map_err(Error::duckdb("look for changes"))

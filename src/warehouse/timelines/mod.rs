@@ -6,6 +6,7 @@
 //! do not fit at once. Never: a copy that is older than the last change of the warehouse.
 
 mod cache;
+mod file;
 mod ranges;
 mod read;
 

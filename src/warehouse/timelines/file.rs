@@ -1,0 +1,73 @@
+use std::fs::File;
+use std::io::{BufReader, Read as _, Write as _};
+use std::sync::Arc;
+
+use kernel::features::{Catalog, Timelines};
+use serde::{Deserialize, Serialize};
+
+use super::cache::{Kept, State};
+use crate::Warehouse;
+
+/// What a file of kept timelines begins with; another version is another word.
+const MAGIC: &[u8; 8] = b"fctime01";
+/// The longest description that is read, in bytes.
+const LONGEST_HEAD: u64 = 64 << 20;
+
+/// What the timelines of a file are of.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    catalog: Catalog,
+    state: State,
+}
+
+/// Timelines in a file beside the warehouse, so that a start need not build them again. The file is a
+/// cache of a cache: what cannot be read is as if it were not there, and what is older than the warehouse
+/// is extended or built anew.
+impl Warehouse {
+    /// The timelines of the file, if they have what a catalog names.
+    pub(super) fn read_kept(&self, catalog: &Catalog) -> Option<Kept> {
+        if cfg!(target_endian = "big") {
+            return None;
+        }
+        let mut file = BufReader::with_capacity(1 << 20, File::open(self.timelines_file()).ok()?);
+        let mut start = [0; 16];
+        file.read_exact(&mut start).ok()?;
+        let (magic, length) = start.split_at(MAGIC.len());
+        let length = u64::from_le_bytes(length.try_into().ok()?);
+        if magic != MAGIC || length > LONGEST_HEAD {
+            return None;
+        }
+        let mut head = Vec::new();
+        file.by_ref().take(length).read_to_end(&mut head).ok()?;
+        let head: Head = serde_json::from_slice(&head).ok()?;
+        if !head.catalog.covers(catalog) {
+            return None;
+        }
+        let timelines = Arc::new(Timelines::read_from(&mut file).ok()?);
+        Some(Kept { catalog: head.catalog, state: head.state, timelines })
+    }
+
+    /// Writes timelines to the file: first beside it, then moved, so that it is whole or as it was. Where
+    /// that fails, the next start builds them again.
+    pub(super) fn write_kept(&self, kept: &Kept) {
+        if cfg!(target_endian = "big") {
+            return;
+        }
+        let path = self.timelines_file();
+        let staged = self.staged("timelines");
+        let write = || -> std::io::Result<()> {
+            let head = Head { catalog: kept.catalog.clone(), state: kept.state.clone() };
+            let head = serde_json::to_vec(&head)?;
+            let mut file = std::io::BufWriter::with_capacity(1 << 20, File::create(&staged)?);
+            file.write_all(MAGIC)?;
+            file.write_all(&(head.len() as u64).to_le_bytes())?;
+            file.write_all(&head)?;
+            kept.timelines.write_to(&mut file)?;
+            file.flush()?;
+            std::fs::rename(&staged, &path)
+        };
+        if write().is_err() {
+            drop(std::fs::remove_file(&staged));
+        }
+    }
+}
