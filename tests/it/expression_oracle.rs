@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use crate::support::Project;
 
-/// Columns of the rows: two numbers, two texts, two booleans, a time.
-const COLUMNS: [(&str, Type); 7] = [
+/// Columns of the rows: two numbers, two texts, two booleans, two times.
+const COLUMNS: [(&str, Type); 8] = [
     ("n", Type::Number),
     ("m", Type::Number),
     ("s", Type::Text),
@@ -17,6 +17,7 @@ const COLUMNS: [(&str, Type); 7] = [
     ("b", Type::Boolean),
     ("c", Type::Boolean),
     ("x", Type::Time),
+    ("y", Type::Time),
 ];
 
 /// Values that are where mistakes are: null, zero, negative, huge, tiny, empty, non-Latin, odd cases.
@@ -32,27 +33,58 @@ fn rows() -> Vec<Vec<Value>> {
         Value::Number(-1e-300),
         Value::Number(9_007_199_254_740_993.0),
         Value::Number(42.0),
+        Value::Number(-1234.5678),
+        Value::Number(1e16),
+        Value::Number(2.675),
+        Value::Number(-32_768.0),
     ];
-    let texts =
-        ["", "a", "A%b_", "Straße", "東京", "ÅNGSTRÖM", "  padded  ", "true", "12.5", "e\u{301}"];
-    let times = [0, -1, 951_782_399_999_999, -2_208_988_800_000_000, 4_107_542_399_000_000];
+    let texts = [
+        "",
+        "a",
+        "A%b_",
+        "Straße",
+        "東京",
+        "ÅNGSTRÖM",
+        "  padded  ",
+        "true",
+        "12.5",
+        "e\u{301}",
+        "-1e5",
+        "a,b,,c",
+        "x\u{1f468}\u{200d}\u{1f469}y",
+        " 7 ",
+        "1_000",
+        "inf",
+    ];
+    let times = [
+        0,
+        -1,
+        951_782_399_999_999,
+        -2_208_988_800_000_000,
+        4_107_542_399_000_000,
+        1_706_659_200_123_456,
+        9_214_646_400_000_000,
+    ];
     let pick = |n: usize, k: usize| numbers[(n * k + k) % numbers.len()].clone();
-    let text = |n: usize, k: usize| match (n * k) % 11 {
-        10 => Value::Null,
+    let text = |n: usize, k: usize| match (n * k) % (texts.len() + 1) {
+        place if place == texts.len() => Value::Null,
         place => Value::text(texts[place]),
+    };
+    let time = |n: usize| match n % (times.len() + 1) {
+        place if place == times.len() => Value::Null,
+        place => Value::Time(Time(times[place])),
     };
     let boolean = |n: usize| match n % 3 {
         0 => Value::Null,
         1 => Value::Boolean(true),
         _ => Value::Boolean(false),
     };
-    (0..60)
+    (0..72)
         .map(|n| {
-            let time = match n % 6 {
-                5 => Value::Null,
-                place => Value::Time(Time(times[place])),
-            };
-            vec![pick(n, 1), pick(n, 7), text(n, 1), text(n, 3), boolean(n), boolean(n / 3), time]
+            let numbers = [pick(n, 1), pick(n, 5)];
+            let [x, y] = numbers;
+            let (s, u) = (text(n, 1), text(n, 3));
+            vec![x, y, s, u, boolean(n), boolean(n / 3), time(n), time(n / 2 + 1)]
         })
         .collect()
 }
@@ -72,57 +104,144 @@ fn leaf(options: &'static [&'static str]) -> BoxedStrategy<String> {
     proptest::sample::select(options).prop_map(str::to_owned).boxed()
 }
 
-/// Expressions of each type, of a depth: number, text, boolean.
-fn expressions(depth: u32) -> [BoxedStrategy<String>; 3] {
+/// Expressions of each type, of a depth: number, text, boolean, time.
+fn expressions(depth: u32) -> [BoxedStrategy<String>; 4] {
     let number = leaf(&["n", "m", "0", "1", "-3", "2.5", "1e10", "NULL + 1"]);
-    let text = leaf(&["s", "u", "''", "'a'", "'東'", "'%'", "'it''s'"]);
+    let text = leaf(&["s", "u", "''", "'a'", "'東'", "'%'", "'it''s'", "','"]);
     let boolean = leaf(&["b", "c", "true", "false", "NULL IS NULL"]);
+    let time = leaf(&["x", "y", "TIMESTAMP '2024-01-31 12:00:00'", "DATE '1969-12-31'"]);
     if depth == 0 {
-        return [number, text, boolean];
+        return [number, text, boolean, time];
     }
-    let [n, t, b] = expressions(depth - 1);
-    let two = |s: &BoxedStrategy<String>| (s.clone(), s.clone());
-    let operator = leaf(&["+", "-", "*", "/", "%"]);
-    let function = leaf(&["abs", "ceil", "floor", "round", "sign", "-"]);
-    let either = leaf(&["coalesce", "nullif", "least", "greatest", "ifnull"]);
-    let numbers = prop_oneof![
-        2 => number,
-        3 => (two(&n), operator).prop_map(|((l, r), op)| format!("({l} {op} {r})")),
-        2 => (function, n.clone()).prop_map(|(f, x)| format!("{f}({x})")),
-        2 => (either.clone(), two(&n)).prop_map(|(f, (l, r))| format!("{f}({l}, {r})")),
-        1 => (b.clone(), two(&n)).prop_map(|(c, (l, r))| format!("CASE WHEN {c} THEN {l} ELSE {r} END")),
-        1 => t.clone().prop_map(|x| format!("length({x})")),
-        1 => b.clone().prop_map(|x| format!("CAST({x} AS DOUBLE)")),
-        1 => leaf(&["year(x)", "month(x)", "day(x)", "hour(x)", "minute(x)", "dayofweek(x)", "epoch(x)"]),
-    ];
-    let texts = prop_oneof![
-        2 => text,
-        2 => two(&t).prop_map(|(l, r)| format!("({l} || {r})")),
-        2 => (leaf(&["lower", "upper", "trim"]), t.clone()).prop_map(|(f, x)| format!("{f}({x})")),
-        1 => (either, two(&t)).prop_map(|(f, (l, r))| format!("{f}({l}, {r})")),
-        1 => (t.clone(), two(&t)).prop_map(|(k, (l, r))| format!("CASE {k} WHEN 'a' THEN {l} WHEN u THEN {r} END")),
-    ];
-    let compare = leaf(&["=", "<>", "<", "<=", ">", ">="]);
-    let booleans = prop_oneof![
-        2 => boolean,
-        2 => (two(&n), compare.clone()).prop_map(|((l, r), op)| format!("{l} {op} {r}")),
-        2 => (two(&t), compare).prop_map(|((l, r), op)| format!("{l} {op} {r}")),
-        2 => (two(&b), leaf(&["AND", "OR"])).prop_map(|((l, r), op)| format!("(({l}) {op} ({r}))")),
-        1 => b.clone().prop_map(|x| format!("(NOT ({x}))")),
-        1 => (n.clone(), two(&n), leaf(&["", "NOT "])).prop_map(|(x, (l, h), no)| format!("{x} {no}BETWEEN {l} AND {h}")),
-        1 => (n.clone(), two(&n), leaf(&["", "NOT "])).prop_map(|(x, (l, h), no)| format!("{x} {no}IN ({l}, {h}, 42)")),
-        1 => (two(&t), leaf(&["", "NOT "]), leaf(&["LIKE", "ILIKE"])).prop_map(|((x, p), no, like)| format!("{x} {no}{like} {p}")),
-        1 => (two(&t), leaf(&["starts_with", "ends_with", "contains"])).prop_map(|((l, r), f)| format!("{f}({l}, {r})")),
-        1 => (n, leaf(&["IS NULL", "IS NOT NULL", "IS DISTINCT FROM 1"])).prop_map(|(x, is)| format!("{x} {is}")),
-        1 => leaf(&["x < '2000-02-29'", "x >= TIMESTAMP '1970-01-01'", "x IS NULL"]),
-    ];
+    let [n, t, b, x] = expressions(depth - 1);
     let wrap = |s: BoxedStrategy<String>| s.prop_map(|x| format!("({x})")).boxed();
-    [wrap(numbers.boxed()), wrap(texts.boxed()), wrap(booleans.boxed())]
+    [
+        wrap(numbers(number, [&n, &t, &b, &x])),
+        wrap(texts(text, [&n, &t, &b, &x])),
+        wrap(booleans(boolean, [&n, &t, &b, &x])),
+        wrap(times(time, [&n, &t, &b, &x])),
+    ]
+}
+
+type Strategies<'s> = [&'s BoxedStrategy<String>; 4];
+
+fn two(s: &BoxedStrategy<String>) -> (BoxedStrategy<String>, BoxedStrategy<String>) {
+    (s.clone(), s.clone())
+}
+
+const EITHER: &[&str] = &["coalesce", "nullif", "least", "greatest", "ifnull"];
+const UNITS: &[&str] =
+    &["second", "minute", "hour", "day", "week", "month", "quarter", "year", "millisecond"];
+
+fn numbers(number: BoxedStrategy<String>, [n, t, b, x]: Strategies<'_>) -> BoxedStrategy<String> {
+    let functions = leaf(&[
+        "abs", "ceil", "floor", "round", "trunc", "sign", "even", "-", "degrees", "radians",
+    ]);
+    let of_text = leaf(&["length", "strlen", "ascii", "unicode"]);
+    let parts = leaf(&[
+        "year",
+        "month",
+        "day",
+        "hour",
+        "minute",
+        "second",
+        "quarter",
+        "week",
+        "isodow",
+        "isoyear",
+        "dayofweek",
+        "dayofyear",
+        "yearweek",
+        "millisecond",
+        "microsecond",
+        "epoch",
+        "epoch_ms",
+        "epoch_us",
+    ]);
+    prop_oneof![
+        2 => number,
+        3 => (two(n), leaf(&["+", "-", "*", "/", "%"])).prop_map(|((l, r), op)| format!("({l} {op} {r})")),
+        3 => (functions, n.clone()).prop_map(|(f, x)| format!("{f}({x})")),
+        2 => (leaf(EITHER), two(n)).prop_map(|(f, (l, r))| format!("{f}({l}, {r})")),
+        1 => (leaf(&["round", "trunc"]), n.clone(), -4..5_i32).prop_map(|(f, x, places)| format!("{f}({x}, {places})")),
+        1 => two(n).prop_map(|(l, r)| format!("mod({l}, {r})")),
+        1 => (b.clone(), two(n)).prop_map(|(c, (l, r))| format!("CASE WHEN {c} THEN {l} ELSE {r} END")),
+        1 => (b.clone(), two(n)).prop_map(|(c, (l, r))| format!("if({c}, {l}, {r})")),
+        2 => (of_text, t.clone()).prop_map(|(f, x)| format!("{f}({x})")),
+        1 => two(t).prop_map(|(s, part)| format!("strpos({s}, {part})")),
+        1 => two(t).prop_map(|(part, s)| format!("position({part} IN {s})")),
+        1 => b.clone().prop_map(|x| format!("CAST({x} AS DOUBLE)")),
+        1 => t.clone().prop_map(|x| format!("CAST({x} AS DOUBLE)")),
+        1 => n.clone().prop_map(|x| format!("CAST({x} AS BIGINT)")),
+        3 => (parts, x.clone()).prop_map(|(part, x)| format!("{part}({x})")),
+        1 => x.clone().prop_map(|x| format!("EXTRACT(month FROM {x})")),
+        2 => (leaf(&["date_diff", "date_sub"]), leaf(UNITS), two(x)).prop_map(|(f, unit, (l, r))| format!("{f}('{unit}', {l}, {r})")),
+    ]
+    .boxed()
+}
+
+fn texts(text: BoxedStrategy<String>, [n, t, b, x]: Strategies<'_>) -> BoxedStrategy<String> {
+    let n = n.clone();
+    prop_oneof![
+        2 => text,
+        2 => two(t).prop_map(|(l, r)| format!("({l} || {r})")),
+        2 => (leaf(&["lower", "upper", "trim", "ltrim", "rtrim"]), t.clone()).prop_map(|(f, x)| format!("{f}({x})")),
+        1 => (leaf(&["trim", "ltrim", "rtrim"]), two(t)).prop_map(|(f, (x, set))| format!("{f}({x}, {set})")),
+        1 => (leaf(EITHER), two(t)).prop_map(|(f, (l, r))| format!("{f}({l}, {r})")),
+        1 => (t.clone(), two(t)).prop_map(|(k, (l, r))| format!("CASE {k} WHEN 'a' THEN {l} WHEN u THEN {r} END")),
+        1 => (two(t), t.clone()).prop_map(|((a, b), c)| format!("concat({a}, {b}, {c})")),
+        1 => (two(t), t.clone()).prop_map(|((a, b), c)| format!("concat_ws({a}, {b}, {c})")),
+        1 => (two(t), t.clone()).prop_map(|((a, b), c)| format!("replace({a}, {b}, {c})")),
+        2 => (leaf(&["left", "right", "substring"]), t.clone(), n.clone()).prop_map(|(f, s, n)| format!("{f}({s}, {n})")),
+        2 => (t.clone(), -6..6_i32, -4..6_i32).prop_map(|(s, start, count)| format!("substr({s}, {start}, {count})")),
+        1 => (leaf(&["lpad", "rpad"]), two(t), -2..12_i32).prop_map(|(f, (s, fill), n)| format!("{f}({s}, {n}, {fill})")),
+        1 => (two(t), -3..4_i32).prop_map(|((s, separator), n)| format!("split_part({s}, {separator}, {n})")),
+        1 => n.prop_map(|x| format!("CAST({x} AS VARCHAR)")),
+        1 => b.clone().prop_map(|x| format!("CAST({x} AS VARCHAR)")),
+        1 => (leaf(&["dayname", "monthname"]), x.clone()).prop_map(|(f, x)| format!("{f}({x})")),
+    ]
+    .boxed()
+}
+
+fn booleans(boolean: BoxedStrategy<String>, [n, t, b, x]: Strategies<'_>) -> BoxedStrategy<String> {
+    let compare = || leaf(&["=", "<>", "<", "<=", ">", ">="]);
+    let escaped = leaf(&["'%!%%' ESCAPE '!'", "'_!_%' ESCAPE '!'", "'%%a%_' ESCAPE '%'"]);
+    prop_oneof![
+        2 => boolean,
+        2 => (two(n), compare()).prop_map(|((l, r), op)| format!("{l} {op} {r}")),
+        2 => (two(t), compare()).prop_map(|((l, r), op)| format!("{l} {op} {r}")),
+        2 => (two(x), compare()).prop_map(|((l, r), op)| format!("{l} {op} {r}")),
+        2 => (two(b), leaf(&["AND", "OR"])).prop_map(|((l, r), op)| format!("(({l}) {op} ({r}))")),
+        1 => b.clone().prop_map(|x| format!("(NOT ({x}))")),
+        1 => (n.clone(), two(n), leaf(&["", "NOT "])).prop_map(|(x, (l, h), no)| format!("{x} {no}BETWEEN {l} AND {h}")),
+        1 => (n.clone(), two(n), leaf(&["", "NOT "])).prop_map(|(x, (l, h), no)| format!("{x} {no}IN ({l}, {h}, 42)")),
+        1 => (two(t), leaf(&["", "NOT "]), leaf(&["LIKE", "ILIKE"])).prop_map(|((x, p), no, like)| format!("{x} {no}{like} {p}")),
+        1 => (t.clone(), escaped).prop_map(|(x, pattern)| format!("{x} LIKE {pattern}")),
+        1 => (two(t), leaf(&["starts_with", "ends_with", "contains"])).prop_map(|((l, r), f)| format!("{f}({l}, {r})")),
+        1 => (leaf(&["isnan", "isinf", "isfinite"]), n.clone()).prop_map(|(f, x)| format!("{f}({x})")),
+        1 => n.clone().prop_map(|x| format!("CAST({x} AS BOOLEAN)")),
+        1 => (n.clone(), leaf(&["IS NULL", "IS NOT NULL", "IS DISTINCT FROM 1"])).prop_map(|(x, is)| format!("{x} {is}")),
+        1 => leaf(&["x < '2000-02-29'", "x >= TIMESTAMP '1970-01-01'", "x IS NULL"]),
+    ]
+    .boxed()
+}
+
+fn times(time: BoxedStrategy<String>, [_, _, b, x]: Strategies<'_>) -> BoxedStrategy<String> {
+    let interval = (-40..40_i32, leaf(UNITS)).prop_map(|(n, unit)| format!("INTERVAL {n} {unit}"));
+    prop_oneof![
+        2 => time,
+        2 => (leaf(UNITS), x.clone()).prop_map(|(unit, x)| format!("date_trunc('{unit}', {x})")),
+        3 => (x.clone(), leaf(&["+", "-"]), interval).prop_map(|(x, op, interval)| format!("{x} {op} {interval}")),
+        1 => x.clone().prop_map(|x| format!("CAST({x} AS DATE)")),
+        1 => (leaf(EITHER), two(x)).prop_map(|(f, (l, r))| format!("{f}({l}, {r})")),
+        1 => (b.clone(), two(x)).prop_map(|(c, (l, r))| format!("CASE WHEN {c} THEN {l} ELSE {r} END")),
+    ]
+    .boxed()
 }
 
 fn any_expression() -> impl Strategy<Value = String> {
-    let [numbers, texts, booleans] = expressions(3);
-    prop_oneof![numbers, texts, booleans]
+    let [numbers, texts, booleans, times] = expressions(3);
+    prop_oneof![numbers, texts, booleans, times]
 }
 
 fn agree(ours: &Value, theirs: &Value) -> bool {
@@ -218,6 +337,17 @@ fn functions_of_the_math_library_agree_closely() {
         "exp(-abs(n))",
         "log(m)",
         "power(abs(n), 0.5)",
+        "log2(n)",
+        "log(n, m)",
+        "cbrt(n)",
+        "sin(n)",
+        "cos(m)",
+        "tan(n)",
+        "asin(n / 100)",
+        "acos(n / 100)",
+        "atan(n)",
+        "atan2(n, m)",
+        "pi() * n",
     ]
     .map(str::to_owned)
     .into();
@@ -237,6 +367,14 @@ fn errors_have_a_place() {
         ("x > 'yesterday'", 1, 5, "not a time"),
         ("n; m", 1, 2, "ends before"),
         ("CASE WHEN n THEN 1 END", 1, 11, "a boolean is needed"),
+        ("date_trunc('fortnight', x)", 1, 12, "is no unit"),
+        ("x + INTERVAL 1.5 DAY", 1, 1, "is no interval"),
+        ("x - x", 1, 1, "is a time"),
+        ("s LIKE u ESCAPE '!'", 1, 8, "must be a text"),
+        ("s LIKE 'a!' ESCAPE '!'", 1, 8, "ends in its escape"),
+        ("left(s)", 1, 1, "takes 2 arguments"),
+        ("lenght(s)", 1, 1, "did you mean 'length'?"),
+        ("CAST(n AS SMALLINT)", 1, 6, "cannot cast to SMALLINT"),
     ] {
         let error = Expression::compile(source, &scope).unwrap_err();
         assert!(error.message.contains(part), "{source}: {error}");

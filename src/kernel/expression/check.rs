@@ -1,8 +1,8 @@
 use sqlparser::ast::{
-    self, BinaryOperator, CeilFloorKind, DataType, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, InTarget, Spanned as _, UnaryOperator,
+    self, BinaryOperator, CeilFloorKind, DataType, Expr, InTarget, Spanned as _, UnaryOperator,
 };
 
+use super::calendar::Unit;
 use super::node::{Arithmetic, Comparison, Node};
 use super::{DEEPEST, ExpressionError, Function, MOST_NODES};
 use crate::domain::{Type, Value, did_you_mean};
@@ -26,7 +26,7 @@ impl Scope for std::collections::BTreeMap<String, Type> {
 }
 
 /// A checked node and its type; no type for what is always null.
-type Typed = (Node, Option<Type>);
+pub(super) type Typed = (Node, Option<Type>);
 
 /// Turns a parsed expression into a checked one.
 pub(super) struct Checker<'a> {
@@ -86,11 +86,11 @@ impl<'a> Checker<'a> {
             Expr::Between { expr: inner, negated, low, high } => {
                 self.between(inner, low, high, *negated, expr)
             }
-            Expr::Like { negated, expr: text, pattern, escape_char: None, any: false } => {
-                self.like(text, pattern, *negated, false)
+            Expr::Like { negated, expr: text, pattern, escape_char, any: false } => {
+                self.like(text, pattern, escape_char.as_deref(), *negated, false)
             }
-            Expr::ILike { negated, expr: text, pattern, escape_char: None, any: false } => {
-                self.like(text, pattern, *negated, true)
+            Expr::ILike { negated, expr: text, pattern, escape_char, any: false } => {
+                self.like(text, pattern, escape_char.as_deref(), *negated, true)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), expr)
@@ -102,9 +102,26 @@ impl<'a> Checker<'a> {
             Expr::Floor { expr: inner, field: CeilFloorKind::DateTimeField(_) } => {
                 self.call(Function::Floor, &[inner], expr)
             }
-            Expr::Trim { expr: inner, trim_where: None, trim_what: None, .. } => {
-                self.call(Function::Trim, &[inner], expr)
+            Expr::Trim { expr: inner, trim_where, trim_what, trim_characters } => {
+                let function = match trim_where {
+                    Some(ast::TrimWhereField::Leading) => Function::Ltrim,
+                    Some(ast::TrimWhereField::Trailing) => Function::Rtrim,
+                    Some(ast::TrimWhereField::Both) | None => Function::Trim,
+                };
+                let set = trim_what.as_deref().into_iter();
+                let set = set.chain(trim_characters.iter().flatten());
+                let arguments: Vec<&Expr> = std::iter::once(inner.as_ref()).chain(set).collect();
+                self.call(function, &arguments, expr)
             }
+            Expr::Substring { expr: inner, substring_from, substring_for, .. } => {
+                let rest = substring_from.as_deref().into_iter().chain(substring_for.as_deref());
+                let arguments: Vec<&Expr> = std::iter::once(inner.as_ref()).chain(rest).collect();
+                self.call(Function::Substring, &arguments, expr)
+            }
+            Expr::Position { expr: part, r#in: text } => {
+                self.call(Function::Strpos, &[text, part], expr)
+            }
+            Expr::Extract { field, expr: inner, .. } => self.part(&field.to_string(), inner, expr),
             Expr::Function(function) => self.function(function, expr),
             _ => Err(ExpressionError::at(
                 expr.span(),
@@ -129,7 +146,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks an operand that must have the type `wanted` (or be null).
-    fn expect(&mut self, expr: &Expr, wanted: Type) -> Result<Node, ExpressionError> {
+    pub(super) fn expect(&mut self, expr: &Expr, wanted: Type) -> Result<Node, ExpressionError> {
         let (node, found) = self.check(expr)?;
         match (found, &node) {
             (None, _) => Ok(node),
@@ -145,7 +162,10 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks operands that must share one type.
-    fn alike(&mut self, exprs: &[&Expr]) -> Result<(Vec<Node>, Option<Type>), ExpressionError> {
+    pub(super) fn alike(
+        &mut self,
+        exprs: &[&Expr],
+    ) -> Result<(Vec<Node>, Option<Type>), ExpressionError> {
         let mut typed = Vec::with_capacity(exprs.len());
         for expr in exprs {
             typed.push(self.check(expr)?);
@@ -207,6 +227,9 @@ impl<'a> Checker<'a> {
         right: &Expr,
         whole: &Expr,
     ) -> Result<Typed, ExpressionError> {
+        if let Some(moved) = self.moved(left, op, right, whole)? {
+            return Ok(moved);
+        }
         let arithmetic = match op {
             BinaryOperator::Plus => Some(Arithmetic::Add),
             BinaryOperator::Minus => Some(Arithmetic::Subtract),
@@ -318,12 +341,18 @@ impl<'a> Checker<'a> {
         &mut self,
         text: &Expr,
         pattern: &Expr,
+        escape: Option<&Expr>,
         negated: bool,
         any_case: bool,
     ) -> Result<Typed, ExpressionError> {
         let text = Box::new(self.expect(text, Type::Text)?);
+        let written = pattern;
         let pattern = Box::new(self.expect(pattern, Type::Text)?);
-        let typed = (Node::Like { text, pattern, any_case, escape: None }, Some(Type::Boolean));
+        let escape = match escape {
+            None => None,
+            Some(escape) => escape_of(escape, &pattern, written, any_case)?,
+        };
+        let typed = (Node::Like { text, pattern, any_case, escape }, Some(Type::Boolean));
         Ok(if negated { negate(typed) } else { typed })
     }
 
@@ -360,13 +389,19 @@ impl<'a> Checker<'a> {
     ) -> Result<Typed, ExpressionError> {
         let to = match data_type {
             DataType::Double(_) | DataType::DoublePrecision | DataType::Float(_) => Type::Number,
+            DataType::BigInt(_) => return self.call(Function::BigInt, &[inner], whole),
+            DataType::Date => {
+                return self.call(Function::DateTrunc(Unit::Day), &[inner], whole);
+            }
             DataType::Boolean | DataType::Bool => Type::Boolean,
             DataType::Varchar(None) | DataType::Text => Type::Text,
             DataType::Timestamp(None, _) => Type::Time,
             other => {
                 return Err(ExpressionError::at(
                     whole.span(),
-                    format!("cannot cast to {other}; use DOUBLE, VARCHAR, BOOLEAN or TIMESTAMP"),
+                    format!(
+                        "cannot cast to {other}; use DOUBLE, BIGINT, VARCHAR, BOOLEAN, DATE or TIMESTAMP"
+                    ),
                 ));
             }
         };
@@ -376,6 +411,7 @@ impl<'a> Checker<'a> {
             (Some(from), to) if from == to => true,
             (Some(Type::Text), Type::Number | Type::Boolean) => true,
             (Some(Type::Boolean), Type::Number | Type::Text) => true,
+            (Some(Type::Number), Type::Boolean | Type::Text) => true,
             (Some(Type::Text), Type::Time) => matches!(node, Node::Literal(_)),
             _ => false,
         };
@@ -384,78 +420,12 @@ impl<'a> Checker<'a> {
                 Node::Literal(text) => Ok((time_literal(text, inner)?, Some(Type::Time))),
                 _ => Ok((node, Some(Type::Time))),
             },
-            (true, _, _) => Ok((Node::Cast(Box::new(node), to), Some(to))),
+            (true, from, _) => Ok((Node::Cast(Box::new(node), from, to), Some(to))),
             (false, from, _) => Err(ExpressionError::at(
                 whole.span(),
                 format!("a {} cannot be cast to a {to}", from.unwrap_or(Type::Text)),
             )),
         }
-    }
-
-    fn function(
-        &mut self,
-        function: &ast::Function,
-        whole: &Expr,
-    ) -> Result<Typed, ExpressionError> {
-        let name = function.name.to_string();
-        let Some(known) = Function::named(&name) else {
-            let suggestion = did_you_mean(&name, Function::names());
-            let message = format!("there is no function '{name}'{suggestion}");
-            return Err(ExpressionError::at(whole.span(), message));
-        };
-        let plain = function.over.is_none()
-            && function.filter.is_none()
-            && function.within_group.is_empty()
-            && matches!(function.parameters, FunctionArguments::None);
-        let FunctionArguments::List(list) = &function.args else {
-            return Err(ExpressionError::at(whole.span(), format!("{name} takes arguments")));
-        };
-        let arguments: Option<Vec<&Expr>> = list
-            .args
-            .iter()
-            .map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-                _ => None,
-            })
-            .collect();
-        match arguments {
-            Some(arguments)
-                if plain && list.clauses.is_empty() && list.duplicate_treatment.is_none() =>
-            {
-                self.call(known, &arguments, whole)
-            }
-            _ => Err(ExpressionError::at(
-                whole.span(),
-                format!("write {name} with plain arguments only; aggregates belong into features"),
-            )),
-        }
-    }
-
-    fn call(
-        &mut self,
-        function: Function,
-        arguments: &[&Expr],
-        whole: &Expr,
-    ) -> Result<Typed, ExpressionError> {
-        let signature = function.signature();
-        let (fewest, most) = signature.count;
-        if arguments.len() < fewest || arguments.len() > most {
-            let count =
-                if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
-            return Err(ExpressionError::at(
-                whole.span(),
-                format!("{} takes {count} arguments, not {}", function.sql(), arguments.len()),
-            ));
-        }
-        let (nodes, shared) = match signature.argument {
-            Some(type_) => {
-                let nodes: Result<Vec<_>, _> =
-                    arguments.iter().map(|argument| self.expect(argument, type_)).collect();
-                (nodes?, Some(type_))
-            }
-            None => self.alike(arguments)?,
-        };
-        Ok((Node::Call(function, nodes), signature.result.or(shared)))
     }
 }
 
@@ -485,6 +455,39 @@ fn literal(value: &ast::Value, expr: &Expr) -> Result<Typed, ExpressionError> {
     }
 }
 
+/// The escape of a LIKE. What DuckDB finds out while it runs, row by row, is refused here: escape and
+/// pattern must be written out, and the pattern must not end in the escape.
+fn escape_of(
+    escape: &Expr,
+    pattern: &Node,
+    written: &Expr,
+    any_case: bool,
+) -> Result<Option<char>, ExpressionError> {
+    let refuse = |expr: &Expr, message: &str| Err(ExpressionError::at(expr.span(), message));
+    let character = match escape {
+        Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) => text.clone(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    let mut characters = character.chars();
+    let (Some(escape), None) = (characters.next(), characters.next()) else {
+        return refuse(escape, "the escape is one character: ESCAPE '!'");
+    };
+    if !escape.is_ascii() || any_case && escape.is_ascii_alphabetic() {
+        return refuse(written, "the escape must be ASCII, and of ILIKE no letter");
+    }
+    let Node::Literal(Value::Text(pattern)) = pattern else {
+        return refuse(written, "with an escape the pattern must be a text, not a column");
+    };
+    let trailing = pattern.chars().rev().take_while(|c| *c == escape).count();
+    match trailing % 2 {
+        1 => refuse(written, "the pattern ends in its escape, which escapes nothing"),
+        _ => Ok(Some(escape)),
+    }
+}
+
 fn typed_literal(typed: &ast::TypedString, expr: &Expr) -> Result<Typed, ExpressionError> {
     match (&typed.data_type, &typed.value.value) {
         (DataType::Timestamp(None, _) | DataType::Date, ast::Value::SingleQuotedString(text)) => {
@@ -497,7 +500,7 @@ fn typed_literal(typed: &ast::TypedString, expr: &Expr) -> Result<Typed, Express
     }
 }
 
-fn time_literal(text: &Value, expr: &Expr) -> Result<Node, ExpressionError> {
+pub(super) fn time_literal(text: &Value, expr: &Expr) -> Result<Node, ExpressionError> {
     match text.coerce(Type::Time) {
         Value::Null => Err(ExpressionError::at(
             expr.span(),

@@ -3,6 +3,7 @@ use std::cmp::Ordering;
 
 use super::call::call;
 use super::node::{Arithmetic, Comparison, Node};
+use super::number;
 use super::text::{lower, map_case};
 use crate::domain::{Cell, Time, Type, Value};
 
@@ -93,7 +94,7 @@ pub(super) fn evaluate<'a>(node: &'a Node, column: Columns<'_, 'a>) -> Operand<'
             .iter()
             .find(|(condition, _)| node_truth(condition, column) == Some(true))
             .map_or_else(|| evaluate(otherwise, column), |(_, result)| evaluate(result, column)),
-        Node::Cast(inner, to) => cast(evaluate(inner, column), *to),
+        Node::Cast(inner, _, to) => cast(evaluate(inner, column), *to),
         Node::Concatenate(left, right) => match (evaluate(left, column), evaluate(right, column)) {
             (Operand::Text(left), Operand::Text(right)) => {
                 Operand::made(left.len() + right.len(), || format!("{left}{right}"))
@@ -259,13 +260,12 @@ fn cast(value: Operand<'_>, to: Type) -> Operand<'_> {
             "false" | "f" | "0" | "no" | "n" => Operand::Boolean(false),
             _ => Operand::Null,
         },
-        (Operand::Text(text), to) => match Value::text(text.as_ref()).coerce(to) {
-            Value::Number(number) => Operand::Number(number),
-            Value::Time(time) => Operand::Time(time),
-            Value::Text(_) => Operand::Text(text),
-            _ => Operand::Null,
-        },
+        (Operand::Text(text), Type::Number) => {
+            number::parse(&text).map_or(Operand::Null, Operand::Number)
+        }
+        (Operand::Text(text), Type::Text) => Operand::Text(text),
         (Operand::Number(x), Type::Number) => Operand::Number(x),
+        (Operand::Number(x), Type::Text) => Operand::Text(Cow::Owned(number::write(x))),
         (Operand::Boolean(boolean), Type::Boolean) => Operand::Boolean(boolean),
         (Operand::Time(time), Type::Time) => Operand::Time(time),
         _ => Operand::Null,

@@ -6,12 +6,15 @@
 //! Numbers follow IEEE 754, as DuckDB's doubles do: the logarithm of zero is negative infinity.
 //! Never: aggregates, subqueries, or anything that is not a function of the row.
 
+mod calendar;
 mod call;
 mod check;
+mod check_function;
 mod error;
 mod evaluate;
 mod function;
 mod node;
+mod number;
 mod parse;
 mod sql;
 mod text;

@@ -26,7 +26,8 @@ pub(super) enum Node {
     },
     /// Pairs of condition and result, then the result of none.
     Case(Vec<(Node, Node)>, Box<Node>),
-    Cast(Box<Node>, Type),
+    /// A value, its type if it has one, and the type that it becomes.
+    Cast(Box<Node>, Option<Type>, Type),
     Concatenate(Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
 }
