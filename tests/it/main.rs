@@ -5,6 +5,7 @@
 mod circle;
 mod endpoint;
 mod expression_oracle;
+mod features;
 mod import;
 mod insights;
 mod kernel_oracle;

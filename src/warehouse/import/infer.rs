@@ -216,6 +216,16 @@ pub(crate) fn propose(
     raw: &Raw,
     options: &Options,
 ) -> Result<Proposal> {
+    // Who, when, what and which take a few columns beside the properties.
+    const MOST_COLUMNS: usize = schema::MOST_PROPERTIES + 4;
+    let n_columns = raw.columns.len().saturating_sub(options.left_out.len());
+    if n_columns > MOST_COLUMNS {
+        return Err(Error::Mapping(format!(
+            "{} has {n_columns} columns; there can be {} properties: leave columns out",
+            source.title(),
+            schema::MOST_PROPERTIES
+        )));
+    }
     let facts = facts(connection, raw)?;
     let names: Vec<&str> = raw.columns.iter().map(|column| column.name.as_str()).collect();
     let said = |what: &str, column: &Option<String>| match column {

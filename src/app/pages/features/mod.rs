@@ -1,16 +1,24 @@
-use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Slider, Ui};
+//! Views and their features, with what they are like on the data while they are written.
+
+mod editor;
+mod effect;
+
+use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
 use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use egui_extras::{Column, TableBuilder};
 use workspace::{
-    AggregationName, Catalog, Command, Draft, FeatureDefinition, Overview, Preview, Type, Value,
+    AggregationName, Command, Draft, FeatureDefinition, Name, Overview, Preview, Value,
     ViewDefinition,
 };
+
+use self::editor::{add_feature, feature_ui};
+use self::effect::{distribution_ui, relation_ui, timelines_ui};
 
 use super::{error_ui, heading};
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, text_field, thousands,
+    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, thousands,
 };
 
 /// Views and their features, with what they are like on the data while they are written.
@@ -20,6 +28,8 @@ pub(super) struct Features {
     draft: Option<ViewDefinition>,
     chosen: usize,
     asked: Option<Draft>,
+    /// The model whose label features are held against; none until one is chosen or found.
+    model: Option<Name>,
     show_sql: bool,
 }
 
@@ -43,7 +53,13 @@ impl Features {
             }
             return;
         };
-        let asking = Draft { definition: draft.clone(), chosen: self.chosen, model: None };
+        let models = &state.look().models;
+        if self.model.is_none() {
+            let own = models.iter().find(|model| model.view == draft.name);
+            self.model = own.map(|model| model.name.clone());
+        }
+        let asking =
+            Draft { definition: draft.clone(), chosen: self.chosen, model: self.model.clone() };
         if self.asked.as_ref() != Some(&asking) && state.overview.value().is_some() {
             outbox.send(Command::Preview(asking.clone()));
             self.asked = Some(asking);
@@ -55,7 +71,7 @@ impl Features {
             .frame(frame)
             .show(ui, |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    self.editor_ui(ui, &mut draft, state.look(), outbox);
+                    self.editor_ui(ui, &mut draft, state, outbox);
                 });
             });
         self.view_ui(ui, &mut draft, state);
@@ -85,14 +101,17 @@ impl Features {
             });
             return;
         }
-        let height = (ui.available_height() - 230.0).max(160.0);
+        let height = (ui.available_height() - 330.0).max(120.0);
         ui.push_id("list", |ui| {
             ui.set_max_height(height);
             self.list_ui(ui, draft, preview, height);
         });
-        section(ui, "A few customers");
         if let Some(preview) = preview {
-            customers_ui(ui, preview);
+            ScrollArea::vertical().id_salt("few-customers").auto_shrink(false).show(ui, |ui| {
+                timelines_ui(ui, preview);
+                section(ui, "A few customers");
+                customers_ui(ui, preview);
+            });
         }
     }
 
@@ -165,9 +184,10 @@ impl Features {
         &mut self,
         ui: &mut Ui,
         draft: &mut ViewDefinition,
-        overview: &Overview,
+        state: &State,
         outbox: &mut Outbox,
     ) {
+        let overview: &Overview = state.look();
         let names: Vec<String> = overview.views.iter().map(|view| view.name.to_string()).collect();
         let mut current = draft.name.to_string();
         if choice(ui, "View", &mut current, names.iter().map(String::as_str), 160.0)
@@ -196,176 +216,27 @@ impl Features {
         let taken: Vec<String> = draft.features.iter().map(|f| f.name.to_string()).collect();
         if let Some(feature) = draft.features.get_mut(self.chosen) {
             feature_ui(ui, self.chosen, feature, &taken, &overview.catalog);
+            let name = feature.name.to_string();
+            self.effect_ui(ui, state, &name);
         }
     }
-}
 
-/// A new count over all events, under a name that is free.
-fn add_feature(draft: &mut ViewDefinition, catalog: &Catalog) {
-    let names = (1..).map(|n| format!("feature_{n}"));
-    let free = names
-        .into_iter()
-        .find(|name| draft.features.iter().all(|feature| feature.name.as_str() != name));
-    if let Some(Ok(name)) = free.map(|name| name.parse()) {
-        let mut feature = FeatureDefinition::named(name);
-        feature.aggregation = Some(AggregationName::Count);
-        feature.events = catalog
-            .events
-            .iter()
-            .find(|event| !workspace::is_system(event))
-            .cloned()
-            .into_iter()
-            .collect();
-        feature.window = "30d".parse().ok();
-        draft.features.push(feature);
-    }
-}
-
-/// The fields of one feature.
-fn feature_ui(
-    ui: &mut Ui,
-    place: usize,
-    feature: &mut FeatureDefinition,
-    taken: &[String],
-    catalog: &Catalog,
-) {
-    name_ui(ui, place, feature, taken);
-    if let Some(expression) = &mut feature.expression {
-        text_field(
-            ui,
-            "Expression",
-            expression,
-            "revenue_90d / nullif(orders_90d, 0)",
-            f32::INFINITY,
-        );
-        return;
-    }
-    if let Some(name) = &mut feature.trait_name {
-        choice(ui, "Trait", name, catalog.traits.keys().map(String::as_str), 180.0);
-        return;
-    }
-    let Some(aggregation) = feature.aggregation else { return };
-    let mut current = aggregation.to_string();
-    let all = AggregationName::ALL.iter().map(|aggregation| aggregation.as_str());
-    if choice(ui, "Aggregation", &mut current, all, 180.0) {
-        change_aggregation(feature, &current, catalog);
-    }
-    let mut event = match feature.events.as_slice() {
-        [] => ALL.to_owned(),
-        events => events.join(", "),
-    };
-    let events = std::iter::once(ALL).chain(catalog.events.iter().map(String::as_str));
-    if choice(ui, "Events", &mut event, events, 180.0) {
-        feature.events = if event == ALL { Vec::new() } else { vec![event] };
-    }
-    if aggregation.takes_property() {
-        property_ui(ui, feature, aggregation, catalog);
-    }
-    if let Some(by) = &mut feature.by {
-        choice(ui, "By", by, catalog.properties.keys().map(String::as_str), 180.0);
-        // While it is typed a list may end with a comma; the text stays, the list follows.
-        let id = ui.scope_id().with("categories");
-        let mut categories: String = ui
-            .data_mut(|data| data.get_temp(id))
-            .filter(|_| ui.ctx().memory(|memory| memory.focused().is_some()))
-            .unwrap_or_else(|| feature.categories.join(", "));
-        if text_field(ui, "Categories", &mut categories, "web, app", f32::INFINITY).changed() {
-            feature.categories = categories
-                .split(',')
-                .map(|category| category.trim().to_owned())
-                .filter(|category| !category.is_empty())
-                .collect();
-            ui.data_mut(|data| data.insert_temp(id, categories));
+    /// What the chosen feature is like, and how it goes with a label.
+    fn effect_ui(&mut self, ui: &mut Ui, state: &State, name: &str) {
+        let Some(preview) = state.preview.value() else { return };
+        section(ui, "Over all customers");
+        distribution_ui(ui, preview, name);
+        section(ui, "And the label");
+        let models: Vec<String> =
+            state.look().models.iter().map(|model| model.name.to_string()).collect();
+        if !models.is_empty() {
+            let mut current = self.model.as_ref().map(ToString::to_string).unwrap_or_default();
+            if choice(ui, "Of model", &mut current, models.iter().map(String::as_str), 160.0) {
+                self.model = current.parse().ok();
+            }
         }
+        relation_ui(ui, preview);
     }
-    window_ui(ui, feature);
-    let mut condition = feature.condition.clone().unwrap_or_default();
-    text_field(ui, "Where", &mut condition, "amount > 10 AND channel = 'web'", f32::INFINITY);
-    feature.condition = (!condition.trim().is_empty()).then_some(condition);
-}
-
-fn name_ui(ui: &mut Ui, place: usize, feature: &mut FeatureDefinition, taken: &[String]) {
-    // While a name is being typed it may be none; the last good one stays in the definition.
-    let id = ui.scope_id().with(("feature-name", place));
-    let mut name: String = ui
-        .data_mut(|data| data.get_temp(id))
-        .filter(|_| ui.ctx().memory(|memory| memory.focused().is_some()))
-        .unwrap_or_else(|| feature.name.to_string());
-    let field = text_field(ui, "Name", &mut name, "orders_30d", f32::INFINITY);
-    if field.changed() {
-        let free = !taken.iter().enumerate().any(|(at, known)| at != place && *known == name);
-        if let (true, Ok(parsed)) = (free, name.parse()) {
-            feature.name = parsed;
-        }
-        ui.data_mut(|data| data.insert_temp(id, name));
-    }
-}
-
-/// A new aggregation keeps what fits it.
-fn change_aggregation(feature: &mut FeatureDefinition, name: &str, catalog: &Catalog) {
-    let Some(aggregation) = AggregationName::ALL.into_iter().find(|known| known.as_str() == name)
-    else {
-        return;
-    };
-    feature.aggregation = Some(aggregation);
-    if !aggregation.takes_property() {
-        feature.property = None;
-    } else if aggregation.needs_property() && feature.property.is_none() {
-        let number = catalog.properties.iter().find(|(_, type_)| **type_ == Type::Number);
-        feature.property =
-            number.or_else(|| catalog.properties.iter().next()).map(|(name, _)| name.clone());
-    }
-    let span = |text: &str| text.parse().ok();
-    let decays = matches!(aggregation, AggregationName::DecayedCount | AggregationName::DecayedSum);
-    let by_category = matches!(aggregation, AggregationName::CountBy | AggregationName::SumBy);
-    let texts = || catalog.properties.iter().find(|(_, type_)| **type_ == Type::Text);
-    if by_category {
-        feature.by = feature.by.take().or_else(|| texts().map(|(name, _)| name.clone()));
-        if feature.categories.is_empty() {
-            feature.categories = vec!["web".to_owned()];
-        }
-    } else {
-        feature.by = None;
-        feature.categories.clear();
-    }
-    feature.p = (aggregation == AggregationName::Quantile).then_some(0.9);
-    feature.gap = if aggregation == AggregationName::Sessions { span("30m") } else { None };
-    feature.half_life = if decays { span("30d") } else { None };
-}
-
-fn property_ui(
-    ui: &mut Ui,
-    feature: &mut FeatureDefinition,
-    aggregation: AggregationName,
-    catalog: &Catalog,
-) {
-    let mut property = feature.property.clone().unwrap_or_else(|| NO_PROPERTY.to_owned());
-    let none = (!aggregation.needs_property()).then_some(NO_PROPERTY);
-    let names = none.into_iter().chain(catalog.properties.keys().map(String::as_str));
-    if choice(ui, "Property", &mut property, names, 180.0) {
-        feature.property = (property != NO_PROPERTY).then_some(property);
-    }
-}
-
-/// A slider through the usual windows; its end is all time.
-fn window_ui(ui: &mut Ui, feature: &mut FeatureDefinition) {
-    let days = |days: u16| workspace::Span::days(days);
-    let mut place = match feature.window {
-        None => WINDOW_DAYS.len(),
-        Some(window) => {
-            WINDOW_DAYS.iter().position(|d| days(*d) >= window).unwrap_or(WINDOW_DAYS.len() - 1)
-        }
-    };
-    let weak = Tokens::at(ui).weak;
-    let name = ui.label(RichText::new("Window").small().color(weak));
-    ui.horizontal(|ui| {
-        ui.spacing_mut().slider_width = 200.0;
-        let slider = Slider::new(&mut place, 0..=WINDOW_DAYS.len()).show_value(false);
-        if ui.add(slider).labelled_by(name.id).changed() {
-            feature.window = WINDOW_DAYS.get(place).map(|d| days(*d));
-        }
-        ui.label(feature.window.map_or("all time".to_owned(), |window| window.to_string()));
-    });
 }
 
 /// A feature in one line.
