@@ -159,8 +159,10 @@ impl Project {
         let mut is_done = vec![false; plan.n_file_rows()];
         let knowledge = plan.spec.spine.knowledge;
         let mut last = None;
+        // Where all customers are there at once, a file keeps its order.
+        let at_once = self.warehouse.timelines_fit(&plan.reads)?;
         self.warehouse.each_timelines(&plan.reads, job, |timelines| {
-            let spine = plan.rows(&timelines, &mut is_done, false)?;
+            let spine = plan.rows(&timelines, &mut is_done, at_once)?;
             let range =
                 TrainingSet::compute(&plan.view, &plan.label, spine, &timelines, knowledge, job)?;
             n_ranges += 1;

@@ -19,6 +19,14 @@ impl Warehouse {
         self.cache.budget = bytes;
     }
 
+    /// Whether the timelines of all customers fit the budget of memory at once.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn timelines_fit(&self, catalog: &Catalog) -> Result<bool> {
+        Ok(self.ranges(catalog)?.len() <= 1)
+    }
+
     /// Gives the timelines of all customers to `take`: at once where they fit the budget of memory, else
     /// in ranges of customers, one after the other, in the order of their ids.
     ///
