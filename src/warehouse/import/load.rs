@@ -67,12 +67,19 @@ fn insert_events(connection: &Connection, staged: &Staged) -> Result<u64> {
         names.push_str(&format!(", {}", quote_identifier(column)));
         values.push_str(&format!(", {value}"));
     }
+    let has_events: bool = connection
+        .query_row("SELECT count(*) > 0 FROM (SELECT 1 FROM events LIMIT 1)", [], |row| row.get(0))
+        .map_err(Error::duckdb("look for events"))?;
     let sql = format!(
         "INSERT INTO events (message_id, customer_id, event, event_time, received_at, seq{names})
          SELECT s.message_id, s.customer_id, s.event, s.event_time, s.event_time,
             s.row + {last}{values}
-         FROM read_parquet({file}) s ANTI JOIN events e ON s.message_id = e.message_id
-         ORDER BY s.row",
+         FROM read_parquet({file}) s{new}",
+        // The staged rows are in order; the first ones of a warehouse are all new.
+        new = match has_events {
+            true => " ANTI JOIN events e ON s.message_id = e.message_id ORDER BY s.row",
+            false => "",
+        },
         last = schema::last_file_seq(),
         file = quote_text(&staged.file.display().to_string()),
     );

@@ -65,9 +65,10 @@ pub(super) fn stage(
         read: read + u64::try_from(raw.rejects.len()).unwrap_or(u64::MAX),
         rejects,
     };
+    let has_ids = proposal.mapping.message_id.is_some();
     let select = match staged.kind {
-        RowKind::Events => events_sql(&properties),
-        RowKind::Traits => traits_sql(&properties),
+        RowKind::Events => events_sql(&properties, has_ids),
+        RowKind::Traits => traits_sql(&properties, has_ids),
     };
     let out = quote_text(&staged.file.display().to_string());
     connection
@@ -182,29 +183,36 @@ fn checked_sql(raw: &Raw, proposal: &Proposal, properties: &[Property<'_>]) -> S
     };
     let values: String =
         properties.iter().enumerate().map(|(n, p)| format!(", {} AS p{n}", p.sql)).collect();
-    let content: Vec<String> =
-        raw.columns.iter().enumerate().map(|(n, column)| as_text(column, n)).collect();
+    let said: String = properties
+        .iter()
+        .map(|p| format!(", {} || '=' || {}", quote_text(&p.name), p.text))
+        .collect();
     format!(
         "CREATE TABLE checked AS SELECT * EXCLUDE (bad), bad.\"column\" AS bad_column,
             bad.reason AS bad_reason FROM (
-            SELECT *, {{'column': {columns}, 'reason': {reasons}}} AS bad FROM (
-                SELECT raw.*, {customer} AS customer_id, {time} AS event_time, {event} AS event,
-                    {message_id} AS message_id{values},
-                    left(concat_ws(' | ', {content}), {KEPT_CONTENT}) AS content
+            SELECT *, {{'column': {columns}, 'reason': {reasons}}} AS bad,
+                CASE WHEN message_id IS NULL THEN md5(concat_ws(chr(31), customer_id,
+                    epoch_us(event_time), event{said})) END AS hash
+            FROM (
+                SELECT raw.*, row_number() OVER () AS row, {customer} AS customer_id,
+                    {time} AS event_time, {event} AS event, {message_id} AS message_id{values}
                 FROM raw));",
         columns = case(|check| &check.1),
         reasons = case(|check| &check.2),
-        content = content.join(", "),
     )
 }
 
 /// The rows that are bad, with the lines that they really have: rows that could not even be read were
 /// not counted when lines were numbered.
 fn bad_rows(connection: &Connection, raw: &Raw) -> duckdb::Result<Vec<Reject>> {
-    let mut statement = connection.prepare(
-        "SELECT file, line, bad_column, bad_reason, content FROM checked
-         WHERE bad_reason IS NOT NULL ORDER BY file, line",
-    )?;
+    let content: Vec<String> =
+        raw.columns.iter().enumerate().map(|(n, column)| as_text(column, n)).collect();
+    let mut statement = connection.prepare(&format!(
+        "SELECT file, line, bad_column, bad_reason,
+            left(concat_ws(' | ', {}), {KEPT_CONTENT})
+         FROM checked WHERE bad_reason IS NOT NULL ORDER BY file, line",
+        content.join(", ")
+    ))?;
     let rows = statement.query_map([], |row| {
         let file: String = row.get(0)?;
         let source = raw.original(&file);
@@ -221,37 +229,40 @@ fn bad_rows(connection: &Connection, raw: &Raw) -> duckdb::Result<Vec<Reject>> {
 
 /// The message id of a row without one: a hash of all that it says, and how often it was said before.
 /// The same file gives the same ids again, and two equal rows of one file stay two events.
-fn identified_sql(properties: &[Property<'_>]) -> String {
-    let said: String = properties
-        .iter()
-        .map(|p| format!(", {} || '=' || {}", quote_text(&p.name), p.text))
-        .collect();
+fn identified_sql(has_ids: bool) -> String {
+    // Most rows say what no other says; only the others are counted. Ids that are made differ from each
+    // other, so only those that the file brings can be there twice.
     format!(
         "SELECT * FROM (
-            SELECT * EXCLUDE (hash, message_id), coalesce(message_id, hash || '-'
-                || row_number() OVER (PARTITION BY hash ORDER BY file, line)) AS message_id
-            FROM (SELECT *, row_number() OVER (ORDER BY file, line) AS row,
-                    CASE WHEN message_id IS NULL THEN md5(concat_ws(chr(31), customer_id,
-                        epoch_us(event_time), event{said})) END AS hash
-                FROM checked WHERE bad_reason IS NULL))
-         QUALIFY row_number() OVER (PARTITION BY message_id ORDER BY row) = 1"
+            SELECT * EXCLUDE (hash, n, message_id),
+                coalesce(message_id, hash || '-' || coalesce(n, 1)) AS message_id
+            FROM checked LEFT JOIN (
+                SELECT row, row_number() OVER (PARTITION BY hash ORDER BY row) AS n FROM checked
+                WHERE bad_reason IS NULL AND hash IN (SELECT hash FROM checked
+                    WHERE bad_reason IS NULL GROUP BY hash HAVING count(*) > 1)
+            ) USING (row) WHERE bad_reason IS NULL)
+         {once}",
+        once = match has_ids {
+            true => "QUALIFY row_number() OVER (PARTITION BY message_id ORDER BY row) = 1",
+            false => "",
+        }
     )
 }
 
-fn events_sql(properties: &[Property<'_>]) -> String {
+fn events_sql(properties: &[Property<'_>], has_ids: bool) -> String {
     let values: String = properties
         .iter()
         .enumerate()
         .map(|(n, p)| format!(", p{n} AS {}", quote_identifier(&format!("property:{}", p.name))))
         .collect();
     format!(
-        "SELECT message_id, customer_id, event, event_time, row{values} FROM ({})",
-        identified_sql(properties)
+        "SELECT message_id, customer_id, event, event_time, row{values} FROM ({}) ORDER BY row",
+        identified_sql(has_ids)
     )
 }
 
-fn traits_sql(properties: &[Property<'_>]) -> String {
-    let rows = identified_sql(properties);
+fn traits_sql(properties: &[Property<'_>], has_ids: bool) -> String {
+    let rows = identified_sql(has_ids);
     let changes: Vec<String> = properties
         .iter()
         .enumerate()
