@@ -12,6 +12,10 @@ format:
 test:
     cargo test --release
 
+# The kernel beside the best SQL, on 10 million events that are made in a folder once.
+bench folder:
+    cargo bench --profile release --bench kernel -- {{folder}}
+
 # The workbench on the bundled sample.
 run:
     cargo run --release

@@ -50,6 +50,19 @@ impl Warehouse {
         summary(&self.connect()?).map_err(Error::duckdb("summarize its events"))
     }
 
+    /// The time of the last event that is not a system event; none without one.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn last_event(&self) -> Result<Option<Time>> {
+        let sql = "SELECT epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')";
+        let last: Option<i64> = self
+            .connect()?
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(Error::duckdb("look for the last event"))?;
+        Ok(last.map(Time))
+    }
+
     /// Customers whose id contains a text, last seen first, from a place of the list on.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub struct Warehouse {
     staging: PathBuf,
     /// Held while something writes: DuckDB would refuse the second writer, we let it wait.
     writing: Mutex<()>,
+    /// How often something was written since it was opened: nobody else can write meanwhile.
+    writes: AtomicU64,
     /// The timelines in memory.
     pub(crate) cache: Cache,
 }
@@ -41,6 +43,7 @@ impl Warehouse {
             root: Mutex::new(root),
             staging,
             writing: Mutex::new(()),
+            writes: AtomicU64::new(0),
             cache: Cache::default(),
         })
     }
@@ -63,6 +66,11 @@ impl Warehouse {
         self.staging.join(format!("{what}-{}-{n}", std::process::id()))
     }
 
+    /// How often something was written since it was opened.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Acquire)
+    }
+
     /// Where the timelines in memory are kept for the next start.
     pub(crate) fn timelines_file(&self) -> PathBuf {
         self.staging.with_file_name("timelines.cache")
@@ -83,6 +91,7 @@ impl Warehouse {
         match result {
             Ok(value) => {
                 connection.execute_batch("COMMIT").map_err(Error::duckdb("commit"))?;
+                self.writes.fetch_add(1, Ordering::Release);
                 Ok(value)
             }
             Err(error) => {

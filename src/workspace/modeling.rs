@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use kernel::domain::{Job, Name};
-use kernel::features::{Cell, Label, Spine, SpineRows, Timelines, View};
+use kernel::features::{Catalog, Cell, Label, Spine, SpineRows, Timelines, View, ViewDefinition};
 use models::{Evaluation, Fitted, LABEL, ModelSpec, Parameter, TrainingSet};
 use serde::Serialize;
 use warehouse::{Relation, SpineFile};
@@ -61,7 +61,7 @@ pub(crate) struct Plan {
     pub(crate) spec: ModelSpec,
     pub(crate) view: View,
     pub(crate) label: Label,
-    pub(crate) reads: kernel::features::Catalog,
+    pub(crate) reads: Catalog,
     spine: Spine,
     /// The rows of a spine that is a file.
     file: Option<SpineFile>,
@@ -103,7 +103,18 @@ impl Project {
     }
 
     /// Checks all that the training set of a model follows from.
-    pub(crate) fn plan(&self, spec: ModelSpec, spine: Option<&Path>) -> Result<Plan> {
+    fn plan(&self, spec: ModelSpec, spine: Option<&Path>) -> Result<Plan> {
+        self.plan_on(self.catalog()?, spec, None, spine)
+    }
+
+    /// The same on a catalog that is known, and perhaps with another view than the model's.
+    pub(crate) fn plan_on(
+        &self,
+        mut catalog: Catalog,
+        spec: ModelSpec,
+        view: Option<&ViewDefinition>,
+        spine: Option<&Path>,
+    ) -> Result<Plan> {
         let checked = match spine {
             Some(file) => Spine::File(file.display().to_string()),
             None => spec.spine.check()?,
@@ -113,7 +124,6 @@ impl Project {
             (Spine::File(file), None) => Some(self.warehouse.read_spine(&self.own_file(file)?)?),
             _ => None,
         };
-        let mut catalog = self.catalog()?;
         let mut given = None;
         for (name, column) in file.iter().flat_map(|file| &file.occasions.columns) {
             if name == LABEL {
@@ -130,7 +140,10 @@ impl Project {
                 return Err(Error::BadInput(message));
             }
         }
-        let view = View::check(&self.view_definition(&spec.view)?, &catalog)?;
+        let view = match view {
+            Some(view) => View::check(view, &catalog)?,
+            None => View::check(&self.view_definition(&spec.view)?, &catalog)?,
+        };
         let (label, mut reads) = models::check_label(&spec.label, &view, &catalog, given)?;
         // The context of a spine of events is what their own properties say.
         for (name, type_) in view.context() {

@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use kernel::domain::{Job, Name, Time, Type, Value};
 use kernel::features::{
-    AsOf, Bound, Canceled, Column, Knowledge, SpineRows, Table, Timelines, View, ViewDefinition,
-    compute,
+    AsOf, Bound, Canceled, Catalog, Column, Knowledge, SpineRows, Table, Timelines, View,
+    ViewDefinition, compute,
 };
 use warehouse::Warehouse;
 
@@ -114,8 +114,11 @@ impl Project {
         let definition = &draft.definition;
         let catalog = self.catalog()?;
         let view = View::check(definition, &catalog)?;
-        let as_of = self.now()?;
         let timelines = self.warehouse.timelines(view.reads(), job)?;
+        if timelines.n_events() == 0 {
+            return Err(Error::BadInput("the project has no events; import some first".to_owned()));
+        }
+        let as_of = timelines.observed_until().plus(1);
         let started = Instant::now();
         let spine = SpineRows::at(&timelines, as_of);
         let bound = Bound::new(&view, &timelines);
@@ -146,7 +149,8 @@ impl Project {
         };
         let relation = draft.model.as_ref().zip(chosen).map(|(model, chosen)| {
             let name = &view.features()[chosen].name;
-            self.label_relation(model, definition, name, job).map_err(|error| error.to_string())
+            self.label_relation(model, definition, name, &catalog, job)
+                .map_err(|error| error.to_string())
         });
         Ok(Preview {
             as_of,
@@ -166,13 +170,21 @@ impl Project {
         model: &Name,
         definition: &ViewDefinition,
         feature: &Name,
+        catalog: &Catalog,
         job: &Job,
     ) -> Result<LabelRelation> {
-        let mut plan = self.plan(self.model(model)?, None)?;
-        plan.view = View::check(definition, &self.catalog()?)?;
-        let mut reads = plan.reads.clone();
-        reads.extend(plan.view.reads());
-        let timelines = self.warehouse.timelines(&reads, job)?;
+        // Only what the feature needs: itself, and what its expression may read.
+        let place = definition
+            .features
+            .iter()
+            .position(|other| feature.as_str().starts_with(other.name.as_str()));
+        let mut narrow = definition.clone();
+        narrow.features.truncate(place.map_or(0, |place| place + 1));
+        if narrow.features.last().is_some_and(|chosen| chosen.expression.is_none()) {
+            narrow.features.drain(..narrow.features.len() - 1);
+        }
+        let plan = self.plan_on(catalog.clone(), self.model(model)?, Some(&narrow), None)?;
+        let timelines = self.warehouse.timelines(&plan.reads, job)?;
         let mut is_done = vec![false; plan.n_file_rows()];
         let mut spine = plan.rows(&timelines, &mut is_done, true)?;
         let observed = |time: Time| plan.label.is_observed(&timelines, time);

@@ -192,8 +192,7 @@ impl Project {
     /// # Errors
     /// The warehouse cannot be read, or has no events.
     pub fn now(&self) -> Result<Time> {
-        let span = self.summary()?.span;
-        span.map(|(_, last)| last.plus(1)).ok_or_else(|| {
+        self.warehouse.last_event()?.map(|last| last.plus(1)).ok_or_else(|| {
             Error::BadInput("the project has no events; import some first".to_owned())
         })
     }

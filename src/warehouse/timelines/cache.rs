@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::Connection;
@@ -15,6 +16,8 @@ use crate::{Error, Result, Warehouse};
 pub(crate) struct Cache {
     pub(super) budget: usize,
     kept: Mutex<Option<Kept>>,
+    /// How often the warehouse had been written when the kept ones were last seen to be right.
+    right_after: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,11 @@ pub(super) struct State {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { budget: DEFAULT_BUDGET, kept: Mutex::new(None) }
+        Self {
+            budget: DEFAULT_BUDGET,
+            kept: Mutex::new(None),
+            right_after: AtomicU64::new(u64::MAX),
+        }
     }
 }
 
@@ -54,12 +61,31 @@ impl Warehouse {
     /// The warehouse cannot be read, they do not fit the budget of memory, or the job was canceled.
     pub fn timelines(&self, catalog: &Catalog, job: &Job) -> Result<Arc<Timelines>> {
         let mut kept = self.cache.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was written since is seen the next time.
+        let writes = self.writes();
+        if let Some(known) = kept.as_ref().filter(|known| known.catalog.covers(catalog))
+            && self.cache.right_after.load(Ordering::Acquire) == writes
+        {
+            return Ok(known.timelines.clone());
+        }
+        let timelines = self.timelines_of_now(&mut kept, catalog, job)?;
+        self.cache.right_after.store(writes, Ordering::Release);
+        Ok(timelines)
+    }
+
+    /// The timelines of what the warehouse holds now, kept in `kept`.
+    fn timelines_of_now(
+        &self,
+        kept: &mut Option<Kept>,
+        catalog: &Catalog,
+        job: &Job,
+    ) -> Result<Arc<Timelines>> {
         let connection = self.connect()?;
         let in_one_view = "BEGIN TRANSACTION READ ONLY";
         connection.execute_batch(in_one_view).map_err(Error::duckdb("read its timelines"))?;
         let state = state(&connection)?;
         if kept.as_ref().is_none_or(|known| !known.catalog.covers(catalog)) {
-            *kept = self.read_kept(catalog).or(kept.take());
+            *kept = self.read_kept(catalog).or_else(|| kept.take());
         }
         if let Some(known) = kept.take_if(|known| known.catalog.covers(catalog)) {
             if known.state == state {
@@ -68,7 +94,7 @@ impl Warehouse {
                 return Ok(timelines);
             }
             if let Some(extended) = extend(&connection, known, &state, job)? {
-                return Ok(self.keep_timelines(&mut kept, extended));
+                return Ok(self.keep_timelines(kept, extended));
             }
         }
         // Definitions that are tried in turn read a little more each: keep what was read before.
@@ -80,7 +106,7 @@ impl Warehouse {
         let mut builder = TimelinesBuilder::new(&catalog);
         read_into(&mut builder, &connection, &catalog, "true", job)?;
         let timelines = Arc::new(builder.finish());
-        Ok(self.keep_timelines(&mut kept, Kept { catalog, state, timelines }))
+        Ok(self.keep_timelines(kept, Kept { catalog, state, timelines }))
     }
 
     /// Keeps timelines in memory and, as far as that can be written, in a file for the next start.
