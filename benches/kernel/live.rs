@@ -87,6 +87,26 @@ fn row(view: &View, n: usize) {
     );
 }
 
+/// A view of 4,000 customers with 50 events each, 10 times, without DuckDB: for a profiler that counts
+/// instructions.
+pub(crate) fn hot() {
+    let definition: ViewDefinition = toml::from_str(include_str!("view.toml")).unwrap();
+    let view = View::check(&definition, &catalog()).unwrap();
+    let mut all = events(200_000);
+    for (n, event) in all.iter_mut().enumerate() {
+        event.customer_id = format!("c{}", n % 4_000);
+    }
+    let timelines = kernel::features::Timelines::of_events(view.reads(), &all);
+    let spine = kernel::features::SpineRows::at(&timelines, Time(i64::MAX));
+    let job = kernel::domain::Job::unwatched();
+    for _ in 0..10 {
+        let bound = kernel::features::Bound::new(&view, &timelines);
+        let table =
+            kernel::features::compute(&view, &bound, &spine, Knowledge::AsItWas, &job).unwrap();
+        assert_eq!(table.values[0].len(), 4_000);
+    }
+}
+
 fn every_aggregation() {
     let all = events(1_000_000);
     for aggregation in kernel::features::AggregationName::ALL {

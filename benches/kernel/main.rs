@@ -33,6 +33,10 @@ fn main() {
     };
     let all = ["import", "view", "training", "preview", "live"];
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|a| a == part);
+    if wanted("hot") && !arguments.is_empty() {
+        live::hot();
+        return;
+    }
     data::make(&folder);
     for part in all.into_iter().filter(|part| wanted(part)) {
         println!("\n== {part}");

@@ -335,6 +335,11 @@ impl Aggregation {
         })
     }
 
+    /// Whether it needs to know all that a window holds.
+    pub(super) const fn needs_tally(self) -> bool {
+        matches!(self, Self::Quantile(_) | Self::Mode | Self::TopK(_) | Self::Histogram(_))
+    }
+
     /// The type of its value, given the type of its property.
     #[must_use]
     pub fn result(self, property: Option<Type>) -> Type {

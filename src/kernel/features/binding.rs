@@ -14,6 +14,8 @@ pub(super) struct Binding {
     pub(super) series: Vec<BoundSeries>,
     /// In the order of the view's features.
     pub(super) features: Vec<BoundFeature>,
+    /// How many tallies there are: one for all that need none, and one for each that needs one.
+    pub(super) n_tallies: usize,
 }
 
 /// A selection: where its condition finds its columns, and the series that it feeds.
@@ -41,7 +43,13 @@ pub(super) struct BoundSeries {
 #[derive(Debug)]
 pub(super) enum BoundFeature {
     /// A window of a series.
-    Aggregate { series: usize, window: usize, aggregation: Aggregation },
+    Aggregate {
+        series: usize,
+        window: usize,
+        aggregation: Aggregation,
+        /// The place of its tally; none needs none.
+        tally: usize,
+    },
     /// The place of a trait.
     Trait(Option<usize>),
     /// The places of what an expression reads.
@@ -59,7 +67,7 @@ pub(super) enum BoundInput {
 impl Binding {
     /// Binds a view to timelines. What the timelines do not have is null.
     pub(super) fn new(view: &View, timelines: &Timelines) -> Self {
-        let mut binding = Self::default();
+        let mut binding = Self { n_tallies: 1, ..Self::default() };
         for selection in view.selections() {
             let place = |(name, type_): &(String, _)| {
                 let place = timelines.place_of(name)?;
@@ -84,7 +92,13 @@ impl Binding {
                         bound.windows.push(window);
                         bound.windows.len() - 1
                     });
-                    BoundFeature::Aggregate { series, window, aggregation: aggregate.aggregation }
+                    let aggregation = aggregate.aggregation;
+                    let mut tally = 0;
+                    if aggregation.needs_tally() {
+                        tally = binding.n_tallies;
+                        binding.n_tallies += 1;
+                    }
+                    BoundFeature::Aggregate { series, window, aggregation, tally }
                 }
                 Source::Trait(name) => BoundFeature::Trait(timelines.place_of_trait(name)),
                 Source::Expression(_, inputs) => {

@@ -263,6 +263,16 @@ impl Column {
         }
     }
 
+    /// Whether no row at places is null.
+    pub(super) fn has_all_at(&self, places: &[u32]) -> bool {
+        let mut places = places.iter().map(|place| *place as usize);
+        match self {
+            Self::Number(values) => places.all(|place| !values[place].is_nan()),
+            Self::Text(texts) => places.all(|place| texts.codes[place] != Self::NO_TEXT),
+            other => places.all(|place| !other.is_null(place)),
+        }
+    }
+
     /// Whether the value of a row is null.
     #[must_use]
     #[inline]

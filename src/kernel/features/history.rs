@@ -31,7 +31,7 @@ pub(super) struct History {
     customer: usize,
     rows: Range<usize>,
     series: Vec<Series>,
-    /// What the aggregation of each feature remembers between rows.
+    /// What aggregations that must know all of a window remember between rows.
     tallies: Vec<Tally>,
     /// For each row, the latest arrival until then; empty where nothing was received late.
     arrivals: Vec<i64>,
@@ -72,7 +72,7 @@ impl History {
         for (series, bound) in self.series.iter_mut().zip(&reading.binding.series) {
             series.begin(&bound.needs);
         }
-        self.tallies.resize_with(reading.binding.features.len(), Tally::default);
+        self.tallies.resize_with(reading.binding.n_tallies, Tally::default);
         self.tallies.iter_mut().for_each(Tally::clear);
         self.windows.resize_with(reading.binding.series.len(), Vec::new);
         self.arrivals.clear();
@@ -150,7 +150,7 @@ impl History {
         self.find_windows(binding, as_of, side);
         for (place, feature) in binding.features.iter().enumerate() {
             match feature {
-                BoundFeature::Aggregate { series, window, aggregation } => {
+                BoundFeature::Aggregate { series, window, aggregation, tally } => {
                     let window = Window {
                         series: &self.series[*series],
                         needs: &binding.series[*series].needs,
@@ -159,7 +159,7 @@ impl History {
                         base: self.rows.start,
                         as_of: as_of.time,
                     };
-                    let tally = &mut self.tallies[place];
+                    let tally = &mut self.tallies[*tally];
                     match window.number(*aggregation, tally) {
                         Some(number) => out.push(finite(number)),
                         None => out.push(window.value(*aggregation, tally)),

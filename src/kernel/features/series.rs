@@ -199,10 +199,20 @@ impl Series {
         if self.rows.is_empty() {
             self.rows.extend(0..place(self.len()));
         }
-        match (picked, column) {
-            (Picked::All(range), _) => self.feed_rows(range, base, times, column),
-            (Picked::Rows(rows), _) => {
-                self.feed_rows(rows.iter().map(|row| *row as usize), base, times, column);
+        match picked {
+            Picked::All(range) => self.feed_rows(range, base, times, column),
+            Picked::Rows(rows) => {
+                let places = || rows.iter().map(|row| *row as usize);
+                if column.is_none_or(|column| column.has_all_at(rows)) {
+                    // Most often every row has a value, and whole columns are copied.
+                    self.rows.extend(places().map(|row| place(row - base)));
+                    self.times.extend(places().map(|row| times[row]));
+                    if let Some(Column::Number(numbers)) = column {
+                        self.numbers.extend(places().map(|row| numbers[row] + 0.0));
+                    }
+                } else {
+                    self.feed_rows(places(), base, times, column);
+                }
             }
         }
     }

@@ -39,15 +39,7 @@ impl Tally {
         row: impl Fn(usize) -> usize,
     ) -> Vec<(Value, u64)> {
         if !std::mem::replace(&mut self.asked, true) {
-            let mut keys: Vec<(u64, usize)> =
-                range.clone().map(&row).map(|row| (column.key(row), row)).collect();
-            keys.sort_unstable_by_key(|(key, _)| *key);
-            let runs = keys.chunk_by(|left, right| left.0 == right.0);
-            return most_frequent(
-                runs.map(|run| (run.len() as u64, run[0].1)).collect(),
-                k,
-                column,
-            );
+            return most_frequent(count(range.clone().map(&row), column), k, column);
         }
         let (entering, leaving) = self.move_to(range);
         for row in entering.into_iter().flatten().map(&row) {
@@ -106,6 +98,32 @@ impl Tally {
         let after = |a: &Range<usize>, b: &Range<usize>| b.end.min(a.end)..a.end;
         ([before(to, &from), after(to, &from)], [before(&from, to), after(&from, to)])
     }
+}
+
+/// Distinct values up to which a look at all of them is quicker than a sort.
+const FEW: usize = 16;
+
+/// How often each value is there, and a row that has it.
+fn count(rows: impl Iterator<Item = usize> + Clone, column: &Column) -> Vec<(u64, usize)> {
+    let mut counts: Vec<(u64, usize)> = Vec::with_capacity(FEW);
+    let mut keys: Vec<u64> = Vec::with_capacity(FEW);
+    for row in rows.clone() {
+        let key = column.key(row);
+        match keys.iter().position(|known| *known == key) {
+            Some(place) => counts[place].0 += 1,
+            None if keys.len() < FEW => {
+                keys.push(key);
+                counts.push((1, row));
+            }
+            None => {
+                let mut all: Vec<(u64, usize)> = rows.map(|row| (column.key(row), row)).collect();
+                all.sort_unstable_by_key(|(key, _)| *key);
+                let runs = all.chunk_by(|left, right| left.0 == right.0);
+                return runs.map(|run| (run.len() as u64, run[0].1)).collect();
+            }
+        }
+    }
+    counts
 }
 
 /// The most frequent of values, given by their counts and a row of each.
