@@ -154,7 +154,7 @@ fn view_child(folder: &Path, started: Instant) {
     };
     let table = once();
     say("cold", whole(started));
-    let warm = median(if std::env::var("HOT").is_ok() { 41 } else { 7 }, || drop(once()));
+    let warm = median(7, || drop(once()));
     say("warm", warm);
     println!("{} rows; timelines of {} MB", table.values[0].len(), timelines.bytes() / 1_000_000);
     same_as_sql(folder, &project, &timelines, as_of, &table);
@@ -217,10 +217,7 @@ fn training_child(folder: &Path, started: Instant) {
     };
     println!("{} rows", once(&timelines, n).values[0].len());
     say("cold", whole(started));
-    say(
-        "warm",
-        median(if std::env::var("HOT").is_ok() { 31 } else { 5 }, || drop(once(&timelines, n))),
-    );
+    say("warm", median(5, || drop(once(&timelines, n))));
     say("half-rows", median(5, || drop(once(&timelines, n / 2))));
     let half = warehouse.timelines_until(view.reads(), middle(&timelines), &job).unwrap();
     println!("half of the events: {}", half.n_events());
@@ -252,5 +249,4 @@ fn preview_child(folder: &Path) {
         say(&format!("changed-to-{days}d"), changed);
         assert!(preview.relation.is_some_and(|relation| relation.is_ok()));
     }
-    let _unused: Options = Options::default();
 }

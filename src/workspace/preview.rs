@@ -136,10 +136,13 @@ impl Project {
             (0..n).step_by((n / SHOWN_CUSTOMERS).max(1)).take(SHOWN_CUSTOMERS).collect();
         let id = |row: &usize| spine.customer_id(&timelines, spine.rows[*row].0).to_owned();
         let chosen = definition.features.get(draft.chosen).and_then(|chosen| {
-            view.features().iter().position(|feature| {
-                // A feature by category has become several, named after it.
-                feature.name.as_str().starts_with(chosen.name.as_str())
-            })
+            let places = |fits: &dyn Fn(&str) -> bool| {
+                view.features().iter().position(|feature| fits(feature.name.as_str()))
+            };
+            // A feature by category has become several, named after it.
+            let several = format!("{}_", chosen.name);
+            places(&|name| name == chosen.name.as_str())
+                .or_else(|| places(&|name| name.starts_with(&several)))
         });
         let mark = |row: &usize| {
             let customer = spine.rows[*row].0;
@@ -149,7 +152,7 @@ impl Project {
         };
         let relation = draft.model.as_ref().zip(chosen).map(|(model, chosen)| {
             let name = &view.features()[chosen].name;
-            self.label_relation(model, definition, name, &catalog, job)
+            self.label_relation(model, draft, name, &catalog, job)
                 .map_err(|error| error.to_string())
         });
         Ok(Preview {
@@ -168,18 +171,14 @@ impl Project {
     fn label_relation(
         &self,
         model: &Name,
-        definition: &ViewDefinition,
+        draft: &Draft,
         feature: &Name,
         catalog: &Catalog,
         job: &Job,
     ) -> Result<LabelRelation> {
         // Only what the feature needs: itself, and what its expression may read.
-        let place = definition
-            .features
-            .iter()
-            .position(|other| feature.as_str().starts_with(other.name.as_str()));
-        let mut narrow = definition.clone();
-        narrow.features.truncate(place.map_or(0, |place| place + 1));
+        let mut narrow = draft.definition.clone();
+        narrow.features.truncate(draft.chosen + 1);
         if narrow.features.last().is_some_and(|chosen| chosen.expression.is_none()) {
             narrow.features.drain(..narrow.features.len() - 1);
         }

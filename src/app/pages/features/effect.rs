@@ -66,11 +66,12 @@ fn bar_ui(ui: &mut Ui, share: f64) {
 
 /// The chosen feature's distribution over all customers.
 pub(super) fn distribution_ui(ui: &mut Ui, preview: &Preview, name: &str) {
-    let Some(summary) =
-        preview.features.iter().find(|summary| summary.name.as_str().starts_with(name))
-    else {
-        return;
+    let several = format!("{name}_");
+    let find = |fits: &dyn Fn(&str) -> bool| {
+        preview.features.iter().find(|summary| fits(summary.name.as_str()))
     };
+    let own = find(&|other| other == name).or_else(|| find(&|other| other.starts_with(&several)));
+    let Some(summary) = own else { return };
     let text = summary.range.map_or_else(
         || "no numbers".to_owned(),
         |(least, mean, most)| {
