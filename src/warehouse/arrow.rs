@@ -3,7 +3,7 @@
 use duckdb::arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
-use kernel::domain::{Cell, Time};
+use kernel::domain::{Cell, Time, Type};
 
 /// The whole numbers or times of a column that has no nulls.
 pub(crate) fn micros(array: &ArrayRef) -> &[i64] {
@@ -57,6 +57,17 @@ impl<'a> Values<'a> {
             Self::Times(times)
         } else {
             Self::Unknown
+        }
+    }
+
+    /// The type of the values, if it is one of ours.
+    pub(crate) const fn type_of(&self) -> Option<Type> {
+        match self {
+            Self::Numbers(_) => Some(Type::Number),
+            Self::Texts(_) => Some(Type::Text),
+            Self::Booleans(_) => Some(Type::Boolean),
+            Self::Times(_) => Some(Type::Time),
+            Self::Unknown => None,
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use duckdb::Connection;
 use kernel::domain::Type;
 use kernel::features::Catalog;
 
@@ -11,35 +12,39 @@ impl Warehouse {
     /// # Errors
     /// The warehouse cannot be read.
     pub fn catalog(&self) -> Result<Catalog> {
-        let connection = self.connect()?;
-        let events = || {
-            let mut statement =
-                connection.prepare("SELECT DISTINCT event FROM events ORDER BY event")?;
-            let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-            names.collect::<duckdb::Result<_>>()
-        };
-        let traits = || {
-            let mut statement = connection.prepare(
-                "SELECT trait, bool_and(kind IN ('DOUBLE', 'BIGINT', 'UBIGINT')),
+        of(&self.connect()?)
+    }
+}
+
+/// What is known of the data, as a connection sees it.
+pub(crate) fn of(connection: &Connection) -> Result<Catalog> {
+    let events = || {
+        let mut statement =
+            connection.prepare("SELECT DISTINCT event FROM events ORDER BY event")?;
+        let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+        names.collect::<duckdb::Result<_>>()
+    };
+    let traits = || {
+        let mut statement = connection.prepare(
+            "SELECT trait, bool_and(kind IN ('DOUBLE', 'BIGINT', 'UBIGINT')),
                     bool_and(kind = 'BOOLEAN')
                  FROM (SELECT trait, json_type(value) AS kind FROM traits)
                  WHERE kind <> 'NULL' GROUP BY trait",
-            )?;
-            let types = statement.query_map([], |row| {
-                let type_ = match (row.get(1)?, row.get(2)?) {
-                    (true, _) => Type::Number,
-                    (_, true) => Type::Boolean,
-                    _ => Type::Text,
-                };
-                Ok((row.get::<_, String>(0)?, type_))
-            })?;
-            types.collect::<duckdb::Result<BTreeMap<_, _>>>()
-        };
-        Ok(Catalog {
-            events: events().map_err(Error::duckdb("list its events"))?,
-            properties: schema::properties(&connection)?.into_iter().collect(),
-            traits: traits().map_err(Error::duckdb("list its traits"))?,
-            context: BTreeMap::new(),
-        })
-    }
+        )?;
+        let types = statement.query_map([], |row| {
+            let type_ = match (row.get(1)?, row.get(2)?) {
+                (true, _) => Type::Number,
+                (_, true) => Type::Boolean,
+                _ => Type::Text,
+            };
+            Ok((row.get::<_, String>(0)?, type_))
+        })?;
+        types.collect::<duckdb::Result<BTreeMap<_, _>>>()
+    };
+    Ok(Catalog {
+        events: events().map_err(Error::duckdb("list its events"))?,
+        properties: schema::properties(connection)?.into_iter().collect(),
+        traits: traits().map_err(Error::duckdb("list its traits"))?,
+        context: BTreeMap::new(),
+    })
 }

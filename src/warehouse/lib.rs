@@ -14,6 +14,7 @@ pub mod import;
 pub mod insights;
 mod instance;
 mod live;
+mod message_id;
 mod oracle;
 mod query;
 mod relation;

@@ -6,6 +6,7 @@ use kernel::domain::{ALIAS, Event, IDENTIFY, Job, Type, Value, property};
 use kernel::expression::quote_identifier;
 
 use crate::export::{sql_time, sql_value};
+use crate::message_id::MessageId;
 use crate::{Error, Result, Warehouse, schema};
 
 /// What became of pulled events.
@@ -65,6 +66,18 @@ impl Warehouse {
     }
 }
 
+/// The columns of an event that are written, before the properties.
+const HEAD: [&str; 8] = [
+    "message_uuid",
+    "message_text",
+    "customer_id",
+    "anonymous_id",
+    "event",
+    "event_time",
+    "received_at",
+    "seq",
+];
+
 /// Joins an anonymous timeline to a customer's.
 fn join(connection: &Connection, alias: &Event) -> Result<()> {
     let Some(anonymous) = &alias.anonymous_id else { return Ok(()) };
@@ -96,9 +109,15 @@ fn add_run(connection: &Connection, events: &[Event]) -> Result<Pulled> {
     Ok(Pulled { accepted, duplicate: total - accepted })
 }
 
+/// What each event has, in the order of [`HEAD`].
 fn head(event: &Event) -> Vec<Sql> {
+    let (uuid, text) = match MessageId::of(&event.message_id) {
+        MessageId::Uuid(_) => (Sql::Text(event.message_id.clone()), Sql::Null),
+        MessageId::Text(text) => (Sql::Null, Sql::Text(text.to_string())),
+    };
     vec![
-        Sql::Text(event.message_id.clone()),
+        uuid,
+        text,
         Sql::Text(event.customer_id.clone()),
         event.anonymous_id.clone().map_or(Sql::Null, Sql::Text),
         Sql::Text(event.event.clone()),
@@ -123,7 +142,7 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     // Beyond the most columns there can be, properties stay in the endpoint's log.
     let columns: Vec<(String, Type)> =
         schema::ensure_columns(connection, &wanted)?.into_iter().flatten().collect();
-    let names: Vec<String> = schema::EVENT_COLUMNS
+    let names: Vec<String> = HEAD
         .iter()
         .copied()
         .chain(columns.iter().map(|(name, _)| name.as_str()))
@@ -151,7 +170,8 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
         .execute(
             &format!(
                 "INSERT INTO events ({names}) SELECT {names} FROM pulled p
-                 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.message_id = p.message_id)
+                 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.message_uuid = p.message_uuid)
+                    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.message_text = p.message_text)
                  ORDER BY seq"
             ),
             [],

@@ -147,7 +147,7 @@ fn expression(aggregation: Aggregation, x: &str, filter: &str) -> String {
         )
     };
     match aggregation {
-        Aggregation::Count => format!("CAST(count(e.message_id) {filter} AS DOUBLE)"),
+        Aggregation::Count => format!("CAST(count(e.customer_id) {filter} AS DOUBLE)"),
         Aggregation::Sum => format!("coalesce(sum({x} {ORDER}) {filter}, 0e0)"),
         Aggregation::Mean => format!("avg({x}) {filter}"),
         Aggregation::Min => format!("min({x}) {filter}"),

@@ -5,8 +5,25 @@ use kernel::expression::quote_identifier;
 use crate::{Error, Result};
 
 /// The columns of `events` that are not properties.
-pub(crate) const EVENT_COLUMNS: [&str; 7] =
-    ["message_id", "customer_id", "anonymous_id", "event", "event_time", "received_at", "seq"];
+pub(crate) const EVENT_COLUMNS: [&str; 9] = [
+    "message_uuid",
+    "message_text",
+    "message_id",
+    "customer_id",
+    "anonymous_id",
+    "event",
+    "event_time",
+    "received_at",
+    "seq",
+];
+
+/// The columns of `events` that an import writes, before the properties.
+pub(crate) const IMPORT_COLUMNS: [&str; 7] =
+    ["message_uuid", "message_text", "customer_id", "event", "event_time", "received_at", "seq"];
+
+/// The columns of `traits`.
+pub(crate) const TRAIT_COLUMNS: [&str; 7] =
+    ["message_id", "customer_id", "event_time", "received_at", "seq", "trait", "value"];
 
 /// Sequence numbers of events that came live, by endpoint offset, begin here; those of files are
 /// below. So ties in time are ordered alike in the warehouse and at the endpoint.
@@ -28,7 +45,10 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
     connection
         .execute_batch(
             "CREATE TABLE IF NOT EXISTS events (
-                message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
+                message_uuid UUID, message_text VARCHAR,
+                message_id VARCHAR GENERATED ALWAYS AS
+                    (coalesce(message_text, CAST(message_uuid AS VARCHAR))) VIRTUAL,
+                customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
                 event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT);
              CREATE TABLE IF NOT EXISTS traits (
                 message_id VARCHAR, customer_id VARCHAR, event_time TIMESTAMP,

@@ -1,12 +1,12 @@
 use std::path::Path;
 
-use kernel::domain::{Time, Type};
-use kernel::expression::quote_identifier;
+use duckdb::arrow::array::Array;
+use kernel::domain::{Job, Time, Type};
 use kernel::features::{Cell, Column, Occasions};
 
-use crate::arrow::{Texts, Values, micros};
-use crate::import::{Options, infer, raw, source};
-use crate::{Error, Result, Warehouse, instance};
+use crate::arrow::Values;
+use crate::import::Options;
+use crate::{Error, Result, Warehouse};
 
 /// A spine as a file has it: who and when, and what else is known of each row.
 #[derive(Clone, Debug)]
@@ -27,66 +27,45 @@ impl Warehouse {
     /// The file cannot be read, lacks one of the two columns, or has a row without one of them.
     pub fn read_spine(&self, path: &Path) -> Result<SpineFile> {
         let bad = |message: String| Error::File { path: path.to_owned(), message };
-        let source = source::Source::find(&[path.to_owned()])?;
-        let connection = instance::open_for_files(self.staging())?;
-        let raw = raw::read(&connection, &source, &self.staged("spine"), None)?;
         let options = Options {
             customer: Some("customer_id".to_owned()),
             time: Some("as_of".to_owned()),
             event_name: Some("spine".to_owned()),
             ..Options::default()
         };
-        let proposal = infer::propose(&connection, &source, &raw, &options)?;
-        if let Some(reject) = raw.rejects.first() {
-            return Err(bad(format!("line {}: {}", reject.line, reject.reason)));
-        }
-        let format = &proposal.mapping.time_format;
-        let mut selected = Vec::new();
-        let mut names: Vec<(String, Type)> = Vec::new();
-        for (place, (column, proposed)) in raw.columns.iter().zip(&proposal.columns).enumerate() {
-            let type_ = match column.name.as_str() {
-                "customer_id" => Type::Text,
-                "as_of" => Type::Time,
-                _ => proposed.type_,
-            };
-            let sql = infer::as_type(column, place, type_, format);
-            let sql = format!("{sql} AS {}", quote_identifier(&column.name));
-            if !["customer_id", "as_of"].contains(&column.name.as_str()) {
-                names.push((column.name.clone(), type_));
-            }
-            selected.push(sql);
-        }
-        let sql = format!("SELECT {} FROM raw ORDER BY line", selected.join(", "));
-        let failed = || Error::duckdb("read the spine");
-        let mut statement = connection.prepare(&sql).map_err(failed())?;
+        let table = self.read_table(path, &options, &Job::unwatched())?;
+        let (Some(who), Some(when)) = (table.place_of("customer_id"), table.place_of("as_of"))
+        else {
+            return Err(bad("it has no columns customer_id and as_of".to_owned()));
+        };
+        let places = (0..table.columns.len()).filter(|place| ![who, when].contains(place));
+        let places: Vec<usize> = places.collect();
+        let column = |place: &usize| {
+            let (name, type_) = &table.columns[*place];
+            (name.clone(), Column::new(*type_))
+        };
         let mut file = SpineFile {
             customers: Column::new(Type::Text),
             times: Vec::new(),
-            occasions: Occasions {
-                columns: names
-                    .into_iter()
-                    .map(|(name, type_)| (name, Column::new(type_)))
-                    .collect(),
-            },
+            occasions: Occasions { columns: places.iter().map(column).collect() },
         };
-        for batch in statement.stream_arrow([]).map_err(failed())? {
-            let batch = batch.map_err(failed())?;
-            let column = |name: &str| batch.column_by_name(name).unwrap_or(batch.column(0));
-            let (customers, times) = (column("customer_id"), column("as_of"));
-            for row in 0..batch.num_rows() {
+        for group in &table.groups {
+            let (customers, times) = (Values::of(&group[who]), Values::of(&group[when]));
+            for row in 0..group[who].len() {
                 let line = file.times.len() + 1;
-                if customers.is_null(row) {
+                let Cell::Text(customer) = customers.cell(row) else {
                     return Err(bad(format!("row {line} has no customer_id")));
-                }
-                if times.is_null(row) {
+                };
+                let Cell::Time(time) = times.cell(row) else {
+                    let format = &table.time_format;
                     return Err(bad(format!("row {line}: as_of is not a time as {format}")));
-                }
-                file.customers.push(Cell::Text(Texts::of(customers).text(row)));
-                file.times.push(Time(micros(times)[row]));
+                };
+                file.customers.push(Cell::Text(customer));
+                file.times.push(time);
             }
-            for (name, values) in &mut file.occasions.columns {
-                let array = Values::of(column(name));
-                (0..batch.num_rows()).for_each(|row| values.push(array.cell(row)));
+            for ((_, values), place) in file.occasions.columns.iter_mut().zip(&places) {
+                let array = Values::of(&group[*place]);
+                (0..group[*place].len()).for_each(|row| values.push(array.cell(row)));
             }
         }
         Ok(file)

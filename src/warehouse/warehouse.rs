@@ -77,17 +77,17 @@ impl Warehouse {
     }
 
     /// Runs `work` in a transaction: all of it happens, or nothing.
-    pub(crate) fn transaction<T>(
+    pub(crate) fn transaction<T, E: From<Error>>(
         &self,
         job: &Job,
-        work: impl FnOnce(&Connection) -> Result<T>,
-    ) -> Result<T> {
+        work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = self.connect()?;
         let interrupt = connection.interrupt_handle();
         connection.execute_batch("BEGIN").map_err(Error::duckdb("begin"))?;
         let result = job.interruptible(move || interrupt.interrupt(), || work(&connection));
-        let result = if job.is_canceled() { Err(Error::Canceled) } else { result };
+        let result = if job.is_canceled() { Err(Error::Canceled.into()) } else { result };
         match result {
             Ok(value) => {
                 connection.execute_batch("COMMIT").map_err(Error::duckdb("commit"))?;

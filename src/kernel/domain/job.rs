@@ -62,18 +62,20 @@ impl Job {
         &self.canceled
     }
 
-    /// Runs `work`, which cannot look at the flag; canceling calls `interrupt` meanwhile.
+    /// Runs `work`, which cannot look at the flag; canceling calls `interrupt` meanwhile. Work inside of
+    /// such work has its own interrupt until it ends.
     pub fn interruptible<T>(
         &self,
         interrupt: impl Fn() + Send + Sync + 'static,
         work: impl FnOnce() -> T,
     ) -> T {
         let set = |hook| {
-            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+            let mut place = self.interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *place, hook)
         };
-        set(Some(Box::new(interrupt) as Interrupt));
+        let outer = set(Some(Box::new(interrupt) as Interrupt));
         let result = work();
-        set(None);
+        set(outer);
         result
     }
 }

@@ -24,4 +24,4 @@ pub use name::{Name, NameError};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;
 pub use time::{MICROS_PER_DAY, Time, TimeError};
-pub use value::{Element, Type, Value};
+pub use value::{Element, Type, Value, boolean_of, number_of};

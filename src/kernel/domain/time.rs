@@ -66,6 +66,9 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
+        if let Some(time) = usual(text.as_bytes()) {
+            return Ok(time);
+        }
         if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
             return Ok(Self(timestamp.as_microsecond()));
         }
@@ -77,6 +80,53 @@ impl FromStr for Time {
             .map(|timestamp| Self(timestamp.as_microsecond()))
             .map_err(|_no_civil_time| TimeError(text.to_owned()))
     }
+}
+
+/// The instant of a text as almost all are written: `1997-03-01`, then perhaps `T` or a blank and
+/// `12:30:00`, a fraction of up to six digits, and `Z`. None where it is written in another way.
+fn usual(text: &[u8]) -> Option<Time> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = date else { return None };
+    let century = two(y0, y1)?;
+    let year = i16::from(century) * 100 + i16::from(two(y2, y3)?);
+    let date = jiff::civil::Date::new(year, two(m0, m1)?, two(d0, d1)?).ok()?;
+    let days = (date - EPOCH).get_days();
+    let rest = rest.strip_suffix(b"Z").unwrap_or(rest);
+    let micros = match *rest {
+        [] if text.len() == 10 => 0,
+        [b' ' | b'T', h0, h1, b':', m0, m1, b':', s0, s1, ref fraction @ ..] => {
+            let (hour, minute, second) = (two(h0, h1)?, two(m0, m1)?, two(s0, s1)?);
+            if hour > 23 || minute > 59 || second > 59 {
+                return None;
+            }
+            let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
+            seconds * 1_000_000 + micros_of(fraction)?
+        }
+        _ => return None,
+    };
+    Some(Time(i64::from(days) * MICROS_PER_DAY + micros))
+}
+
+const EPOCH: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
+
+/// The number of two digits.
+fn two(tens: u8, ones: u8) -> Option<i8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| (byte - b'0').cast_signed());
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+/// The microseconds of a fraction of a second: nothing, or a dot and up to six digits.
+fn micros_of(fraction: &[u8]) -> Option<i64> {
+    let digits = match fraction {
+        [] => return Some(0),
+        [b'.', digits @ ..] => digits,
+        _ => return None,
+    };
+    if digits.is_empty() || digits.len() > 6 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(6);
+    Some(padded.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')))
 }
 
 impl Serialize for Time {
@@ -114,12 +164,19 @@ mod tests {
             ("1997-03-01", 857_174_400_000_000),
             ("1997-03-01 12:30:00", 857_219_400_000_000),
             ("1997-03-01T13:30:00+01:00", 857_219_400_000_000),
+            ("1997-03-01T12:30:00.25Z", 857_219_400_250_000),
+            ("1997-03-01 12:30:00.000009", 857_219_400_000_009),
+            ("1899-12-31T23:59:59", -2_208_988_801_000_000),
         ] {
             assert_eq!(text.parse::<Time>().unwrap(), Time(micros), "{text}");
             assert_eq!(Time(micros).to_string().parse::<Time>().unwrap(), Time(micros));
         }
         assert!("19970301x".parse::<Time>().is_err());
-        assert!("1997-02-30".parse::<Time>().is_err());
+        for text in
+            ["1997-02-30", "1997-02-28 24:00:00", "1997-02-28 10:60:00", "1997-02-28Z", "1997"]
+        {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
     }
 
     #[test]

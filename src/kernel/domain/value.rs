@@ -117,6 +117,23 @@ impl fmt::Display for Type {
     }
 }
 
+/// The number that a text from outside says; it is finite.
+#[must_use]
+pub fn number_of(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The boolean that a text from outside says: `true` or `false`, in any case.
+#[must_use]
+pub fn boolean_of(text: &str) -> Option<bool> {
+    let text = text.trim();
+    match (text.eq_ignore_ascii_case("true"), text.eq_ignore_ascii_case("false")) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    }
+}
+
 impl Value {
     /// A text value.
     #[must_use]
@@ -180,17 +197,8 @@ impl Value {
             (Self::Number(number), Type::Number) if !number.is_finite() => Self::Null,
             (value, to) if value.type_of() == Some(to) => value.clone(),
             (value, Type::Text) => Self::text(value.to_string()),
-            (Self::Text(text), Type::Number) => text
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|number| number.is_finite())
-                .map_or(Self::Null, Self::Number),
-            (Self::Text(text), Type::Boolean) => match text.trim().to_lowercase().as_str() {
-                "true" => Self::Boolean(true),
-                "false" => Self::Boolean(false),
-                _ => Self::Null,
-            },
+            (Self::Text(text), Type::Number) => number_of(text).map_or(Self::Null, Self::Number),
+            (Self::Text(text), Type::Boolean) => boolean_of(text).map_or(Self::Null, Self::Boolean),
             (Self::Text(text), Type::Time) => text.parse().map_or(Self::Null, Self::Time),
             _ => Self::Null,
         }

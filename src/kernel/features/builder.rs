@@ -24,16 +24,56 @@ pub struct TimelinesBuilder {
 struct Rows {
     customers: Vec<u32>,
     times: Vec<i64>,
-    received: Vec<i64>,
-    seqs: Vec<u64>,
+    /// None while all were received when they happened.
+    received: Option<Vec<i64>>,
+    seqs: Seqs,
 }
 
 impl Rows {
     fn push(&mut self, customer: u32, time: Time, received_at: Time, seq: u64) {
         self.customers.push(customer);
-        self.times.push(time.0);
-        self.received.push(received_at.0);
+        self.extend(&[time.0], &[received_at.0]);
         self.seqs.push(seq);
+    }
+
+    fn extend(&mut self, times: &[i64], received: &[i64]) {
+        if self.received.is_none() && times != received {
+            self.received = Some(self.times.clone());
+        }
+        self.times.extend_from_slice(times);
+        if let Some(known) = &mut self.received {
+            known.extend_from_slice(received);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let received = self.received.as_ref().map_or(0, Vec::len);
+        self.customers.len() * 4 + (self.times.len() + received + self.seqs.runs.len() * 2) * 8
+    }
+}
+
+/// Sequence numbers by row. Almost all are one more than the one before, so only where they are not is kept.
+#[derive(Debug, Default)]
+struct Seqs {
+    /// The rows where a run of numbers begins, and its first number.
+    runs: Vec<(usize, u64)>,
+    n: usize,
+}
+
+impl Seqs {
+    fn push(&mut self, seq: u64) {
+        let goes_on =
+            |(row, first): &(usize, u64)| first.checked_add((self.n - row) as u64) == Some(seq);
+        if !self.runs.last().is_some_and(goes_on) {
+            self.runs.push((self.n, seq));
+        }
+        self.n += 1;
+    }
+
+    fn get(&self, row: usize) -> u64 {
+        let run = self.runs.partition_point(|(start, _)| *start <= row);
+        let known = run.checked_sub(1).and_then(|run| self.runs.get(run));
+        known.map_or(0, |(start, first)| first + (row - start) as u64)
     }
 }
 
@@ -81,9 +121,9 @@ impl TimelinesBuilder {
         let traits = timelines.traits.into_iter().map(|(name, changes)| {
             let rows = Rows {
                 customers: owners(&changes.offsets),
-                seqs: (0..changes.times.len() as u64).collect(),
+                seqs: Seqs { runs: vec![(0, 0)], n: changes.times.len() },
                 times: changes.times,
-                received: changes.received,
+                received: Some(changes.received),
             };
             (name, rows, changes.values)
         });
@@ -92,8 +132,8 @@ impl TimelinesBuilder {
             names: Texts::of(&timelines.names),
             rows: Rows {
                 customers: owners(&timelines.offsets),
-                seqs: (0..timelines.times.len() as u64).collect(),
-                received: timelines.received.unwrap_or_else(|| timelines.times.clone()),
+                seqs: Seqs { runs: vec![(0, 0)], n: timelines.times.len() },
+                received: timelines.received,
                 times: timelines.times,
             },
             events: timelines.events,
@@ -113,6 +153,14 @@ impl TimelinesBuilder {
         self.events.len()
     }
 
+    /// The memory that its events take, in bytes, roughly; while they are ordered it is up to a half more.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let ids = (self.customers.dictionary().len() + self.names.dictionary().len()) * 80;
+        let columns: usize = self.columns.iter().map(|(_, column)| column.bytes()).sum();
+        ids + self.rows.bytes() + self.events.len() * 4 + columns
+    }
+
     /// Appends a run of events; `property` gives the value of a property by its place and a row.
     pub fn events<'c>(
         &mut self,
@@ -124,9 +172,8 @@ impl TimelinesBuilder {
             rows.customers.push(self.customers.code((run.customer)(row)));
             self.events.push(self.names.code((run.event)(row)));
         }
-        rows.times.extend_from_slice(run.times);
-        rows.received.extend_from_slice(run.received);
-        rows.seqs.extend(run.seqs.iter().map(|seq| seq.cast_unsigned()));
+        rows.extend(run.times, run.received);
+        run.seqs.iter().for_each(|seq| rows.seqs.push(seq.cast_unsigned()));
         for (place, (_, column)) in self.columns.iter_mut().enumerate() {
             for row in 0..run.n_rows {
                 column.push(property(place, row));
@@ -185,14 +232,13 @@ impl TimelinesBuilder {
         let traits = self.traits.into_iter().map(|(name, rows, values)| {
             let (offsets, order) = rows.order(&rank);
             let times = pick(&rows.times, &order);
-            let received = pick(&rows.received, &order);
+            let received = pick(rows.received.as_ref().unwrap_or(&rows.times), &order);
             (name, TraitTimeline { offsets, times, received, values: values.gather(&order) })
         });
         let traits = traits.collect();
         let (offsets, order) = self.rows.order(&rank);
-        let is_late = self.rows.times != self.rows.received;
         let times = pick(&self.rows.times, &order);
-        let received = is_late.then(|| pick(&self.rows.received, &order));
+        let received = self.rows.received.as_ref().map(|received| pick(received, &order));
         drop(self.rows);
         let events = pick(&self.events, &order);
         drop(self.events);
@@ -240,17 +286,21 @@ impl Rows {
             order[*place] = code(row);
             *place += 1;
         }
-        let key = |row: &u32| (self.times[*row as usize], self.seqs[*row as usize]);
+        let compare = |left: &u32, right: &u32| {
+            let (left, right) = (*left as usize, *right as usize);
+            let by_seq = || self.seqs.get(left).cmp(&self.seqs.get(right));
+            self.times[left].cmp(&self.times[right]).then_with(by_seq)
+        };
         let mut rest = order.as_mut_slice();
         let mut unsorted = Vec::new();
         for pair in offsets.windows(2) {
             let (own, after) = rest.split_at_mut(pair[1] - pair[0]);
-            if !own.is_sorted_by_key(key) {
+            if !own.is_sorted_by(|left, right| compare(left, right).is_le()) {
                 unsorted.push(own);
             }
             rest = after;
         }
-        unsorted.into_par_iter().for_each(|own| own.sort_by_key(key));
+        unsorted.into_par_iter().for_each(|own| own.sort_by(compare));
         (offsets, order)
     }
 }

@@ -1,8 +1,10 @@
-use duckdb::Connection;
+use duckdb::arrow::array::ArrayRef;
 use kernel::domain::{Type, did_you_mean};
 
-use super::raw::{Raw, RawColumn};
+use super::facts::{Facts, RawValues};
+use super::read::{Columns, Rows};
 use super::source::{Format, Source};
+use super::time_format::TimeFormat;
 use super::{Mapping, Options, Proposal, ProposedColumn, RowKind};
 use crate::{Error, Result, schema};
 
@@ -43,182 +45,48 @@ const TIME: [&str; 14] = [
 const EVENT: [&str; 7] = ["event", "eventname", "eventtype", "action", "activity", "type", "name"];
 const MESSAGE_ID: [&str; 4] = ["messageid", "eventid", "eventuuid", "uuid"];
 
-/// How times may be written, and the SQL that reads a text `{}` of that kind.
-const TIME_FORMATS: [(&str, &str); 12] = [
-    ("iso", "make_timestamp(epoch_us(TRY_CAST({} AS TIMESTAMPTZ)))"),
-    ("%Y%m%d", "CASE WHEN length({}) = 8 THEN try_strptime({}, '%Y%m%d') END"),
-    (
-        "epoch_s",
-        "CASE WHEN regexp_full_match({}, '\\d{9,10}') THEN make_timestamp(CAST({} AS BIGINT) * 1000000) END",
-    ),
-    (
-        "epoch_ms",
-        "CASE WHEN regexp_full_match({}, '\\d{12,13}') THEN make_timestamp(CAST({} AS BIGINT) * 1000) END",
-    ),
-    (
-        "epoch_us",
-        "CASE WHEN regexp_full_match({}, '\\d{15,16}') THEN make_timestamp(CAST({} AS BIGINT)) END",
-    ),
-    ("%Y/%m/%d %H:%M:%S", ""),
-    ("%Y/%m/%d", ""),
-    ("%d.%m.%Y %H:%M:%S", ""),
-    ("%d.%m.%Y", ""),
-    ("%m/%d/%Y", ""),
-    ("%d/%m/%Y", ""),
-    ("%m/%d/%Y %H:%M", ""),
-];
-
 /// Rows of a preview.
 const PREVIEW_ROWS: usize = 50;
+/// Characters of a cell of a preview.
+const PREVIEW_WIDTH: usize = 200;
 
-/// SQL that reads a text column as a time written in a format.
-pub(super) fn read_time(column: &str, format: &str) -> String {
-    let known = TIME_FORMATS.into_iter().find(|(known, sql)| *known == format && !sql.is_empty());
-    match known {
-        Some((_, sql)) => sql.replace("{}", column),
-        None => format!("try_strptime({column}, {})", kernel::expression::quote_text(format)),
-    }
+/// What is known of the rows of files: facts about each column, and the first rows.
+#[derive(Debug)]
+pub(super) struct Look {
+    formats: Vec<TimeFormat>,
+    facts: Vec<Facts>,
+    preview: Vec<Vec<Option<String>>>,
 }
 
-/// SQL that reads a raw column as text, exactly as it is written.
-pub(super) fn as_text(column: &RawColumn, place: usize) -> String {
-    match column.sql_type.as_str() {
-        "VARCHAR" => format!("c{place}"),
-        nested if nested.contains("STRUCT") || nested.contains("MAP") || nested.ends_with("[]") => {
-            format!("CAST(to_json(c{place}) AS VARCHAR)")
-        }
-        _ => format!("CAST(c{place} AS VARCHAR)"),
-    }
-}
-
-/// SQL that reads a raw column as a type; null where it does not fit.
-pub(crate) fn as_type(column: &RawColumn, place: usize, type_: Type, time_format: &str) -> String {
-    let text = as_text(column, place);
-    match (schema::type_of(&column.sql_type), type_) {
-        (_, Type::Text | Type::List(_) | Type::Counts(_)) => text,
-        (Type::Number, Type::Number) => finite(&format!("CAST(c{place} AS DOUBLE)")),
-        (_, Type::Number) => finite(&format!("TRY_CAST({text} AS DOUBLE)")),
-        // Without ICU there is no cast from a time with a zone, but its microseconds are UTC.
-        (Type::Time, Type::Time) if column.sql_type.contains("TIME ZONE") => {
-            format!("make_timestamp(epoch_us(c{place}))")
-        }
-        (Type::Time, Type::Time) => format!("TRY_CAST(c{place} AS TIMESTAMP)"),
-        (_, Type::Time) => read_time(&text, time_format),
-        (_, Type::Boolean) => format!("TRY_CAST({text} AS BOOLEAN)"),
-    }
-}
-
-fn finite(sql: &str) -> String {
-    format!("CASE WHEN isfinite({sql}) THEN {sql} END")
-}
-
-/// What can be said of the values of a raw column.
-struct Facts {
-    n: u64,
-    not_null: u64,
-    numbers: u64,
-    ids: bool,
-    booleans: u64,
-    /// Values among the sampled rows, and how many of them each time format reads.
-    sampled: u64,
-    times: Vec<u64>,
-}
-
-impl Facts {
-    /// The column's type: the narrowest that all of its values have.
-    fn type_of(&self, column: &RawColumn) -> Type {
-        let known = schema::type_of(&column.sql_type);
-        if column.sql_type != "VARCHAR" || self.not_null == 0 {
-            return known;
-        }
-        if self.numbers == self.not_null && !self.ids {
-            Type::Number
-        } else if self.booleans == self.not_null {
-            Type::Boolean
-        } else if self.sampled > 0 && self.times.first() == Some(&self.sampled) {
-            Type::Time
-        } else {
-            Type::Text
+impl Look {
+    pub(super) fn new(columns: &Columns) -> Self {
+        Self {
+            formats: TimeFormat::known(),
+            facts: vec![Facts::default(); columns.names.len()],
+            preview: Vec::new(),
         }
     }
 
-    /// The format that most of its values have, if that is most of them.
-    fn time_format(&self, column: &RawColumn) -> Option<&'static str> {
-        if schema::type_of(&column.sql_type) == Type::Time {
-            return Some("iso");
+    /// Looks at more rows.
+    pub(super) fn see(&mut self, rows: &Rows) {
+        for (facts, array) in self.facts.iter_mut().zip(&rows.columns) {
+            facts.see(array, &self.formats);
         }
-        let (place, most) = self.times.iter().enumerate().rev().max_by_key(|(_, n)| **n)?;
-        let enough = self.sampled > 0 && *most * 2 > self.sampled;
-        TIME_FORMATS.get(place).map(|(format, _)| *format).filter(|_| enough)
+        let cell = |array: &ArrayRef, row| {
+            let text = RawValues::of(array).text(row)?;
+            Some(text.chars().take(PREVIEW_WIDTH).collect())
+        };
+        for row in 0..rows.n().min(PREVIEW_ROWS - self.preview.len()) {
+            self.preview.push(rows.columns.iter().map(|array| cell(array, row)).collect());
+        }
     }
 }
 
-/// Digits that are an id and not a number: leading zeros, underscores, more than an `f64` keeps.
-const LIKE_AN_ID: &str = "^[-+]?0[0-9]|_|^[-+]?[0-9]{16,}$";
-/// Rows that say how times are written.
-const TIME_SAMPLE: usize = 5_000;
-
-/// Looks at all rows for what types they have, and at the first ones for how times are written.
-fn facts(connection: &Connection, raw: &Raw) -> Result<Vec<Facts>> {
-    let mut counts = Vec::new();
-    let mut times = Vec::new();
-    for (place, column) in raw.columns.iter().enumerate() {
-        let text = as_text(column, place);
-        let is_text = column.sql_type == "VARCHAR";
-        let says_time = is_text || schema::type_of(&column.sql_type) == Type::Number;
-        let or_zero = |condition: bool, sql: String| if condition { sql } else { "0".to_owned() };
-        counts.push(format!("count(c{place})"));
-        counts.push(or_zero(is_text, format!("count(TRY_CAST({text} AS DOUBLE))")));
-        let ids = format!("count(CASE WHEN regexp_matches({text}, '{LIKE_AN_ID}') THEN 1 END)");
-        counts.push(or_zero(is_text, ids));
-        let booleans = format!("count(CASE WHEN lower({text}) IN ('true', 'false') THEN 1 END)");
-        counts.push(or_zero(is_text, booleans));
-        times.push(format!("count({text})"));
-        times.extend(
-            TIME_FORMATS.iter().map(|(format, _)| {
-                or_zero(says_time, format!("count({})", read_time(&text, format)))
-            }),
-        );
-    }
-    let sample = format!("(SELECT * FROM raw LIMIT {TIME_SAMPLE})");
-    let counts = count(connection, &counts, "raw")?;
-    let times = count(connection, &times, &sample)?;
-    let n = count(connection, &["count(*)".to_owned()], "raw")?.first().copied().unwrap_or(0);
-    let chunks = counts.chunks(4).zip(times.chunks(1 + TIME_FORMATS.len()));
-    Ok(chunks
-        .map(|(counts, times)| Facts {
-            n,
-            not_null: counts[0],
-            numbers: counts[1],
-            ids: counts[2] > 0,
-            booleans: counts[3],
-            sampled: times[0],
-            times: times[1..].to_vec(),
-        })
-        .collect())
-}
-
-/// Many counts in one pass.
-fn count(connection: &Connection, counts: &[String], from: &str) -> Result<Vec<u64>> {
-    if counts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!("SELECT {} FROM {from}", counts.join(", "));
-    connection
-        .query_row(&sql, [], |row| (0..counts.len()).map(|place| row.get(place)).collect())
-        .map_err(Error::duckdb("look at the columns"))
-}
-
-/// Proposes a mapping and types for what is in `raw`, following what the person said.
-pub(crate) fn propose(
-    connection: &Connection,
-    source: &Source,
-    raw: &Raw,
-    options: &Options,
-) -> Result<Proposal> {
+/// Refuses files with more columns than there can be properties.
+pub(super) fn check_width(source: &Source, columns: &Columns, options: &Options) -> Result<()> {
     // Who, when, what and which take a few columns beside the properties.
     const MOST_COLUMNS: usize = schema::MOST_PROPERTIES + 4;
-    let n_columns = raw.columns.len().saturating_sub(options.left_out.len());
+    let n_columns = columns.names.len().saturating_sub(options.left_out.len());
     if n_columns > MOST_COLUMNS {
         return Err(Error::Mapping(format!(
             "{} has {n_columns} columns; there can be {} properties: leave columns out",
@@ -226,8 +94,18 @@ pub(crate) fn propose(
             schema::MOST_PROPERTIES
         )));
     }
-    let facts = facts(connection, raw)?;
-    let names: Vec<&str> = raw.columns.iter().map(|column| column.name.as_str()).collect();
+    Ok(())
+}
+
+/// Proposes a mapping and types for files, following what the person said.
+pub(super) fn propose(
+    source: &Source,
+    columns: &Columns,
+    look: &Look,
+    options: &Options,
+) -> Result<Proposal> {
+    let facts = &look.facts;
+    let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
     let said = |what: &str, column: &Option<String>| match column {
         Some(column) if !names.contains(&column.as_str()) => Err(Error::Mapping(format!(
             "there is no {what} column '{column}' in {}{}; its columns are {}",
@@ -250,7 +128,8 @@ pub(crate) fn propose(
     let Some(customer) = customer else {
         return Err(Error::Mapping(format!("{} has no columns", source.title())));
     };
-    let is_time = |place: usize| facts[place].time_format(&raw.columns[place]).is_some();
+    let time_format = |place: usize| facts[place].time_format(&look.formats);
+    let is_time = |place: usize| time_format(place).is_some();
     let time = said("time", &options.time)?.or_else(|| by_name(&TIME, &is_time)).or_else(|| {
         let other = |place: &usize| names[*place] != customer && kind == RowKind::Events;
         (0..names.len())
@@ -271,7 +150,7 @@ pub(crate) fn propose(
             by_name(&EVENT, &|place| {
                 Some(names[place]) != time.as_deref()
                     && names[place] != customer
-                    && facts[place].type_of(&raw.columns[place]) == Type::Text
+                    && facts[place].type_of() == Type::Text
             })
         }),
         _ => None,
@@ -290,23 +169,22 @@ pub(crate) fn propose(
     let time_format = options.time_format.clone().unwrap_or_else(|| {
         time.as_ref()
             .and_then(|time| names.iter().position(|name| name == time))
-            .and_then(|place| facts[place].time_format(&raw.columns[place]))
-            .unwrap_or("iso")
-            .to_owned()
+            .and_then(time_format)
+            .map_or_else(|| "iso".to_owned(), |format| format.to_string())
     });
     let mapping = Mapping { kind, customer, time, time_format, event, event_name, message_id };
-    let columns = proposed_columns(raw, &facts, &mapping, options);
+    let columns = proposed_columns(&names, facts, &mapping, options);
     Ok(Proposal {
         files: source.files.clone(),
         format: describe(source),
-        preview: preview(connection, raw)?,
+        preview: look.preview.clone(),
         mapping,
         columns,
     })
 }
 
 fn proposed_columns(
-    raw: &Raw,
+    names: &[&str],
     facts: &[Facts],
     mapping: &Mapping,
     options: &Options,
@@ -318,21 +196,21 @@ fn proposed_columns(
         mapping.message_id.as_ref(),
     ];
     let mut taken: Vec<String> = Vec::new();
-    raw.columns
+    names
         .iter()
         .zip(facts)
         .map(|(column, facts)| {
-            let forced = options.types.get(&column.name);
-            let used = mapped.contains(&Some(&column.name));
-            let left_out = options.left_out.contains(&column.name);
+            let forced = options.types.get(*column);
+            let used = mapped.into_iter().flatten().any(|name| name == column);
+            let left_out = options.left_out.iter().any(|name| name == column);
             #[allow(clippy::cast_precision_loss, reason = "a share for people")]
             let null_share =
                 if facts.n == 0 { 0.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
             ProposedColumn {
-                name: column.name.clone(),
+                name: (*column).to_owned(),
                 property: (!used && !left_out)
-                    .then(|| free_name(property_name(&column.name), &mut taken)),
-                type_: forced.copied().unwrap_or_else(|| facts.type_of(column)),
+                    .then(|| free_name(property_name(column), &mut taken)),
+                type_: forced.copied().unwrap_or_else(|| facts.type_of()),
                 forced: forced.is_some(),
                 null_share,
             }
@@ -382,26 +260,4 @@ fn name_from(title: &str) -> String {
         .collect();
     let name = name.trim_matches('_').to_owned();
     if name.is_empty() { "event".to_owned() } else { name }
-}
-
-fn preview(connection: &Connection, raw: &Raw) -> Result<Vec<Vec<Option<String>>>> {
-    let columns: Vec<String> = raw
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| format!("left({}, 200)", as_text(column, place)))
-        .collect();
-    if columns.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql =
-        format!("SELECT {} FROM raw ORDER BY file, line LIMIT {PREVIEW_ROWS}", columns.join(", "));
-    let read = || {
-        let mut statement = connection.prepare(&sql)?;
-        let rows = statement.query_map([], |row| {
-            (0..columns.len()).map(|place| row.get(place)).collect::<duckdb::Result<Vec<_>>>()
-        })?;
-        rows.collect::<duckdb::Result<Vec<_>>>()
-    };
-    read().map_err(Error::duckdb("preview the files"))
 }

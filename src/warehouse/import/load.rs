@@ -1,111 +1,348 @@
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use duckdb::Connection;
-use kernel::domain::Job;
-use kernel::expression::{quote_identifier, quote_text};
+use duckdb::arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use duckdb::arrow::error::ArrowError;
+use duckdb::{Appender, Connection};
+use kernel::domain::{Job, Type, Value};
+use kernel::expression::quote_identifier;
+use kernel::features::EventRun;
 
+use super::check::{Checked, Checker};
+use super::facts::RawValues;
+use super::read::{Columns, Stop};
 use super::source::Source;
-use super::stage::Staged;
-use super::{ImportReport, REPORTED_REJECTS, Reject, RowKind};
-use crate::{Error, Result, Warehouse, schema};
+use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
+use crate::timelines::Growing;
+use crate::{Error, Result, Warehouse, message_id, schema};
+
+/// Groups of rows that wait to be added while others are read and checked.
+const WAITING: usize = 4;
+/// How much of an import is done when all rows are read.
+const ALL_READ: f32 = 0.9;
+
+/// Where rows go, and how.
+struct Target {
+    kind: RowKind,
+    /// The table that rows are appended to: the warehouse's own where it has none, else one beside it.
+    table: &'static str,
+    /// Properties as they are named, and as the table has them: the column and its type.
+    properties: Vec<(String, String, Type)>,
+    /// The number of the last row from a file.
+    last: i64,
+}
+
+/// What became of rows so far.
+#[derive(Default)]
+struct Counts {
+    read: u64,
+    appended: u64,
+    rejects: Vec<Reject>,
+}
 
 impl Warehouse {
-    /// Takes staged rows: all of them, or nothing.
+    /// Reads, checks and takes all rows: all of them, or nothing.
     pub(super) fn load(
         &self,
         source: &Source,
-        staged: &Staged,
+        columns: &Columns,
+        proposal: &Proposal,
         started: Instant,
         job: &Job,
-    ) -> Result<ImportReport> {
-        self.transaction(job, |connection| {
-            let accepted = match staged.kind {
-                RowKind::Events => insert_events(connection, staged)?,
-                RowKind::Traits => insert_traits(connection, staged)?,
+    ) -> std::result::Result<ImportReport, Stop> {
+        let (report, growing) = self.transaction(job, |connection| {
+            let target = Target::find(connection, proposal)?;
+            let growing = match target.is_first() {
+                true => Growing::begin(self, connection, &target.property_columns())?,
+                false => None,
             };
-            // Who is known under another id by now is so in files too.
-            for table in ["events", "traits"] {
-                let join = format!(
-                    "UPDATE {table} SET customer_id = a.customer_id FROM aliases a
-                     WHERE {table}.customer_id = a.anonymous_id"
-                );
-                connection.execute(&join, []).map_err(Error::duckdb("join timelines"))?;
-            }
-            let rejected = u64::try_from(staged.rejects.len()).unwrap_or(u64::MAX);
+            let (counts, growing) =
+                self.append(source, columns, proposal, (connection, &target), growing, job)?;
+            job.report("Adding what is new", ALL_READ);
+            let accepted = target.take_new(connection, &counts)?;
+            join_known(connection)?;
+            let rejected = u64::try_from(counts.rejects.len()).unwrap_or(u64::MAX);
             let report = ImportReport {
-                read: staged.read,
+                read: counts.read,
                 accepted,
-                duplicate: staged.read - rejected - accepted,
+                duplicate: counts.read - rejected - accepted,
                 rejected,
                 seconds: started.elapsed().as_secs_f64(),
-                rejects: staged.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
+                rejects: counts.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
             };
-            record(connection, &source.files, &report, &staged.rejects)
+            record(connection, &source.files, &report, &counts.rejects)
                 .map_err(Error::duckdb("record the import"))?;
-            Ok(report)
+            Ok::<_, Stop>((report, growing))
+        })?;
+        if let Some(growing) = growing {
+            growing.keep(self, job);
+        }
+        job.report("Done", 1.0);
+        Ok(report)
+    }
+
+    /// Reads and checks rows on one thread, and appends what is good on this one.
+    fn append(
+        &self,
+        source: &Source,
+        columns: &Columns,
+        proposal: &Proposal,
+        (connection, target): (&Connection, &Target),
+        mut growing: Option<Growing>,
+        job: &Job,
+    ) -> std::result::Result<(Counts, Option<Growing>), Stop> {
+        let mut checker = Checker::new(proposal, target.last)?;
+        let names: Vec<&str> = target.columns();
+        let failed = || Error::duckdb("add rows");
+        let mut appender =
+            connection.appender_with_columns(target.table, &names).map_err(failed())?;
+        let mut counts = Counts::default();
+        let title = format!("Reading {}", source.title());
+        let (sender, receiver) = sync_channel::<Checked>(WAITING);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let read = self.read_rows(source, columns, job, &mut |rows| {
+                    let mut checked = checker.check(rows)?;
+                    target.widen(&mut checked);
+                    if let Some(timelines) = &mut growing {
+                        let (customers, events) = (checked.customers(), checked.events());
+                        let run = EventRun {
+                            n_rows: checked.seqs.len(),
+                            customer: &|row| customers.value(row),
+                            event: &|row| events.value(row),
+                            times: &checked.times,
+                            received: &checked.times,
+                            seqs: &checked.seqs,
+                        };
+                        timelines.add(&run, &checked.properties);
+                    }
+                    growing.take_if(|growing| !growing.fits());
+                    sender.send(checked).map_err(|_gone| Stop::Enough)
+                });
+                read.map(|()| growing)
+            });
+            let mut appended = Ok(());
+            for checked in &receiver {
+                job.report(title.as_str(), checked.share * ALL_READ);
+                appended = target.append(&mut appender, &checked);
+                if appended.is_err() {
+                    break;
+                }
+                counts.read += checked.n_read;
+                counts.appended += checked.seqs.len() as u64;
+                counts.rejects.extend(checked.rejects);
+            }
+            drop(receiver);
+            let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            appended?;
+            let growing = read?;
+            appender.flush().map_err(failed())?;
+            Ok((counts, growing))
         })
     }
 }
 
-fn insert_events(connection: &Connection, staged: &Staged) -> Result<u64> {
-    let columns = schema::ensure_columns(connection, &staged.properties)?;
-    let mut names = String::new();
-    let mut values = String::new();
-    for ((property, staged_type), column) in staged.properties.iter().zip(&columns) {
-        let Some((column, type_)) = column else {
-            return Err(Error::Mapping(format!(
-                "there are {} properties already; leave out '{property}'",
-                schema::MOST_PROPERTIES
-            )));
+impl Target {
+    fn find(connection: &Connection, proposal: &Proposal) -> Result<Self> {
+        let kind = proposal.mapping.kind;
+        let wanted: Vec<(String, Type)> = proposal
+            .columns
+            .iter()
+            .filter_map(|column| Some((column.property.clone()?, column.type_)))
+            .collect();
+        let properties = match kind {
+            RowKind::Events => {
+                let columns = schema::ensure_columns(connection, &wanted)?;
+                let known = wanted.iter().zip(columns).map(|((property, _), column)| {
+                    let (column, type_) = column.ok_or_else(|| too_many(property))?;
+                    Ok((property.clone(), column, type_))
+                });
+                known.collect::<Result<_>>()?
+            }
+            RowKind::Traits => {
+                wanted.into_iter().map(|(name, type_)| (name.clone(), name, type_)).collect()
+            }
         };
-        let value = format!("s.{}", quote_identifier(&format!("property:{property}")));
-        let value = match (staged_type, type_) {
-            (from, to) if from == to => value,
-            (from, _) => schema::as_text(&value, *from),
+        let failed = || Error::duckdb("look for events");
+        let has_events: bool = connection
+            .query_row("SELECT count(*) > 0 FROM (SELECT 1 FROM events LIMIT 1)", [], |r| r.get(0))
+            .map_err(failed())?;
+        let last = connection
+            .query_row(&format!("SELECT {}", schema::last_file_seq()), [], |row| row.get(0))
+            .map_err(failed())?;
+        let table = match (kind, has_events) {
+            (RowKind::Events, false) => "events",
+            (RowKind::Events, true) => "new_events",
+            (RowKind::Traits, _) => "new_traits",
         };
-        names.push_str(&format!(", {}", quote_identifier(column)));
-        values.push_str(&format!(", {value}"));
+        let target = Self { kind, table, properties, last };
+        let beside = match kind {
+            RowKind::Events if target.is_first() => return Ok(target),
+            RowKind::Events => format!("SELECT {} FROM events", target.list("")),
+            RowKind::Traits => "SELECT * FROM traits".to_owned(),
+        };
+        connection
+            .execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {beside} LIMIT 0"))
+            .map_err(failed())?;
+        Ok(target)
     }
-    let has_events: bool = connection
-        .query_row("SELECT count(*) > 0 FROM (SELECT 1 FROM events LIMIT 1)", [], |row| row.get(0))
-        .map_err(Error::duckdb("look for events"))?;
-    let sql = format!(
-        "INSERT INTO events (message_id, customer_id, event, event_time, received_at, seq{names})
-         SELECT s.message_id, s.customer_id, s.event, s.event_time, s.event_time,
-            s.row + {last}{values}
-         FROM read_parquet({file}) s{new}",
-        // The staged rows are in order; the first ones of a warehouse are all new.
-        new = match has_events {
-            true => " ANTI JOIN events e ON s.message_id = e.message_id ORDER BY s.row",
-            false => "",
-        },
-        last = schema::last_file_seq(),
-        file = quote_text(&staged.file.display().to_string()),
-    );
-    insert(connection, &sql)
+
+    /// Whether these are the first events of the warehouse.
+    fn is_first(&self) -> bool {
+        self.table == "events"
+    }
+
+    /// The columns that are written.
+    fn columns(&self) -> Vec<&str> {
+        match self.kind {
+            RowKind::Events => {
+                let own = schema::IMPORT_COLUMNS.iter().copied();
+                own.chain(self.properties.iter().map(|(_, column, _)| column.as_str())).collect()
+            }
+            RowKind::Traits => schema::TRAIT_COLUMNS.to_vec(),
+        }
+    }
+
+    fn property_columns(&self) -> Vec<&str> {
+        self.properties.iter().map(|(_, column, _)| column.as_str()).collect()
+    }
+
+    fn list(&self, of: &str) -> String {
+        let columns = self.columns();
+        let quoted = columns.iter().map(|column| format!("{of}{}", quote_identifier(column)));
+        quoted.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Makes texts of values whose column holds texts, because others have another type.
+    fn widen(&self, checked: &mut Checked) {
+        if self.kind == RowKind::Traits {
+            return;
+        }
+        for (values, (.., type_)) in checked.properties.iter_mut().zip(&self.properties) {
+            if *type_ == Type::Text {
+                *values = super::check::as_texts(values);
+            }
+        }
+    }
+
+    fn append(&self, appender: &mut Appender<'_>, checked: &Checked) -> Result<()> {
+        let batch = match self.kind {
+            RowKind::Events => self.events(checked),
+            RowKind::Traits => self.traits(checked),
+        };
+        let batch = batch.map_err(|error| Error::Table(error.to_string()))?;
+        appender.append_record_batch(batch).map_err(Error::duckdb("add rows"))
+    }
+
+    fn events(&self, checked: &Checked) -> std::result::Result<RecordBatch, ArrowError> {
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(checked.times.clone()));
+        let seqs = Int64Array::from(checked.seqs.clone());
+        let mut columns = message_id::columns(&checked.ids)?.to_vec();
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+        columns.extend([
+            (text("customer_id"), checked.customers.clone()),
+            (text("event"), checked.events.clone()),
+            (Field::new("event_time", time.clone(), true), times.clone()),
+            (Field::new("received_at", time, true), times),
+            (Field::new("seq", DataType::Int64, true), Arc::new(seqs) as ArrayRef),
+        ]);
+        for ((name, ..), values) in self.properties.iter().zip(&checked.properties) {
+            columns.push((Field::new(name, values.data_type().clone(), true), values.clone()));
+        }
+        batch(columns)
+    }
+
+    /// A row for each trait that has a value.
+    fn traits(&self, checked: &Checked) -> std::result::Result<RecordBatch, ArrowError> {
+        let customers = RawValues::of(&checked.customers);
+        let mut rows = Vec::new();
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (place, array) in checked.properties.iter().enumerate() {
+            let cells = RawValues::of(array);
+            for row in 0..checked.seqs.len() {
+                let value = Value::from(cells.cell(row));
+                if !value.is_null() {
+                    rows.push(row);
+                    names.push(self.properties[place].0.as_str());
+                    values.push(value.to_json().to_string());
+                }
+            }
+        }
+        let of_row = |text: &dyn Fn(usize) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| text(*row))))
+        };
+        let times = rows.iter().map(|row| checked.times[*row]);
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
+        let seqs = Int64Array::from_iter_values(rows.iter().map(|row| checked.seqs[*row]));
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let time = |name: &str| Field::new(name, times.data_type().clone(), true);
+        batch(vec![
+            (text("message_id"), of_row(&|row| checked.ids[row].text())),
+            (text("customer_id"), of_row(&|row| customers.text(row).unwrap_or_default().into())),
+            (time("event_time"), times.clone()),
+            (time("received_at"), times.clone()),
+            (Field::new("seq", DataType::Int64, true), Arc::new(seqs)),
+            (text("trait"), Arc::new(StringArray::from_iter_values(names))),
+            (text("value"), Arc::new(StringArray::from_iter_values(values))),
+        ])
+    }
+
+    /// Adds what is new of the rows beside the warehouse; the number of all that are new.
+    fn take_new(&self, connection: &Connection, counts: &Counts) -> Result<u64> {
+        let execute = |sql: &str| -> Result<u64> {
+            let n = connection.execute(sql, []).map_err(Error::duckdb("add rows"))?;
+            Ok(u64::try_from(n).unwrap_or(u64::MAX))
+        };
+        let accepted = match self.kind {
+            RowKind::Events if self.is_first() => return Ok(counts.appended),
+            RowKind::Events => execute(&format!(
+                "INSERT INTO events ({}) SELECT {} FROM new_events s
+                    ANTI JOIN events e ON s.message_uuid = e.message_uuid
+                    ANTI JOIN events f ON s.message_text = f.message_text ORDER BY s.seq",
+                self.list(""),
+                self.list("s.")
+            ))?,
+            RowKind::Traits => {
+                let new = "FROM new_traits s ANTI JOIN traits t ON s.message_id = t.message_id";
+                let count = format!("SELECT count(DISTINCT s.message_id) {new}");
+                let accepted = connection
+                    .query_row(&count, [], |row| row.get(0))
+                    .map_err(Error::duckdb("count traits"))?;
+                execute(&format!("INSERT INTO traits SELECT s.* {new}"))?;
+                accepted
+            }
+        };
+        execute(&format!("DROP TABLE {}", self.table))?;
+        Ok(accepted)
+    }
 }
 
-fn insert_traits(connection: &Connection, staged: &Staged) -> Result<u64> {
-    let file = quote_text(&staged.file.display().to_string());
-    let new =
-        format!("FROM read_parquet({file}) s ANTI JOIN traits t ON s.message_id = t.message_id");
-    let count = format!("SELECT count(DISTINCT s.message_id) {new}");
-    let accepted = connection
-        .query_row(&count, [], |row| row.get(0))
-        .map_err(Error::duckdb("count traits"))?;
-    let sql = format!(
-        "INSERT INTO traits SELECT s.message_id, s.customer_id, s.event_time, s.event_time,
-            s.row + {}, s.trait, s.value {new}",
-        schema::last_file_seq()
-    );
-    insert(connection, &sql)?;
-    Ok(accepted)
+/// Who is known under another id by now is so in files too.
+fn join_known(connection: &Connection) -> Result<()> {
+    for table in ["events", "traits"] {
+        let join = format!(
+            "UPDATE {table} SET customer_id = a.customer_id FROM aliases a
+             WHERE {table}.customer_id = a.anonymous_id"
+        );
+        connection.execute(&join, []).map_err(Error::duckdb("join timelines"))?;
+    }
+    Ok(())
 }
 
-fn insert(connection: &Connection, sql: &str) -> Result<u64> {
-    let n = connection.execute(sql, []).map_err(Error::duckdb("add rows"))?;
-    Ok(u64::try_from(n).unwrap_or(u64::MAX))
+fn too_many(property: &str) -> Error {
+    let most = schema::MOST_PROPERTIES;
+    Error::Mapping(format!("there are {most} properties already; leave out '{property}'"))
+}
+
+fn batch(columns: Vec<(Field, ArrayRef)>) -> std::result::Result<RecordBatch, ArrowError> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
 }
 
 fn record(

@@ -1,16 +1,23 @@
-//! Import: any file of events or traits, by one path.
+//! Import: any file of events or traits, by one path and in one pass.
 //!
-//! In: files as they are. Out: a [`Proposal`] of how to read them, then an [`ImportReport`]. An instance
-//! of its own reads the foreign file, checks every row and writes what is good to the staging folder;
-//! the warehouse takes that in one transaction. So a failed or canceled import changes nothing, and a
-//! hostile file never meets the data. Rows that cannot be read are kept with line, column and reason.
+//! In: files as they are. Out: a [`Proposal`] of how to read them, then an [`ImportReport`]. Rows flow from
+//! `read` (any format as columns) through `check` (types, ids, rejects) into `load` (the warehouse, and the
+//! timelines where it was empty), a few thousand at a time; the first rows say what types there are, and
+//! where a later one does not fit, all are looked at and the import begins anew. The warehouse takes all of
+//! it in one transaction: a failed or canceled import changes nothing. Rows that cannot be read are kept
+//! with line, column and reason. A hostile file never meets the data: text is read by us, Parquet by an
+//! instance of its own.
 
-pub(crate) mod infer;
+mod check;
+mod facts;
+mod ids;
+mod infer;
 mod load;
 mod mapping;
-pub(crate) mod raw;
-pub(crate) mod source;
-mod stage;
+mod read;
+mod source;
+mod table;
+mod time_format;
 
 pub use mapping::{Mapping, Options, Proposal, ProposedColumn, RowKind};
 pub use source::Delimiter;
@@ -21,7 +28,10 @@ use std::time::Instant;
 use kernel::domain::Job;
 use serde::Serialize;
 
-use crate::{Error, Result, Warehouse, instance};
+use crate::{Error, Result, Warehouse};
+use infer::Look;
+use read::{Columns, Stop};
+use source::Source;
 
 /// Rows that a proposal looks at.
 const SAMPLE_ROWS: usize = 20_000;
@@ -66,10 +76,9 @@ impl Warehouse {
     /// # Errors
     /// A file cannot be read or is of no known format.
     pub fn propose(&self, files: &[PathBuf], options: &Options) -> Result<Proposal> {
-        let source = source::Source::find(files)?;
-        let connection = instance::open_for_files(self.staging())?;
-        let raw = raw::read(&connection, &source, &self.staged("blanks"), Some(SAMPLE_ROWS))?;
-        infer::propose(&connection, &source, &raw, options)
+        let source = Source::find(files)?;
+        let (_, proposal) = self.look(&source, options, SAMPLE_ROWS, &Job::unwatched())?;
+        Ok(proposal)
     }
 
     /// Imports files. Importing the same files again changes nothing.
@@ -78,27 +87,57 @@ impl Warehouse {
     /// A file cannot be read, the options do not fit it, or the job was canceled. Then nothing changed.
     pub fn import(&self, files: &[PathBuf], options: &Options, job: &Job) -> Result<ImportReport> {
         let started = Instant::now();
-        let source = source::Source::find(files)?;
-        let connection = instance::open_for_files(self.staging())?;
-        let interrupt = connection.interrupt_handle();
+        let source = Source::find(files)?;
         job.report(format!("Reading {}", source.title()), 0.0);
-        let staged = job.interruptible(
-            move || interrupt.interrupt(),
-            || {
-                let raw = raw::read(&connection, &source, &self.staged("blanks"), None)?;
-                let proposal = infer::propose(&connection, &source, &raw, options)?;
-                job.report("Checking every row", 0.4);
-                stage::stage(&connection, &raw, &proposal, self.staged("import"))
-            },
-        );
-        drop(connection);
-        if job.is_canceled() {
-            return Err(Error::Canceled);
+        self.with_types(&source, options, job, |columns, proposal| {
+            self.load(&source, columns, proposal, started, job)
+        })
+    }
+
+    /// Does something with files as the first rows say they are; where a later row is not so, as all rows
+    /// say they are.
+    fn with_types<T>(
+        &self,
+        source: &Source,
+        options: &Options,
+        job: &Job,
+        mut work: impl FnMut(&Columns, &Proposal) -> std::result::Result<T, Stop>,
+    ) -> Result<T> {
+        for rows in [SAMPLE_ROWS, usize::MAX] {
+            let (columns, proposal) = self.look(source, options, rows, job)?;
+            match work(&columns, &proposal) {
+                Err(Stop::Misfit) => job.report("Looking at all rows", 0.0),
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Enough) => break,
+                Ok(done) => return Ok(done),
+            }
         }
-        let staged = staged?;
-        job.report("Adding what is new", 0.7);
-        let report = self.load(&source, &staged, started, job)?;
-        job.report("Done", 1.0);
-        Ok(report)
+        Err(Error::Mapping(format!("{} changed while it was read", source.title())))
+    }
+
+    /// Looks at so many rows, and proposes how to read them.
+    fn look(
+        &self,
+        source: &Source,
+        options: &Options,
+        most: usize,
+        job: &Job,
+    ) -> Result<(Columns, Proposal)> {
+        let columns = self.columns(source, most)?;
+        infer::check_width(source, &columns, options)?;
+        let mut look = Look::new(&columns);
+        let mut n = 0;
+        let read = self.read_rows(source, &columns, job, &mut |rows| {
+            look.see(&rows);
+            n += rows.n();
+            if n < most { Ok(()) } else { Err(Stop::Enough) }
+        });
+        match read {
+            Err(Stop::Failed(error)) => return Err(error),
+            // Rows after those that were looked at may have more columns.
+            Ok(()) | Err(Stop::Misfit | Stop::Enough) => {}
+        }
+        let proposal = infer::propose(source, &columns, &look, options)?;
+        Ok((columns, proposal))
     }
 }

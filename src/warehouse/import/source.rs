@@ -94,11 +94,6 @@ impl Source {
             [] => String::new(),
         }
     }
-
-    /// Opens a file, unpacked.
-    pub(super) fn open(&self, file: &Path) -> Result<Box<dyn BufRead>> {
-        open(file, self.gzip)
-    }
 }
 
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {
@@ -264,28 +259,6 @@ fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
         }
     }
     fields
-}
-
-/// Writes a file with blanks between its columns as one with tabs, line for line.
-pub(super) fn blanks_to_tabs(reader: &mut dyn BufRead, out: &Path, from: &Path) -> Result<()> {
-    let file = File::create(out).map_err(Error::io("write", out))?;
-    let mut writer = std::io::BufWriter::new(file);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).map_err(Error::io("read", from))? == 0 {
-            break;
-        }
-        let mut words = line.split_whitespace();
-        let mut write = |text: &str| writer.write_all(text.as_bytes());
-        let written = match words.next() {
-            Some(first) => write(first)
-                .and_then(|()| words.try_for_each(|word| write("\t").and_then(|()| write(word)))),
-            None => Ok(()),
-        };
-        written.and_then(|()| write("\n")).map_err(Error::io("write", out))?;
-    }
-    writer.flush().map_err(Error::io("write", out))
 }
 
 #[cfg(test)]

@@ -40,6 +40,13 @@ pub(super) struct State {
     joins: u64,
 }
 
+impl State {
+    /// Whether there are so many events, all of files and none joined to another customer.
+    pub(super) fn has_only_events(&self, n: usize) -> bool {
+        self.events == n as u64 && self.joins == 0 && self.last_live < live_seq()
+    }
+}
+
 impl Default for Cache {
     fn default() -> Self {
         Self {
@@ -107,6 +114,23 @@ impl Warehouse {
         read_into(&mut builder, &connection, &catalog, "true", job)?;
         let timelines = Arc::new(builder.finish());
         Ok(self.keep_timelines(kept, Kept { catalog, state, timelines }))
+    }
+
+    /// Keeps what `make` makes of the state that the warehouse is in, if it makes something.
+    pub(super) fn keep_if_same(
+        &self,
+        connection: &Connection,
+        make: impl FnOnce(State) -> Result<Option<Kept>>,
+    ) -> Result<()> {
+        let mut kept = self.cache.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let writes = self.writes();
+        let in_one_view = "BEGIN TRANSACTION READ ONLY";
+        connection.execute_batch(in_one_view).map_err(Error::duckdb("read its timelines"))?;
+        if let Some(new) = make(state(connection)?)? {
+            self.keep_timelines(&mut kept, new);
+            self.cache.right_after.store(writes, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Keeps timelines in memory and, as far as that can be written, in a file for the next start.

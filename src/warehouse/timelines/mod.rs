@@ -7,7 +7,9 @@
 
 mod cache;
 mod file;
+mod growing;
 mod ranges;
 mod read;
 
 pub(crate) use cache::Cache;
+pub(crate) use growing::Growing;

@@ -43,23 +43,45 @@ pub(super) fn read_into(
                 let share = (builder.n_events() - start) as f32 / total.max(1) as f32;
                 job.report("Reading timelines", share);
             }
-            drop(statement);
-            if catalog.traits.is_empty() {
-                return Ok(());
-            }
-            let wanted: Vec<String> = catalog.traits.keys().map(|name| quote_text(name)).collect();
-            let mut statement = connection.prepare(&format!(
-                "SELECT customer_id, trait, event_time, received_at, seq, CAST(value AS VARCHAR)
-                 FROM traits WHERE {condition} AND trait IN ({})",
-                wanted.join(", ")
-            ))?;
+            Ok(())
+        },
+    );
+    if job.is_canceled() {
+        return Err(Error::Canceled);
+    }
+    read.map_err(failed())?;
+    read_changes(builder, connection, catalog, condition, job)
+}
+
+/// Adds the trait changes that pass a condition to a builder.
+pub(super) fn read_changes(
+    builder: &mut TimelinesBuilder,
+    connection: &Connection,
+    catalog: &Catalog,
+    condition: &str,
+    job: &Job,
+) -> Result<()> {
+    if catalog.traits.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<String> = catalog.traits.keys().map(|name| quote_text(name)).collect();
+    let sql = format!(
+        "SELECT customer_id, trait, event_time, received_at, seq, CAST(value AS VARCHAR)
+         FROM traits WHERE {condition} AND trait IN ({})",
+        wanted.join(", ")
+    );
+    let interrupt = connection.interrupt_handle();
+    let read = job.interruptible(
+        move || interrupt.interrupt(),
+        || -> duckdb::Result<()> {
+            let mut statement = connection.prepare(&sql)?;
             for batch in statement.stream_arrow([])? {
                 add_changes(builder, &batch?);
             }
             Ok(())
         },
     );
-    if job.is_canceled() { Err(Error::Canceled) } else { read.map_err(failed()) }
+    read.map_err(Error::duckdb("read its traits"))
 }
 
 fn add_events(builder: &mut TimelinesBuilder, batch: &RecordBatch) {

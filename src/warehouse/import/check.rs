@@ -1,0 +1,380 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use duckdb::arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMicrosecondArray,
+};
+use duckdb::arrow::compute::filter;
+use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
+
+use super::facts::{KEPT_WHOLE, RawValues, is_like_an_id, is_number};
+use super::ids::{Ids, MessageId};
+use super::read::{Rows, Stop, kept};
+use super::time_format::TimeFormat;
+use super::{Mapping, Proposal, Reject, RowKind};
+use crate::Error;
+use crate::arrow::Values;
+
+/// Checks rows against a proposal: good ones become columns of the types that it says, with an id each;
+/// bad ones are rejected with column and reason.
+pub(super) struct Checker<'a> {
+    files: Vec<String>,
+    mapping: &'a Mapping,
+    places: Places,
+    time_format: TimeFormat,
+    properties: Vec<Property<'a>>,
+    ids: Ids,
+    /// The number of the last readable row.
+    last_seq: i64,
+}
+
+/// Where the mapped columns are.
+struct Places {
+    customer: usize,
+    time: Option<usize>,
+    event: Option<usize>,
+    message_id: Option<usize>,
+}
+
+/// A column that becomes a property.
+struct Property<'a> {
+    place: usize,
+    column: &'a str,
+    type_: Type,
+    forced: bool,
+    /// Nothing was seen of it yet, so its type is not known.
+    is_open: bool,
+}
+
+/// Rows that are good.
+pub(super) struct Checked {
+    /// Their numbers over all files that were imported; they order equal times.
+    pub(super) seqs: Vec<i64>,
+    pub(super) ids: Vec<MessageId>,
+    pub(super) customers: ArrayRef,
+    pub(super) events: ArrayRef,
+    pub(super) times: Vec<i64>,
+    /// A column a property, in the order of the proposal.
+    pub(super) properties: Vec<ArrayRef>,
+    pub(super) rejects: Vec<Reject>,
+    /// Rows that were looked at, readable or not.
+    pub(super) n_read: u64,
+    pub(super) share: f32,
+}
+
+impl Checked {
+    /// Who.
+    pub(super) fn customers(&self) -> &StringArray {
+        texts(&self.customers)
+    }
+
+    /// What.
+    pub(super) fn events(&self) -> &StringArray {
+        texts(&self.events)
+    }
+}
+
+/// What is wrong with a row: the column, and why.
+type Fault<'a> = (&'a str, String);
+
+impl<'a> Checker<'a> {
+    /// A checker that numbers rows from after `last_seq` on.
+    pub(super) fn new(proposal: &'a Proposal, last_seq: i64) -> Result<Self, Error> {
+        let mapping = &proposal.mapping;
+        let place = |name: &String| {
+            let found = proposal.columns.iter().position(|column| column.name == *name);
+            found.ok_or_else(|| Error::Mapping(format!("there is no column '{name}'")))
+        };
+        let perhaps = |name: &Option<String>| name.as_ref().map(place).transpose();
+        let places = Places {
+            customer: place(&mapping.customer)?,
+            time: perhaps(&mapping.time)?,
+            event: perhaps(&mapping.event)?,
+            message_id: perhaps(&mapping.message_id)?,
+        };
+        let properties: Vec<Property<'_>> = proposal
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.property.is_some())
+            .map(|(place, column)| Property {
+                place,
+                column: &column.name,
+                type_: column.type_,
+                forced: column.forced,
+                is_open: column.null_share >= 1.0 && !column.forced,
+            })
+            .collect();
+        let named = proposal.columns.iter().enumerate();
+        let named = named.filter_map(|(place, c)| c.property.as_deref().map(|name| (name, place)));
+        Ok(Self {
+            files: proposal.files.iter().map(|file| file.display().to_string()).collect(),
+            mapping,
+            places,
+            time_format: TimeFormat::named(&mapping.time_format),
+            ids: Ids::new(named),
+            properties,
+            last_seq,
+        })
+    }
+
+    /// Checks the next rows.
+    pub(super) fn check(&mut self, rows: Rows) -> Result<Checked, Stop> {
+        let n = rows.n();
+        let mut faults: Vec<Option<Fault<'a>>> = vec![None; n];
+        let customers = as_texts(&rows.columns[self.places.customer]);
+        let events = self.events(&rows);
+        let times = self.times(&rows);
+        let heads = Heads {
+            customers: texts(&customers),
+            events: texts(&events),
+            written_times: self.places.time.map(|place| RawValues::of(&rows.columns[place])),
+            message_ids: self.places.message_id.map(|place| RawValues::of(&rows.columns[place])),
+        };
+        for (row, fault) in faults.iter_mut().enumerate() {
+            *fault = self.fault(&heads, times[row], row);
+        }
+        let mut properties = Vec::with_capacity(self.properties.len());
+        for property in &self.properties {
+            let raw = &rows.columns[property.place];
+            let (array, misfits) = typed(raw, property.type_, property.forced, &self.time_format);
+            let is_new = property.is_open && raw.null_count() < n;
+            if is_new || (!misfits.is_empty() && !property.forced) {
+                return Err(Stop::Misfit);
+            }
+            for (row, text) in misfits {
+                let reason = || format!("not a {}: {}", property.type_, cut(&text));
+                faults[row].get_or_insert_with(|| (property.column, reason()));
+            }
+            properties.push(array);
+        }
+        if self.mapping.kind == RowKind::Traits {
+            for (row, fault) in faults.iter_mut().enumerate() {
+                if properties.iter().all(|values: &ArrayRef| values.is_null(row)) {
+                    fault.get_or_insert_with(|| ("", "no trait has a value".to_owned()));
+                }
+            }
+        }
+        let times: Vec<i64> = times.into_iter().map(Option::unwrap_or_default).collect();
+        let mut keep: Vec<bool> = faults.iter().map(Option::is_none).collect();
+        let ids = self.ids.of_rows(&rows.columns, &heads, &times, &mut keep);
+        let rejects = self.rejects(&rows, faults);
+        let numbers = (self.last_seq + 1..).zip(&keep).filter(|(_, keep)| **keep);
+        let checked = Checked {
+            seqs: numbers.map(|(number, _)| number).collect(),
+            ids,
+            times: times.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(t, _)| *t).collect(),
+            n_read: (n + rows.rejects.len()) as u64,
+            share: rows.share,
+            customers: only(&customers, &keep)?,
+            events: only(&events, &keep)?,
+            properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
+            rejects,
+        };
+        self.last_seq += i64::try_from(n).unwrap_or(i64::MAX);
+        Ok(checked)
+    }
+
+    /// What each row is: the trimmed text of a column, or the same for all.
+    fn events(&self, rows: &Rows) -> ArrayRef {
+        let Some(place) = self.places.event else {
+            let name = self.mapping.event_name.as_deref().unwrap_or_default();
+            return Arc::new(StringArray::from_iter_values(std::iter::repeat_n(name, rows.n())));
+        };
+        let events = as_texts(&rows.columns[place]);
+        let names = texts(&events);
+        let is_bare = |row| names.is_null(row) || names.value(row).trim() == names.value(row);
+        if (0..rows.n()).all(is_bare) {
+            return events.clone();
+        }
+        Arc::new(StringArray::from_iter(
+            names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty())),
+        ))
+    }
+
+    fn times(&self, rows: &Rows) -> Vec<Option<i64>> {
+        let Some(place) = self.places.time else {
+            // Traits without a time hold always.
+            return vec![Some(Time::ALWAYS.0); rows.n()];
+        };
+        let values = RawValues::of(&rows.columns[place]);
+        let micros = |row| match values.cell(row) {
+            Cell::Time(time) => Some(time.0),
+            Cell::Null => None,
+            _ => values.text(row).and_then(|text| self.time_format.micros(&text)),
+        };
+        (0..rows.n()).map(micros).collect()
+    }
+
+    /// What is wrong with who, when, what and which of a row.
+    fn fault(&self, heads: &Heads<'_>, time: Option<i64>, row: usize) -> Option<Fault<'a>> {
+        const NO_COLUMN: &str = "";
+        let too_long = |limit: usize| format!("longer than {limit} bytes");
+        let nul = || "has a NUL character".to_owned();
+        let mapping = self.mapping;
+        let customer = match heads.customers.is_null(row) {
+            true => return Some((&mapping.customer, "no customer".to_owned())),
+            false => heads.customers.value(row),
+        };
+        if customer.len() > limits::LONGEST_ID {
+            return Some((&mapping.customer, too_long(limits::LONGEST_ID)));
+        }
+        let column = mapping.time.as_deref().unwrap_or(NO_COLUMN);
+        let Some(time) = time else {
+            let written = heads.written_times.as_ref().and_then(|times| times.text(row));
+            let reason = written.map_or_else(
+                || "no time".to_owned(),
+                |text| format!("not a time as {}: {}", self.time_format, cut(&text)),
+            );
+            return Some((column, reason));
+        };
+        if !Time(time).is_plausible() {
+            return Some((column, format!("not between 1900 and 2200: {}", Time(time))));
+        }
+        let column = mapping.event.as_deref().unwrap_or(NO_COLUMN);
+        let event = match heads.events.is_null(row) {
+            true => return Some((column, "no event".to_owned())),
+            false => heads.events.value(row),
+        };
+        if event.len() > limits::LONGEST_NAME {
+            return Some((column, too_long(limits::LONGEST_NAME)));
+        }
+        let id_column = mapping.message_id.as_deref().unwrap_or(NO_COLUMN);
+        let id = heads.message_ids.as_ref().and_then(|ids| ids.text(row));
+        if id.as_ref().is_some_and(|id| id.len() > limits::LONGEST_ID) {
+            return Some((id_column, too_long(limits::LONGEST_ID)));
+        }
+        let parts = [
+            (mapping.customer.as_str(), customer),
+            (id_column, id.as_deref().unwrap_or_default()),
+            (column, event),
+        ];
+        let with_nul = parts.into_iter().find(|(_, text)| text.as_bytes().contains(&0));
+        with_nul.map(|(column, _)| (column, nul()))
+    }
+
+    /// The rows that are bad, and what was no row, in the order of their lines.
+    fn rejects(&self, rows: &Rows, faults: Vec<Option<Fault<'a>>>) -> Vec<Reject> {
+        let mut rejects = rows.rejects.clone();
+        for (row, fault) in faults.into_iter().enumerate() {
+            let Some((column, reason)) = fault else { continue };
+            let cells = rows.columns.iter().map(|array| RawValues::of(array).text(row));
+            let cells: Vec<Cow<'_, str>> = cells.map(Option::unwrap_or_default).collect();
+            rejects.push(Reject {
+                source: self.files[rows.file].clone(),
+                line: rows.lines[row],
+                column: Some(column.to_owned()).filter(|column| !column.is_empty()),
+                reason,
+                content: kept(&cells.join(" | ")),
+            });
+        }
+        rejects.sort_by_key(|reject| reject.line);
+        rejects
+    }
+}
+
+/// Who, when, what and which, by column.
+pub(super) struct Heads<'b> {
+    pub(super) customers: &'b StringArray,
+    pub(super) events: &'b StringArray,
+    written_times: Option<RawValues<'b>>,
+    pub(super) message_ids: Option<RawValues<'b>>,
+}
+
+/// As much of a text as a reason shows.
+fn cut(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// A column as texts.
+pub(super) fn as_texts(array: &ArrayRef) -> ArrayRef {
+    if array.as_any().is::<StringArray>() {
+        return array.clone();
+    }
+    let values = RawValues::of(array);
+    Arc::new(StringArray::from_iter((0..array.len()).map(|row| values.text(row))))
+}
+
+fn texts(array: &ArrayRef) -> &StringArray {
+    // What is no text was made one.
+    static EMPTY: std::sync::LazyLock<StringArray> =
+        std::sync::LazyLock::new(|| StringArray::from_iter_values(std::iter::empty::<&str>()));
+    array.as_any().downcast_ref().unwrap_or(&EMPTY)
+}
+
+fn only(array: &ArrayRef, keep: &[bool]) -> Result<ArrayRef, Stop> {
+    if keep.iter().all(|keep| *keep) {
+        return Ok(array.clone());
+    }
+    let kept = filter(array, &BooleanArray::from(keep.to_vec()));
+    kept.map_err(|error| Stop::Failed(Error::Table(error.to_string())))
+}
+
+/// A column with a type, and the texts by row that do not fit; these are null. A type that a person gave
+/// takes more than one that was found: digits that are an id, and times as the files have them.
+pub(super) fn typed(
+    array: &ArrayRef,
+    type_: Type,
+    is_given: bool,
+    time_format: &TimeFormat,
+) -> (ArrayRef, Vec<(usize, String)>) {
+    let values = RawValues::of(array);
+    let is_whole = matches!(values, RawValues::Whole(_));
+    let n = array.len();
+    let mut misfits = Vec::new();
+    let mut misfit = |row: usize, text: &str| misfits.push((row, text.to_owned()));
+    let is_own = matches!(
+        (&values, type_),
+        (RawValues::Other(Values::Booleans(_)), Type::Boolean)
+            | (RawValues::Other(Values::Times(_)), Type::Time)
+    );
+    let typed: ArrayRef = match type_ {
+        _ if is_own => array.clone(),
+        Type::Text | Type::List(_) | Type::Counts(_) => as_texts(array),
+        Type::Number => {
+            let number = |row| match values.cell(row) {
+                Cell::Null => None,
+                Cell::Number(number) if number.abs() >= KEPT_WHOLE && is_whole && !is_given => {
+                    misfit(row, "");
+                    None
+                }
+                Cell::Number(number) => Some(number).filter(|number| number.is_finite()),
+                _ => values.text(row).and_then(|text| {
+                    let number = match is_given {
+                        true => number_of(&text),
+                        false => is_number(&text).filter(|_| !is_like_an_id(&text)),
+                    };
+                    if number.is_none() {
+                        misfit(row, &text);
+                    }
+                    number
+                }),
+            };
+            Arc::new((0..n).map(number).collect::<Float64Array>())
+        }
+        Type::Boolean => {
+            let boolean = |row| {
+                let text = values.text(row)?;
+                let boolean = boolean_of(&text);
+                if boolean.is_none() {
+                    misfit(row, &text);
+                }
+                boolean
+            };
+            Arc::new((0..n).map(boolean).collect::<BooleanArray>())
+        }
+        Type::Time => {
+            let time = |row| {
+                let text = values.text(row)?;
+                let own = is_given.then(|| time_format.micros(&text)).flatten();
+                let time = own.or_else(|| TimeFormat::Iso.micros(&text));
+                if time.is_none() {
+                    misfit(row, &text);
+                }
+                time
+            };
+            Arc::new((0..n).map(time).collect::<TimestampMicrosecondArray>())
+        }
+    };
+    (typed, misfits)
+}

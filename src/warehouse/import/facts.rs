@@ -1,0 +1,157 @@
+use std::borrow::Cow;
+
+use duckdb::arrow::array::{Array, ArrayRef, Int64Array};
+use kernel::domain::{Cell, Type, Value, boolean_of, number_of};
+
+use super::time_format::TimeFormat;
+use crate::arrow::Values;
+
+/// What can be said of the values of a column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) n: u64,
+    pub(super) not_null: u64,
+    numbers: u64,
+    booleans: u64,
+    iso_times: u64,
+    /// Digits that are an id and not a number were seen.
+    ids: bool,
+    /// The type that the file itself gives; none where it has texts.
+    own: Option<Type>,
+    /// Values among the first rows, and how many of them each time format reads.
+    sampled: u64,
+    times: Vec<u64>,
+}
+
+/// Values that say how times are written.
+const TIME_SAMPLE: u64 = 5_000;
+/// Whole numbers below this are kept by an `f64`; what is beyond is an id.
+pub(super) const KEPT_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+impl Facts {
+    /// Looks at more values.
+    pub(super) fn see(&mut self, array: &ArrayRef, formats: &[TimeFormat]) {
+        self.n += array.len() as u64;
+        self.not_null += (array.len() - array.null_count()) as u64;
+        self.times.resize(formats.len(), 0);
+        let values = RawValues::of(array);
+        match &values {
+            RawValues::Whole(numbers) => {
+                self.own = Some(Type::Number);
+                #[allow(clippy::cast_precision_loss, reason = "the limit itself is kept")]
+                let is_beyond = |n: i64| (n as f64).abs() >= KEPT_WHOLE;
+                self.ids |= numbers.iter().flatten().any(is_beyond);
+            }
+            RawValues::Other(Values::Texts(_)) => {
+                for text in (0..array.len()).filter_map(|row| values.text(row)) {
+                    self.see_text(&text);
+                }
+            }
+            RawValues::Other(values) => self.own = self.own.or_else(|| values.type_of()),
+        }
+        if matches!(self.own, None | Some(Type::Number)) {
+            let texts = (0..array.len()).filter_map(|row| values.text(row));
+            for text in texts.take(usize::try_from(TIME_SAMPLE - self.sampled).unwrap_or(0)) {
+                self.sampled += 1;
+                for (times, format) in self.times.iter_mut().zip(formats) {
+                    *times += u64::from(format.micros(&text).is_some());
+                }
+            }
+        }
+    }
+
+    fn see_text(&mut self, text: &str) {
+        let is_id = is_like_an_id(text);
+        self.ids |= is_id;
+        if !is_id && is_number(text).is_some() {
+            self.numbers += 1;
+        } else if boolean_of(text).is_some() {
+            self.booleans += 1;
+        } else if TimeFormat::Iso.micros(text).is_some() {
+            self.iso_times += 1;
+        }
+    }
+
+    /// The column's type: the narrowest that all of its values have.
+    pub(super) fn type_of(&self) -> Type {
+        match self.own {
+            Some(Type::Number) if self.ids => Type::Text,
+            Some(own) => own,
+            None if self.not_null == 0 || self.ids => Type::Text,
+            None if self.numbers == self.not_null => Type::Number,
+            None if self.booleans == self.not_null => Type::Boolean,
+            None if self.iso_times == self.not_null => Type::Time,
+            None => Type::Text,
+        }
+    }
+
+    /// The format that most of its values have, if that is most of them.
+    pub(super) fn time_format(&self, formats: &[TimeFormat]) -> Option<TimeFormat> {
+        if self.own == Some(Type::Time) {
+            return Some(TimeFormat::Iso);
+        }
+        let (place, most) = self.times.iter().enumerate().rev().max_by_key(|(_, n)| **n)?;
+        let enough = self.sampled > 0 && *most * 2 > self.sampled;
+        formats.get(place).filter(|_| enough).cloned()
+    }
+}
+
+/// The number that a text says, if it is one and not an id.
+pub(super) fn is_number(text: &str) -> Option<f64> {
+    // Most texts are seen to be none by their first letter.
+    let first = text.trim_start().bytes().next()?;
+    let may_be = first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.');
+    may_be.then(|| number_of(text)).flatten()
+}
+
+/// Whether digits are an id and not a number: leading zeros, underscores, more than an `f64` keeps.
+pub(super) fn is_like_an_id(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
+    match digits {
+        [b'0', b'0'..=b'9', ..] => true,
+        [b'0'..=b'9' | b'.', rest @ ..] => {
+            (rest.len() >= 15 && rest.iter().all(u8::is_ascii_digit) && digits[0] != b'.')
+                || memchr::memchr(b'_', rest).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// A column of a file.
+pub(super) enum RawValues<'a> {
+    Whole(&'a Int64Array),
+    Other(Values<'a>),
+}
+
+impl<'a> RawValues<'a> {
+    pub(super) fn of(array: &'a ArrayRef) -> Self {
+        match array.as_any().downcast_ref() {
+            Some(whole) => Self::Whole(whole),
+            None => Self::Other(Values::of(array)),
+        }
+    }
+
+    /// A value as text; none where there is no value.
+    pub(super) fn text(&self, row: usize) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Whole(numbers) => {
+                (!numbers.is_null(row)).then(|| Cow::Owned(numbers.value(row).to_string()))
+            }
+            Self::Other(values) => match values.cell(row) {
+                Cell::Null => None,
+                Cell::Text(text) => Some(Cow::Borrowed(text)),
+                other => Some(Cow::Owned(Value::from(other).to_string())),
+            },
+        }
+    }
+
+    /// A value as it is.
+    #[allow(clippy::cast_precision_loss, reason = "what would lose digits was seen to be an id")]
+    pub(super) fn cell(&self, row: usize) -> Cell<'a> {
+        match self {
+            Self::Whole(numbers) if numbers.is_null(row) => Cell::Null,
+            Self::Whole(numbers) => Cell::Number(numbers.value(row) as f64),
+            Self::Other(values) => values.cell(row),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::Write as _;
+
+use duckdb::arrow::array::{Array, ArrayRef};
+use kernel::domain::Cell;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use super::check::Heads;
+use super::facts::RawValues;
+use crate::message_id::uuid_of;
+
+pub(super) use crate::message_id::MessageId;
+
+/// Gives each row the id that counts it once: its own, or one made of what it says.
+///
+/// A made id is the 128-bit XXH3 of who, when, what and all properties by name, as they are written; the
+/// second and later rows of the same files that say the same have their number hashed in. So the same
+/// files give the same ids again, in any order of their columns, and two equal rows stay two events.
+pub(super) struct Ids {
+    /// The hash of a property's name and its column, in the order of the hashes.
+    properties: Vec<(u64, usize)>,
+    /// Half of each hash of a row so far: a repeated half only has its row counted on its own.
+    seen: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// How often a row was there, for those that were there before.
+    repeated: HashMap<u128, u32>,
+    /// The ids of the files that were there.
+    given: HashSet<u128>,
+    /// What a row says, as bytes.
+    said: Vec<u8>,
+}
+
+impl Ids {
+    pub(super) fn new<'a>(properties: impl Iterator<Item = (&'a str, usize)>) -> Self {
+        let hashed = properties.map(|(name, place)| (xxh3_64(name.as_bytes()), place));
+        let mut properties: Vec<(u64, usize)> = hashed.collect();
+        properties.sort_unstable();
+        Self {
+            properties,
+            seen: HashSet::default(),
+            repeated: HashMap::new(),
+            given: HashSet::new(),
+            said: Vec::new(),
+        }
+    }
+
+    /// The ids of the rows that are kept; those whose own id was there before are kept no longer.
+    pub(super) fn of_rows(
+        &mut self,
+        columns: &[ArrayRef],
+        heads: &Heads<'_>,
+        times: &[i64],
+        keep: &mut [bool],
+    ) -> Vec<MessageId> {
+        let values: Vec<(u64, &ArrayRef, RawValues<'_>)> = self
+            .properties
+            .iter()
+            .map(|(name, place)| (*name, &columns[*place], RawValues::of(&columns[*place])))
+            .collect();
+        let mut ids = Vec::with_capacity(keep.len());
+        for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
+            if let Some(given) = heads.message_ids.as_ref().and_then(|ids| ids.text(row)) {
+                let id = uuid_of(&given)
+                    .map_or_else(|| MessageId::Text(given.as_ref().into()), MessageId::Uuid);
+                let hash = xxh3_128(given.as_bytes());
+                *keep = self.given.insert(hash);
+                if *keep {
+                    ids.push(id);
+                }
+                continue;
+            }
+            let said = &mut self.said;
+            said.clear();
+            said.extend_from_slice(&times[row].to_le_bytes());
+            for head in [heads.customers.value(row), heads.events.value(row)] {
+                said.extend_from_slice(&head.len().to_le_bytes());
+                said.extend_from_slice(head.as_bytes());
+            }
+            for (name, array, values) in &values {
+                if array.is_null(row) {
+                    continue;
+                }
+                let start = said.len();
+                said.extend_from_slice(&name.to_le_bytes());
+                match (values, values.cell(row)) {
+                    (_, Cell::Text(text)) => said.extend_from_slice(text.as_bytes()),
+                    // A number as a text file has it, so that both files give the same id.
+                    (RawValues::Other(_), Cell::Number(number)) => drop(write!(said, "{number}")),
+                    _ => said.extend_from_slice(values.text(row).unwrap_or_default().as_bytes()),
+                }
+                let length = said.len() - start;
+                said.extend_from_slice(&length.to_le_bytes());
+            }
+            let hash = xxh3_128(said);
+            ids.push(MessageId::Uuid(self.numbered(hash)));
+        }
+        ids
+    }
+
+    /// A row's hash, with its number hashed in if it was there before.
+    #[allow(clippy::cast_possible_truncation, reason = "half of the hash")]
+    fn numbered(&mut self, hash: u128) -> u128 {
+        if self.seen.insert(hash as u64) {
+            return hash;
+        }
+        let n = self.repeated.entry(hash).or_insert(1);
+        *n += 1;
+        let mut bytes = [0; 20];
+        bytes[..16].copy_from_slice(&hash.to_le_bytes());
+        bytes[16..].copy_from_slice(&n.to_le_bytes());
+        xxh3_128(&bytes)
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,157 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::lines::{End, Lines};
+use super::text::{Builder, bare};
+use super::{Columns, Stop, Take};
+use crate::Result;
+use crate::import::source::Source;
+
+/// Objects inside of objects are flattened this deep; what is deeper stays JSON text.
+const DEEPEST: usize = 16;
+/// The most columns that files can have; names beyond are read as one does that has too many.
+const MOST_COLUMNS: usize = 20_000;
+
+/// The columns of the first rows: a name `outer.inner` for every value in them.
+pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
+    let mut places = Places::default();
+    let mut n = 0;
+    for path in &source.files {
+        let mut lines = Lines::open(source, path)?;
+        while n < rows {
+            let end = match lines.end_of_line(0, path)? {
+                None => break,
+                Some(End::TooFar) => {
+                    lines.skip_line(path)?;
+                    continue;
+                }
+                Some(End::At(end)) => end,
+            };
+            if let Ok(text) = std::str::from_utf8(bare(lines.bytes(end))) {
+                let _is_object = leaves(text, "", 0, &mut |name, _| places.add(name));
+            }
+            lines.take(end, 1);
+            n += 1;
+        }
+    }
+    Ok(Columns { names: places.names.clone(), paths: places.names })
+}
+
+#[derive(Default)]
+struct Places {
+    names: Vec<String>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Places {
+    fn add(&mut self, name: &str) {
+        if !self.by_name.contains_key(name) && self.names.len() < MOST_COLUMNS {
+            self.by_name.insert(name.to_owned(), self.names.len());
+            self.names.push(name.to_owned());
+        }
+    }
+}
+
+/// Reads a JSON object a line.
+pub(super) fn read(
+    source: &Source,
+    columns: &Columns,
+    take: &mut Take<'_>,
+) -> std::result::Result<(), Stop> {
+    let mut places = Places::default();
+    columns.paths.iter().for_each(|name| places.add(name));
+    let mut values: Vec<Option<String>> = vec![None; columns.paths.len()];
+    for (place, path) in source.files.iter().enumerate() {
+        let mut lines = Lines::open(source, path)?;
+        let mut rows = Builder::new(place, columns.names.len());
+        while let Some(end) = lines.end_of_line(0, path)? {
+            let line = lines.number;
+            let End::At(end) = end else {
+                rows.reject(path, line, "line too long", "");
+                lines.skip_line(path)?;
+                continue;
+            };
+            let bytes = bare(lines.bytes(end));
+            match std::str::from_utf8(bytes) {
+                Ok(text) if text.trim().is_empty() => {}
+                Ok(text) => {
+                    values.fill(None);
+                    let mut is_new = false;
+                    let is_object =
+                        leaves(text, "", 0, &mut |name, value| match places.by_name.get(name) {
+                            _ if value.is_none() => {}
+                            Some(place) => values[*place] = value,
+                            None => is_new |= places.names.len() < MOST_COLUMNS,
+                        });
+                    match is_object {
+                        true if is_new => return Err(Stop::Misfit),
+                        true => rows.push_values(line, &values, text.len()),
+                        false => {
+                            rows.reject(path, line, "this line is not a JSON object", text);
+                        }
+                    }
+                }
+                Err(_) => {
+                    rows.reject(path, line, "not UTF-8 text", &String::from_utf8_lossy(bytes));
+                }
+            }
+            lines.take(end, 1);
+            if rows.is_full() {
+                take(rows.finish(source.share(place, lines.share())))?;
+            }
+        }
+        take(rows.finish(source.share(place + 1, 0.0)))?;
+    }
+    Ok(())
+}
+
+/// Gives each value of an object with its name, as the text that it is written as; none for null. False
+/// if the text is not one object.
+fn leaves(
+    text: &str,
+    outer: &str,
+    depth: usize,
+    give: &mut dyn FnMut(&str, Option<String>),
+) -> bool {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let visitor = Leaves { outer, depth, give };
+    reader.deserialize_map(visitor).is_ok() && reader.end().is_ok()
+}
+
+struct Leaves<'a> {
+    outer: &'a str,
+    depth: usize,
+    give: &'a mut dyn FnMut(&str, Option<String>),
+}
+
+impl<'de> Visitor<'de> for Leaves<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
+        while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            let name = match self.outer {
+                "" => key,
+                outer => Cow::Owned(format!("{outer}.{key}")),
+            };
+            let value = value.get();
+            match value.as_bytes().first() {
+                Some(b'{') if self.depth < DEEPEST => {
+                    leaves(value, &name, self.depth + 1, self.give);
+                }
+                Some(b'n') => (self.give)(&name, None),
+                Some(b'"') => (self.give)(&name, serde_json::from_str(value).ok()),
+                _ => (self.give)(&name, Some(value.to_owned())),
+            }
+        }
+        Ok(())
+    }
+}
