@@ -165,8 +165,8 @@ impl Warehouse {
                 SELECT message_id, customer_id, anonymous_id, event,
                     epoch_us(event_time) AS event_time, epoch_us(received_at) AS received_at, seq,
                     NULL AS traits,
-                    COLUMNS(* EXCLUDE (message_uuid, message_text, message_id, customer_id,
-                        anonymous_id, event, event_time, received_at, seq))
+                    COLUMNS(* EXCLUDE (message_id, customer_id, anonymous_id, event, event_time,
+                        received_at, seq))
                 FROM events WHERE {condition}
                 UNION ALL BY NAME
                 SELECT message_id, customer_id, '{IDENTIFY}' AS event,
@@ -181,8 +181,8 @@ impl Warehouse {
             true => sql,
             false => sql.replace(
                 ",
-                    COLUMNS(* EXCLUDE (message_uuid, message_text, message_id, customer_id,
-                        anonymous_id, event, event_time, received_at, seq))",
+                    COLUMNS(* EXCLUDE (message_id, customer_id, anonymous_id, event, event_time,
+                        received_at, seq))",
                 "",
             ),
         };

@@ -25,6 +25,7 @@ pub(crate) fn open(file: &Path, staging: &Path) -> Result<Connection> {
         config().and_then(|config| Connection::open_with_flags(file, config)).map_err(
             |source| in_use(file, &source).unwrap_or(Error::DuckDb { action: "open", source }),
         )?;
+    crate::incoming::register(&connection)?;
     let staging = kernel::expression::quote_text(&format!("{}/", staging.display()));
     connection
         .execute_batch(&format!(

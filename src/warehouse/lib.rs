@@ -11,6 +11,7 @@ mod customers;
 mod error;
 mod export;
 pub mod import;
+mod incoming;
 pub mod insights;
 mod instance;
 mod live;

@@ -69,7 +69,7 @@ impl Warehouse {
 /// The columns of an event that are written, before the properties.
 const HEAD: [&str; 8] = [
     "message_uuid",
-    "message_text",
+    "message_id",
     "customer_id",
     "anonymous_id",
     "event",
@@ -84,7 +84,7 @@ fn join(connection: &Connection, alias: &Event) -> Result<()> {
     connection
         .execute("INSERT INTO aliases VALUES (?, ?)", [anonymous, &alias.customer_id])
         .map_err(Error::duckdb("join timelines"))?;
-    for table in ["events", "traits"] {
+    for table in ["stored_events", "traits"] {
         connection
             .execute(
                 &format!("UPDATE {table} SET customer_id = ? WHERE customer_id = ?"),
@@ -152,7 +152,7 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     let failed = || Error::duckdb("add events");
     connection
         .execute_batch(&format!(
-            "CREATE OR REPLACE TEMP TABLE pulled AS SELECT {names} FROM events LIMIT 0"
+            "CREATE OR REPLACE TEMP TABLE pulled AS SELECT {names} FROM stored_events LIMIT 0"
         ))
         .map_err(failed())?;
     let mut appender = connection.appender("pulled").map_err(failed())?;
@@ -169,9 +169,9 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     let n = connection
         .execute(
             &format!(
-                "INSERT INTO events ({names}) SELECT {names} FROM pulled p
-                 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.message_uuid = p.message_uuid)
-                    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.message_text = p.message_text)
+                "INSERT INTO stored_events ({names}) SELECT {names} FROM pulled p
+                 WHERE NOT EXISTS (SELECT 1 FROM stored_events e WHERE e.message_uuid = p.message_uuid)
+                    AND NOT EXISTS (SELECT 1 FROM stored_events e WHERE e.message_id = p.message_id)
                  ORDER BY seq"
             ),
             [],

@@ -1,8 +1,8 @@
 //! Message ids as the warehouse keeps them.
 //!
-//! A UUID as almost all clients send it, and an id that an import makes, takes 16 bytes; any other text is
-//! kept as it is. Each id has one form only, so equal ids are equal in their form; `events.message_id` is
-//! the text of either.
+//! A UUID as almost all clients send it, and an id that an import makes, takes 16 bytes in `message_uuid`;
+//! any other text is kept as it is in `message_id`. Each id has one form only, so equal ids are equal in
+//! their form; in the view `events`, `message_id` is the text of either.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use duckdb::arrow::error::ArrowError;
 pub(crate) enum MessageId {
     /// In `message_uuid`.
     Uuid(u128),
-    /// In `message_text`.
+    /// In `message_id`.
     Text(Arc<str>),
 }
 
@@ -54,8 +54,15 @@ impl MessageId {
     }
 }
 
-/// The columns `message_uuid` and `message_text` of ids.
-pub(crate) fn columns(ids: &[MessageId]) -> Result<[(Field, ArrayRef); 2], ArrowError> {
+/// The column `message_uuid`.
+pub(crate) fn uuid_field() -> Field {
+    let kind = ("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned());
+    let field = Field::new("message_uuid", DataType::FixedSizeBinary(16), true);
+    field.with_metadata(HashMap::from([kind]))
+}
+
+/// The values of `message_uuid`.
+pub(crate) fn uuids(ids: &[MessageId]) -> Result<ArrayRef, ArrowError> {
     let mut uuids = FixedSizeBinaryBuilder::with_capacity(ids.len(), 16);
     for id in ids {
         match id {
@@ -63,16 +70,16 @@ pub(crate) fn columns(ids: &[MessageId]) -> Result<[(Field, ArrayRef); 2], Arrow
             MessageId::Text(_) => uuids.append_null(),
         }
     }
-    let texts = ids.iter().map(|id| match id {
+    Ok(Arc::new(uuids.finish()))
+}
+
+/// The values of `message_id`.
+pub(crate) fn texts(ids: &[MessageId]) -> ArrayRef {
+    let text = |id| match id {
+        &MessageId::Uuid(_) => None,
         MessageId::Text(text) => Some(text),
-        MessageId::Uuid(_) => None,
-    });
-    let kind: HashMap<String, String> = HashMap::from([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())]);
-    let uuid = Field::new("message_uuid", DataType::FixedSizeBinary(16), true);
-    Ok([
-        (uuid.with_metadata(kind), Arc::new(uuids.finish())),
-        (Field::new("message_text", DataType::Utf8, true), Arc::new(StringArray::from_iter(texts))),
-    ])
+    };
+    Arc::new(ids.iter().map(text).collect::<StringArray>())
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ impl Warehouse {
     }
 }
 
-fn data_type(type_: Type) -> DataType {
+/// The type of an Arrow array with values of a type.
+pub(crate) fn data_type(type_: Type) -> DataType {
     match type_ {
         Type::Boolean => DataType::Boolean,
         Type::Number => DataType::Float64,

@@ -4,10 +4,10 @@ use kernel::expression::quote_identifier;
 
 use crate::{Error, Result};
 
-/// The columns of `events` that are not properties.
-pub(crate) const EVENT_COLUMNS: [&str; 9] = [
+/// The columns of `stored_events` that are not properties. People read it as the view `events`, where
+/// `message_id` is the text of either id, and `received_at` is there also where it is the event's time.
+pub(crate) const EVENT_COLUMNS: [&str; 8] = [
     "message_uuid",
-    "message_text",
     "message_id",
     "customer_id",
     "anonymous_id",
@@ -16,10 +16,6 @@ pub(crate) const EVENT_COLUMNS: [&str; 9] = [
     "received_at",
     "seq",
 ];
-
-/// The columns of `events` that an import writes, before the properties.
-pub(crate) const IMPORT_COLUMNS: [&str; 7] =
-    ["message_uuid", "message_text", "customer_id", "event", "event_time", "received_at", "seq"];
 
 /// The columns of `traits`.
 pub(crate) const TRAIT_COLUMNS: [&str; 7] =
@@ -35,21 +31,19 @@ pub(crate) const MOST_PROPERTIES: usize = 1_000;
 /// SQL of the number of the latest row from a file, over events and traits alike.
 pub(crate) fn last_file_seq() -> String {
     format!(
-        "(SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM events UNION ALL SELECT seq FROM traits)
+        "(SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM stored_events UNION ALL SELECT seq FROM traits)
             WHERE seq < {LIVE_SEQ})"
     )
 }
 
 /// Creates what is missing in a warehouse file.
 pub(crate) fn create(connection: &Connection) -> Result<()> {
+    migrate(connection)?;
     connection
         .execute_batch(
-            "CREATE TABLE IF NOT EXISTS events (
-                message_uuid UUID, message_text VARCHAR,
-                message_id VARCHAR GENERATED ALWAYS AS
-                    (coalesce(message_text, CAST(message_uuid AS VARCHAR))) VIRTUAL,
-                customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
-                event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT);
+            "CREATE TABLE IF NOT EXISTS stored_events (
+                message_uuid UUID, message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR,
+                event VARCHAR, event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT);
              CREATE TABLE IF NOT EXISTS traits (
                 message_id VARCHAR, customer_id VARCHAR, event_time TIMESTAMP,
                 received_at TIMESTAMP, seq BIGINT, trait VARCHAR, value JSON);
@@ -63,13 +57,51 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
              CREATE TABLE IF NOT EXISTS warehouse (id VARCHAR);
              INSERT INTO warehouse SELECT CAST(uuid() AS VARCHAR)
                 WHERE NOT EXISTS (SELECT 1 FROM warehouse);
-             CREATE TABLE IF NOT EXISTS pulls (endpoint VARCHAR, \"offset\" BIGINT);
+             CREATE TABLE IF NOT EXISTS pulls (endpoint VARCHAR, \"offset\" BIGINT);",
+        )
+        .map_err(Error::duckdb("create its tables"))?;
+    create_views(connection)
+}
+
+/// Warehouses of an earlier version have `events` as a table with ids as text.
+fn migrate(connection: &Connection) -> Result<()> {
+    let sql = "SELECT count(*) > 0 FROM information_schema.tables
+        WHERE table_schema = 'main' AND table_name = 'events' AND table_type = 'BASE TABLE'";
+    let is_old: bool = connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(Error::duckdb("look for its version"))?;
+    if !is_old {
+        return Ok(());
+    }
+    connection
+        .execute_batch(
+            "BEGIN;
+             DROP VIEW IF EXISTS customers;
+             ALTER TABLE stored_events RENAME TO stored_events;
+             ALTER TABLE stored_events ADD COLUMN message_uuid UUID;
+             COMMIT;",
+        )
+        .map_err(Error::duckdb("bring it to this version"))
+}
+
+/// Creates the views that people read, for the properties that there are.
+fn create_views(connection: &Connection) -> Result<()> {
+    let properties = properties(connection)?;
+    let columns: String =
+        properties.iter().map(|(name, _)| format!(", {}", quote_identifier(name))).collect();
+    connection
+        .execute_batch(&format!(
+            "CREATE OR REPLACE VIEW events AS
+                SELECT coalesce(message_id, CAST(message_uuid AS VARCHAR)) AS message_id, customer_id,
+                    anonymous_id, event, event_time, coalesce(received_at, event_time) AS received_at,
+                    seq{columns}
+                FROM stored_events;
              CREATE OR REPLACE VIEW customers AS
                 SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,
                     count(*) AS event_count
-                FROM events WHERE NOT starts_with(event, '$') GROUP BY customer_id;",
-        )
-        .map_err(Error::duckdb("create its tables"))
+                FROM events WHERE NOT starts_with(event, '$') GROUP BY customer_id;"
+        ))
+        .map_err(Error::duckdb("create its views"))
 }
 
 /// The properties that have a column in `events`, with their types.
@@ -77,7 +109,7 @@ pub(crate) fn properties(connection: &Connection) -> Result<Vec<(String, Type)>>
     let read = || {
         let mut statement = connection.prepare(
             "SELECT column_name, data_type FROM information_schema.columns
-             WHERE table_name = 'events' AND table_schema = 'main' ORDER BY ordinal_position",
+             WHERE table_name = 'stored_events' AND table_schema = 'main' ORDER BY ordinal_position",
         )?;
         let columns = statement
             .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
@@ -110,7 +142,8 @@ pub(crate) fn ensure_columns(
     connection: &Connection,
     wanted: &[(String, Type)],
 ) -> Result<Vec<Option<(String, Type)>>> {
-    let mut present = properties(connection)?;
+    let before = properties(connection)?;
+    let mut present = before.clone();
     let mut columns = Vec::with_capacity(wanted.len());
     let alter =
         |sql: String| connection.execute_batch(&sql).map_err(Error::duckdb("change its columns"));
@@ -122,7 +155,7 @@ pub(crate) fn ensure_columns(
             None if n_present >= MOST_PROPERTIES => None,
             None => {
                 let quoted = quote_identifier(property);
-                alter(format!("ALTER TABLE events ADD COLUMN {quoted} {}", type_.sql()))?;
+                alter(format!("ALTER TABLE stored_events ADD COLUMN {quoted} {}", type_.sql()))?;
                 present.push((property.clone(), *type_));
                 Some((property.clone(), *type_))
             }
@@ -131,12 +164,17 @@ pub(crate) fn ensure_columns(
             Some((name, known)) => {
                 let quoted = quote_identifier(name);
                 let text = as_text(&quoted, *known);
-                alter(format!("ALTER TABLE events ALTER {quoted} TYPE VARCHAR USING {text}"))?;
+                alter(format!(
+                    "ALTER TABLE stored_events ALTER {quoted} TYPE VARCHAR USING {text}"
+                ))?;
                 *known = Type::Text;
                 Some((name.clone(), Type::Text))
             }
         };
         columns.push(column);
+    }
+    if present != before {
+        create_views(connection)?;
     }
     Ok(columns)
 }

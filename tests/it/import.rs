@@ -140,7 +140,7 @@ fn rejected_rows_are_kept_with_line_column_and_reason() {
         ["5", "", "too many columns"],
         ["6", "amount", "not a number: x"],
         ["7", "event", "no event"],
-        ["8", "time", "not between 1900 and 2200: 1024-01-03 00:00:00"],
+        ["8", "time", "not between 1900 and 2200: 1024-01-03T00:00:00Z"],
     ];
     assert_eq!(kept, expected);
 }

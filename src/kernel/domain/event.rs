@@ -50,11 +50,17 @@ pub const EVENT_FIELDS: [&str; 8] = [
     "traits",
 ];
 
+/// A name that the warehouse needs for itself.
+const MESSAGE_UUID: &str = "message_uuid";
+
 /// The name that a property is kept under: its own, or with `_` after it if every event has that name.
 #[must_use]
 pub fn property_name(name: &str) -> String {
     let mut name = name.to_owned();
-    while EVENT_FIELDS.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
+    let is_taken = |name: &str| {
+        EVENT_FIELDS.iter().chain([&MESSAGE_UUID]).any(|taken| taken.eq_ignore_ascii_case(name))
+    };
+    while is_taken(&name) {
         name.push('_');
     }
     name

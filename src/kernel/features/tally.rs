@@ -137,7 +137,12 @@ fn most_frequent(mut best: Vec<(u64, usize)>, k: usize, column: &Column) -> Vec<
         best.truncate(k);
     }
     best.sort_unstable_by(order);
-    best.into_iter().map(|(count, row)| (column.value(row), count)).collect()
+    // Zero has one sign, whichever row it is taken from.
+    let value = |row| match column.value(row) {
+        Value::Number(number) => Value::Number(number + 0.0),
+        value => value,
+    };
+    best.into_iter().map(|(count, row)| (value(row), count)).collect()
 }
 
 /// Numbers in ascending order, in blocks, so that one more moves only a block.

@@ -7,7 +7,7 @@ use duckdb::arrow::array::{
 use duckdb::arrow::compute::filter;
 use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
 
-use super::facts::{KEPT_WHOLE, RawValues, is_like_an_id, is_number};
+use super::facts::{KEPT_WHOLE, RawValues, as_number};
 use super::ids::{Ids, MessageId};
 use super::read::{Rows, Stop, kept};
 use super::time_format::TimeFormat;
@@ -59,7 +59,6 @@ pub(super) struct Checked {
     pub(super) rejects: Vec<Reject>,
     /// Rows that were looked at, readable or not.
     pub(super) n_read: u64,
-    pub(super) share: f32,
 }
 
 impl Checked {
@@ -165,7 +164,6 @@ impl<'a> Checker<'a> {
             ids,
             times: times.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(t, _)| *t).collect(),
             n_read: (n + rows.rejects.len()) as u64,
-            share: rows.share,
             customers: only(&customers, &keep)?,
             events: only(&events, &keep)?,
             properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
@@ -342,12 +340,12 @@ pub(super) fn typed(
                 _ => values.text(row).and_then(|text| {
                     let number = match is_given {
                         true => number_of(&text),
-                        false => is_number(&text).filter(|_| !is_like_an_id(&text)),
+                        false => as_number(&text),
                     };
                     if number.is_none() {
                         misfit(row, &text);
                     }
-                    number
+                    number.filter(|number| number.is_finite())
                 }),
             };
             Arc::new((0..n).map(number).collect::<Float64Array>())

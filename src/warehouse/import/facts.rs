@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use duckdb::arrow::array::{Array, ArrayRef, Int64Array};
-use kernel::domain::{Cell, Type, Value, boolean_of, number_of};
+use kernel::domain::{Cell, Type, Value, boolean_of};
 
 use super::time_format::TimeFormat;
 use crate::arrow::Values;
@@ -61,9 +61,8 @@ impl Facts {
     }
 
     fn see_text(&mut self, text: &str) {
-        let is_id = is_like_an_id(text);
-        self.ids |= is_id;
-        if !is_id && is_number(text).is_some() {
+        self.ids |= is_like_an_id(text);
+        if as_number(text).is_some() {
             self.numbers += 1;
         } else if boolean_of(text).is_some() {
             self.booleans += 1;
@@ -96,16 +95,16 @@ impl Facts {
     }
 }
 
-/// The number that a text says, if it is one and not an id.
-pub(super) fn is_number(text: &str) -> Option<f64> {
+/// The number that a text says, which may be infinite or none; not of digits that are an id.
+pub(super) fn as_number(text: &str) -> Option<f64> {
     // Most texts are seen to be none by their first letter.
     let first = text.trim_start().bytes().next()?;
-    let may_be = first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.');
-    may_be.then(|| number_of(text)).flatten()
+    let may_be = first.is_ascii_digit() || matches!(first | 0x20, b'i' | b'n' | b'+' | b'-' | b'.');
+    if may_be && !is_like_an_id(text) { text.trim().parse().ok() } else { None }
 }
 
 /// Whether digits are an id and not a number: leading zeros, underscores, more than an `f64` keeps.
-pub(super) fn is_like_an_id(text: &str) -> bool {
+fn is_like_an_id(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
     match digits {
         [b'0', b'0'..=b'9', ..] => true,

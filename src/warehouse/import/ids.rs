@@ -2,14 +2,12 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Write as _;
 
-use duckdb::arrow::array::{Array, ArrayRef};
+use duckdb::arrow::array::ArrayRef;
 use kernel::domain::Cell;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::check::Heads;
 use super::facts::RawValues;
-use crate::message_id::uuid_of;
-
 pub(super) use crate::message_id::MessageId;
 
 /// Gives each row the id that counts it once: its own, or one made of what it says.
@@ -52,49 +50,60 @@ impl Ids {
         times: &[i64],
         keep: &mut [bool],
     ) -> Vec<MessageId> {
-        let values: Vec<(u64, &ArrayRef, RawValues<'_>)> = self
-            .properties
-            .iter()
-            .map(|(name, place)| (*name, &columns[*place], RawValues::of(&columns[*place])))
-            .collect();
-        let mut ids = Vec::with_capacity(keep.len());
+        let properties = self.properties.iter();
+        let properties: Vec<(u64, RawValues<'_>)> =
+            properties.map(|(name, place)| (*name, RawValues::of(&columns[*place]))).collect();
+        // What is said is hashed first and looked up then, so that many look-ups run at once.
+        let mut hashes = Vec::with_capacity(keep.len());
         for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-            if let Some(given) = heads.message_ids.as_ref().and_then(|ids| ids.text(row)) {
-                let id = uuid_of(&given)
-                    .map_or_else(|| MessageId::Text(given.as_ref().into()), MessageId::Uuid);
-                let hash = xxh3_128(given.as_bytes());
-                *keep = self.given.insert(hash);
-                if *keep {
-                    ids.push(id);
+            match heads.message_ids.as_ref().and_then(|ids| ids.text(row)) {
+                Some(given) => {
+                    *keep = self.given.insert(xxh3_128(given.as_bytes()));
+                    if *keep {
+                        hashes.push(Err(MessageId::of(&given)));
+                    }
                 }
-                continue;
-            }
-            let said = &mut self.said;
-            said.clear();
-            said.extend_from_slice(&times[row].to_le_bytes());
-            for head in [heads.customers.value(row), heads.events.value(row)] {
-                said.extend_from_slice(&head.len().to_le_bytes());
-                said.extend_from_slice(head.as_bytes());
-            }
-            for (name, array, values) in &values {
-                if array.is_null(row) {
-                    continue;
+                None => {
+                    self.say(row, heads, times, &properties);
+                    hashes.push(Ok(xxh3_128(&self.said)));
                 }
-                let start = said.len();
-                said.extend_from_slice(&name.to_le_bytes());
-                match (values, values.cell(row)) {
-                    (_, Cell::Text(text)) => said.extend_from_slice(text.as_bytes()),
-                    // A number as a text file has it, so that both files give the same id.
-                    (RawValues::Other(_), Cell::Number(number)) => drop(write!(said, "{number}")),
-                    _ => said.extend_from_slice(values.text(row).unwrap_or_default().as_bytes()),
-                }
-                let length = said.len() - start;
-                said.extend_from_slice(&length.to_le_bytes());
             }
-            let hash = xxh3_128(said);
-            ids.push(MessageId::Uuid(self.numbered(hash)));
         }
-        ids
+        let id = |hash| match hash {
+            Ok(hash) => MessageId::Uuid(self.numbered(hash)),
+            Err(given) => given,
+        };
+        hashes.into_iter().map(id).collect()
+    }
+
+    /// Writes what a row says: each part with its length, so that no two rows are written alike.
+    fn say(
+        &mut self,
+        row: usize,
+        heads: &Heads<'_>,
+        times: &[i64],
+        properties: &[(u64, RawValues<'_>)],
+    ) {
+        let said = &mut self.said;
+        said.clear();
+        said.extend_from_slice(&times[row].to_le_bytes());
+        for head in [heads.customers.value(row), heads.events.value(row)] {
+            said.extend_from_slice(&head.len().to_le_bytes());
+            said.extend_from_slice(head.as_bytes());
+        }
+        for (name, values) in properties {
+            let start = said.len();
+            match (values, values.cell(row)) {
+                (_, Cell::Null) => continue,
+                (_, Cell::Text(text)) => said.extend_from_slice(text.as_bytes()),
+                // A number as a text file has it, so that both files give the same id.
+                (RawValues::Other(_), Cell::Number(number)) => drop(write!(said, "{number}")),
+                _ => said.extend_from_slice(values.text(row).unwrap_or_default().as_bytes()),
+            }
+            let length = said.len() - start;
+            said.extend_from_slice(&name.to_le_bytes());
+            said.extend_from_slice(&length.to_le_bytes());
+        }
     }
 
     /// A row's hash, with its number hashed in if it was there before.

@@ -1,28 +1,26 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
+use duckdb::Connection;
 use duckdb::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use duckdb::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::arrow::error::ArrowError;
-use duckdb::{Appender, Connection};
 use kernel::domain::{Job, Type, Value};
 use kernel::expression::quote_identifier;
 use kernel::features::EventRun;
 
 use super::check::{Checked, Checker};
 use super::facts::RawValues;
-use super::read::{Columns, Stop};
+use super::read::{Columns, Rows, Stop};
 use super::source::Source;
 use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
+use crate::relation::data_type;
 use crate::timelines::Growing;
-use crate::{Error, Result, Warehouse, message_id, schema};
+use crate::{Error, Result, Warehouse, incoming, message_id, schema};
 
-/// Groups of rows that wait to be added while others are read and checked.
-const WAITING: usize = 4;
 /// How much of an import is done when all rows are read.
 const ALL_READ: f32 = 0.9;
 
@@ -35,6 +33,8 @@ struct Target {
     properties: Vec<(String, String, Type)>,
     /// The number of the last row from a file.
     last: i64,
+    /// Whether rows may have an id of their own.
+    has_ids: bool,
 }
 
 /// What became of rows so far.
@@ -86,64 +86,83 @@ impl Warehouse {
         Ok(report)
     }
 
-    /// Reads and checks rows on one thread, and appends what is good on this one.
+    /// Reads and checks rows on one thread, and inserts what is good on this one.
     fn append(
         &self,
         source: &Source,
         columns: &Columns,
         proposal: &Proposal,
         (connection, target): (&Connection, &Target),
-        mut growing: Option<Growing>,
+        growing: Option<Growing>,
         job: &Job,
     ) -> std::result::Result<(Counts, Option<Growing>), Stop> {
-        let mut checker = Checker::new(proposal, target.last)?;
-        let names: Vec<&str> = target.columns();
-        let failed = || Error::duckdb("add rows");
-        let mut appender =
-            connection.appender_with_columns(target.table, &names).map_err(failed())?;
-        let mut counts = Counts::default();
+        let mut flow = Flow {
+            checker: Checker::new(proposal, target.last)?,
+            target,
+            schema: target.schema(),
+            growing,
+            counts: Counts::default(),
+        };
+        let (sender, outlet) = incoming::begin(flow.schema.clone());
         let title = format!("Reading {}", source.title());
-        let (sender, receiver) = sync_channel::<Checked>(WAITING);
+        let insert = target.insert(&outlet.table());
         std::thread::scope(|scope| {
-            let reading = scope.spawn(move || {
+            let reader = std::thread::Builder::new().name("reading".to_owned());
+            let reading = reader.spawn_scoped(scope, move || {
                 let read = self.read_rows(source, columns, job, &mut |rows| {
-                    let mut checked = checker.check(rows)?;
-                    target.widen(&mut checked);
-                    if let Some(timelines) = &mut growing {
-                        let (customers, events) = (checked.customers(), checked.events());
-                        let run = EventRun {
-                            n_rows: checked.seqs.len(),
-                            customer: &|row| customers.value(row),
-                            event: &|row| events.value(row),
-                            times: &checked.times,
-                            received: &checked.times,
-                            seqs: &checked.seqs,
-                        };
-                        timelines.add(&run, &checked.properties);
-                    }
-                    growing.take_if(|growing| !growing.fits());
-                    sender.send(checked).map_err(|_gone| Stop::Enough)
+                    job.report(title.as_str(), rows.share * ALL_READ);
+                    let batch = flow.next(rows)?;
+                    sender.send(batch).map_err(|_nobody_reads| Stop::Enough)
                 });
-                read.map(|()| growing)
+                read.map(|()| (flow.counts, flow.growing))
             });
-            let mut appended = Ok(());
-            for checked in &receiver {
-                job.report(title.as_str(), checked.share * ALL_READ);
-                appended = target.append(&mut appender, &checked);
-                if appended.is_err() {
-                    break;
-                }
-                counts.read += checked.n_read;
-                counts.appended += checked.seqs.len() as u64;
-                counts.rejects.extend(checked.rejects);
-            }
-            drop(receiver);
-            let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            appended?;
-            let growing = read?;
-            appender.flush().map_err(failed())?;
-            Ok((counts, growing))
+            let reading = reading.map_err(Error::io("start a thread for", &source.files[0]))?;
+            let inserted = connection.execute(&insert, []);
+            // Whoever still sends is told that nobody reads any more.
+            drop(outlet);
+            let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            inserted.map_err(Error::duckdb("add rows"))?;
+            Ok(read)
         })
+    }
+}
+
+/// Rows on their way from a file to the warehouse.
+struct Flow<'a> {
+    checker: Checker<'a>,
+    target: &'a Target,
+    schema: SchemaRef,
+    growing: Option<Growing>,
+    counts: Counts,
+}
+
+impl Flow<'_> {
+    /// Checks rows, counts them, and gives those that are good as the table takes them.
+    fn next(&mut self, rows: Rows) -> std::result::Result<RecordBatch, Stop> {
+        let mut checked = self.checker.check(rows)?;
+        self.target.widen(&mut checked);
+        if let Some(timelines) = &mut self.growing {
+            let (customers, events) = (checked.customers(), checked.events());
+            let run = EventRun {
+                n_rows: checked.seqs.len(),
+                customer: &|row| customers.value(row),
+                event: &|row| events.value(row),
+                times: &checked.times,
+                received: &checked.times,
+                seqs: &checked.seqs,
+            };
+            timelines.add(&run, &checked.properties);
+        }
+        self.growing.take_if(|growing| !growing.fits());
+        self.counts.read += checked.n_read;
+        self.counts.appended += checked.seqs.len() as u64;
+        let arrays = match self.target.kind {
+            RowKind::Events => self.target.events(&checked),
+            RowKind::Traits => Ok(self.target.traits(&checked)),
+        };
+        self.counts.rejects.extend(checked.rejects);
+        let batch = arrays.and_then(|arrays| RecordBatch::try_new(self.schema.clone(), arrays));
+        batch.map_err(|error| Error::Table(error.to_string()).into())
     }
 }
 
@@ -176,14 +195,15 @@ impl Target {
             .query_row(&format!("SELECT {}", schema::last_file_seq()), [], |row| row.get(0))
             .map_err(failed())?;
         let table = match (kind, has_events) {
-            (RowKind::Events, false) => "events",
+            (RowKind::Events, false) => "stored_events",
             (RowKind::Events, true) => "new_events",
             (RowKind::Traits, _) => "new_traits",
         };
-        let target = Self { kind, table, properties, last };
+        let has_ids = proposal.mapping.message_id.is_some();
+        let target = Self { kind, table, properties, last, has_ids };
         let beside = match kind {
             RowKind::Events if target.is_first() => return Ok(target),
-            RowKind::Events => format!("SELECT {} FROM events", target.list("")),
+            RowKind::Events => format!("SELECT {} FROM stored_events", target.list("")),
             RowKind::Traits => "SELECT * FROM traits".to_owned(),
         };
         connection
@@ -194,14 +214,16 @@ impl Target {
 
     /// Whether these are the first events of the warehouse.
     fn is_first(&self) -> bool {
-        self.table == "events"
+        self.table == "stored_events"
     }
 
     /// The columns that are written.
     fn columns(&self) -> Vec<&str> {
         match self.kind {
             RowKind::Events => {
-                let own = schema::IMPORT_COLUMNS.iter().copied();
+                let heads = ["message_uuid", "customer_id", "event", "event_time", "seq"];
+                let id = self.has_ids.then_some("message_id");
+                let own = id.into_iter().chain(heads);
                 own.chain(self.properties.iter().map(|(_, column, _)| column.as_str())).collect()
             }
             RowKind::Traits => schema::TRAIT_COLUMNS.to_vec(),
@@ -230,36 +252,55 @@ impl Target {
         }
     }
 
-    fn append(&self, appender: &mut Appender<'_>, checked: &Checked) -> Result<()> {
-        let batch = match self.kind {
-            RowKind::Events => self.events(checked),
-            RowKind::Traits => self.traits(checked),
+    /// The columns that rows come with.
+    fn schema(&self) -> SchemaRef {
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let time = |name: &str| Field::new(name, data_type(Type::Time), true);
+        let seq = Field::new("seq", DataType::Int64, true);
+        let mut fields = match self.kind {
+            RowKind::Events => {
+                let id = self.has_ids.then(|| text("message_id"));
+                let heads = [text("customer_id"), text("event"), time("event_time"), seq];
+                id.into_iter().chain([message_id::uuid_field()]).chain(heads).collect::<Vec<_>>()
+            }
+            RowKind::Traits => vec![
+                text("message_id"),
+                text("customer_id"),
+                time("event_time"),
+                time("received_at"),
+                seq,
+                text("trait"),
+                text("value"),
+            ],
         };
-        let batch = batch.map_err(|error| Error::Table(error.to_string()))?;
-        appender.append_record_batch(batch).map_err(Error::duckdb("add rows"))
+        if self.kind == RowKind::Events {
+            let property = |(name, _, type_): &(String, String, Type)| {
+                Field::new(name, data_type(*type_), true)
+            };
+            fields.extend(self.properties.iter().map(property));
+        }
+        Arc::new(Schema::new(fields))
     }
 
-    fn events(&self, checked: &Checked) -> std::result::Result<RecordBatch, ArrowError> {
-        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(checked.times.clone()));
-        let seqs = Int64Array::from(checked.seqs.clone());
-        let mut columns = message_id::columns(&checked.ids)?.to_vec();
-        let text = |name: &str| Field::new(name, DataType::Utf8, true);
-        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-        columns.extend([
-            (text("customer_id"), checked.customers.clone()),
-            (text("event"), checked.events.clone()),
-            (Field::new("event_time", time.clone(), true), times.clone()),
-            (Field::new("received_at", time, true), times),
-            (Field::new("seq", DataType::Int64, true), Arc::new(seqs) as ArrayRef),
-        ]);
-        for ((name, ..), values) in self.properties.iter().zip(&checked.properties) {
-            columns.push((Field::new(name, values.data_type().clone(), true), values.clone()));
-        }
-        batch(columns)
+    /// SQL that takes rows into the table.
+    fn insert(&self, rows: &str) -> String {
+        format!("INSERT INTO {} ({}) SELECT * FROM {rows}", self.table, self.list(""))
+    }
+
+    fn events(&self, checked: &Checked) -> std::result::Result<Vec<ArrayRef>, ArrowError> {
+        let id = self.has_ids.then(|| message_id::texts(&checked.ids));
+        let heads = [
+            message_id::uuids(&checked.ids)?,
+            checked.customers.clone(),
+            checked.events.clone(),
+            Arc::new(TimestampMicrosecondArray::from(checked.times.clone())),
+            Arc::new(Int64Array::from(checked.seqs.clone())),
+        ];
+        Ok(id.into_iter().chain(heads).chain(checked.properties.iter().cloned()).collect())
     }
 
     /// A row for each trait that has a value.
-    fn traits(&self, checked: &Checked) -> std::result::Result<RecordBatch, ArrowError> {
+    fn traits(&self, checked: &Checked) -> Vec<ArrayRef> {
         let customers = RawValues::of(&checked.customers);
         let mut rows = Vec::new();
         let (mut names, mut values) = (Vec::new(), Vec::new());
@@ -279,18 +320,16 @@ impl Target {
         };
         let times = rows.iter().map(|row| checked.times[*row]);
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
-        let seqs = Int64Array::from_iter_values(rows.iter().map(|row| checked.seqs[*row]));
-        let text = |name: &str| Field::new(name, DataType::Utf8, true);
-        let time = |name: &str| Field::new(name, times.data_type().clone(), true);
-        batch(vec![
-            (text("message_id"), of_row(&|row| checked.ids[row].text())),
-            (text("customer_id"), of_row(&|row| customers.text(row).unwrap_or_default().into())),
-            (time("event_time"), times.clone()),
-            (time("received_at"), times.clone()),
-            (Field::new("seq", DataType::Int64, true), Arc::new(seqs)),
-            (text("trait"), Arc::new(StringArray::from_iter_values(names))),
-            (text("value"), Arc::new(StringArray::from_iter_values(values))),
-        ])
+        let seqs = rows.iter().map(|row| checked.seqs[*row]);
+        vec![
+            of_row(&|row| checked.ids[row].text()),
+            of_row(&|row| customers.text(row).unwrap_or_default().into()),
+            times.clone(),
+            times,
+            Arc::new(Int64Array::from_iter_values(seqs)),
+            Arc::new(StringArray::from_iter_values(names)),
+            Arc::new(StringArray::from_iter_values(values)),
+        ]
     }
 
     /// Adds what is new of the rows beside the warehouse; the number of all that are new.
@@ -301,13 +340,18 @@ impl Target {
         };
         let accepted = match self.kind {
             RowKind::Events if self.is_first() => return Ok(counts.appended),
-            RowKind::Events => execute(&format!(
-                "INSERT INTO events ({}) SELECT {} FROM new_events s
-                    ANTI JOIN events e ON s.message_uuid = e.message_uuid
-                    ANTI JOIN events f ON s.message_text = f.message_text ORDER BY s.seq",
-                self.list(""),
-                self.list("s.")
-            ))?,
+            RowKind::Events => {
+                let known =
+                    ["message_uuid", "message_id"].iter().filter(|id| self.columns().contains(id));
+                let new: String = known
+                    .map(|id| format!(" ANTI JOIN stored_events {id}s ON s.{id} = {id}s.{id}"))
+                    .collect();
+                execute(&format!(
+                    "INSERT INTO stored_events ({}) SELECT {} FROM new_events s{new} ORDER BY s.seq",
+                    self.list(""),
+                    self.list("s.")
+                ))?
+            }
             RowKind::Traits => {
                 let new = "FROM new_traits s ANTI JOIN traits t ON s.message_id = t.message_id";
                 let count = format!("SELECT count(DISTINCT s.message_id) {new}");
@@ -325,7 +369,7 @@ impl Target {
 
 /// Who is known under another id by now is so in files too.
 fn join_known(connection: &Connection) -> Result<()> {
-    for table in ["events", "traits"] {
+    for table in ["stored_events", "traits"] {
         let join = format!(
             "UPDATE {table} SET customer_id = a.customer_id FROM aliases a
              WHERE {table}.customer_id = a.anonymous_id"
@@ -338,11 +382,6 @@ fn join_known(connection: &Connection) -> Result<()> {
 fn too_many(property: &str) -> Error {
     let most = schema::MOST_PROPERTIES;
     Error::Mapping(format!("there are {most} properties already; leave out '{property}'"))
-}
-
-fn batch(columns: Vec<(Field, ArrayRef)>) -> std::result::Result<RecordBatch, ArrowError> {
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
 }
 
 fn record(

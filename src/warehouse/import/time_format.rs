@@ -51,6 +51,8 @@ impl TimeFormat {
     /// The instant of a text, in microseconds.
     pub(super) fn micros(&self, text: &str) -> Option<i64> {
         match self {
+            // Digits alone are a number, or the date that they are in another format.
+            Self::Iso if text.trim_start().as_bytes().get(4) != Some(&b'-') => None,
             Self::Iso => text.parse().ok().map(|time: Time| time.0),
             Self::Compact => {
                 let digits: &[u8; 8] = text.as_bytes().try_into().ok()?;

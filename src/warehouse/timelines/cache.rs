@@ -204,10 +204,10 @@ fn live_seq() -> i64 {
 
 fn state(connection: &Connection) -> Result<State> {
     let sql = format!(
-        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM traits),
+        "SELECT (SELECT count(*) FROM stored_events), (SELECT count(*) FROM traits),
             coalesce(max(CASE WHEN seq < {LIVE_SEQ} THEN seq END), 0), coalesce(max(seq), 0),
             (SELECT count(*) FROM aliases), (SELECT min(id) FROM warehouse)
-         FROM (SELECT seq FROM events UNION ALL SELECT seq FROM traits)"
+         FROM (SELECT seq FROM stored_events UNION ALL SELECT seq FROM traits)"
     );
     connection
         .query_row(&sql, [], |row| {

@@ -56,7 +56,7 @@ impl Warehouse {
         let connection = self.connect()?;
         let failed = || Error::duckdb("count its events");
         let n: usize = connection
-            .query_row("SELECT count(*) FROM events", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM stored_events", [], |row| row.get(0))
             .map_err(failed())?;
         let properties = catalog.properties.values();
         let event: usize = EVENT_BYTES + properties.map(|type_| value_bytes(*type_)).sum::<usize>();

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
-use duckdb::arrow::array::{ArrayRef, StringBuilder};
+use duckdb::arrow::array::{ArrayBuilder as _, ArrayRef, StringBuilder};
 
 use super::lines::{End, Lines};
 use super::{BATCH_BYTES, BATCH_ROWS, LONGEST_LINE, Rows, Stop, Take, kept};
@@ -29,18 +29,17 @@ pub(super) fn read(
         while let Some(read) = record.next(&mut lines, path)? {
             let line = lines.number;
             let reason = match read {
-                Read::Fields if record.n_fields() == n_columns => {
-                    rows.push(line, &record);
+                Read::Fields if record.fields.len() == n_columns && rows.push(line, &record) => {
                     lines.take(record.bytes, record.lines);
                     if rows.is_full() {
                         take(rows.finish(source.share(place, lines.share())))?;
                     }
                     continue;
                 }
-                Read::Fields if record.n_fields() < n_columns => "missing columns",
-                Read::Fields => "too many columns",
+                Read::Fields if record.fields.len() < n_columns => "missing columns",
+                Read::Fields if record.fields.len() > n_columns => "too many columns",
+                Read::Fields | Read::NotText => "not UTF-8 text",
                 Read::Unclosed => "unterminated quotes",
-                Read::NotText => "not UTF-8 text",
                 Read::TooLong => {
                     rows.reject(path, line, "line too long", "");
                     lines.skip_line(path)?;
@@ -95,14 +94,6 @@ impl Record {
         }
     }
 
-    fn n_fields(&self) -> usize {
-        self.fields.len()
-    }
-
-    fn field(&self, (start, end): (usize, usize)) -> &str {
-        std::str::from_utf8(&self.text[start..end]).unwrap_or_default()
-    }
-
     /// Reads the next record without taking it; blank lines before it are taken. None at the end.
     fn next(&mut self, lines: &mut Lines, path: &Path) -> crate::Result<Option<Read>> {
         let end = loop {
@@ -143,9 +134,7 @@ impl Record {
                 }
             }
         }
-        // Fields are cut at characters of one byte, so they are text where all of it is.
-        let is_text = std::str::from_utf8(&self.text).is_ok();
-        Ok(Some(if is_text { Read::Fields } else { Read::NotText }))
+        Ok(Some(Read::Fields))
     }
 
     /// Reads a record with quotes, which may go on over several lines; false if nothing closes it.
@@ -232,11 +221,18 @@ impl Builder {
         Self { file, lines: Vec::new(), columns, bytes: 0, rejects: Vec::new() }
     }
 
-    fn push(&mut self, line: u64, record: &Record) {
-        for (column, place) in self.columns.iter_mut().zip(&record.fields) {
-            column.append_option(Some(record.field(*place)).filter(|field| !field.is_empty()));
+    /// Adds a row; false if it is no text.
+    fn push(&mut self, line: u64, record: &Record) -> bool {
+        // Fields are cut at characters of one byte, so they are text where all of it is.
+        let Ok(text) = std::str::from_utf8(&record.text) else { return false };
+        for (column, (start, end)) in self.columns.iter_mut().zip(&record.fields) {
+            match text.get(*start..*end) {
+                Some(field) if !field.is_empty() => column.append_value(field),
+                _ => column.append_null(),
+            }
         }
         self.row(line, record.bytes);
+        true
     }
 
     /// Adds a row of values.
@@ -272,11 +268,18 @@ impl Builder {
         Rows {
             file: self.file,
             lines: std::mem::take(&mut self.lines),
-            columns: self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect(),
+            columns: self.columns.iter_mut().map(finished).collect(),
             rejects: std::mem::take(&mut self.rejects),
             share,
         }
     }
+}
+
+/// The values of a column; it begins anew with room for as many.
+fn finished(column: &mut StringBuilder) -> ArrayRef {
+    let (n, bytes) = (column.len(), column.values_slice().len());
+    let next = StringBuilder::with_capacity(n + 1, bytes + bytes / 8);
+    Arc::new(std::mem::replace(column, next).finish())
 }
 
 impl source::Source {
