@@ -23,6 +23,8 @@ use crate::{Error, Result};
 
 /// Batches that wait while others are read.
 const WAITING: usize = 4;
+/// Threads that may take rows: one waits for rows while another one compresses what it has.
+const THREADS: u64 = 2;
 /// Rows that DuckDB takes at once.
 const VECTOR: usize = 2048;
 
@@ -107,7 +109,7 @@ impl VTab for Function {
     }
 
     fn init(init: &InitInfo) -> std::result::Result<(), Box<dyn StdError>> {
-        init.set_max_threads(1);
+        init.set_max_threads(THREADS);
         Ok(())
     }
 

@@ -175,9 +175,7 @@ impl TimelinesBuilder {
         rows.extend(run.times, run.received);
         run.seqs.iter().for_each(|seq| rows.seqs.push(seq.cast_unsigned()));
         for (place, (_, column)) in self.columns.iter_mut().enumerate() {
-            for row in 0..run.n_rows {
-                column.push(property(place, row));
-            }
+            column.extend((0..run.n_rows).map(|row| property(place, row)));
         }
     }
 

@@ -29,13 +29,15 @@ pub struct Texts {
     dictionary: Vec<Arc<str>>,
     /// The code of each text.
     index: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+    /// The code that was asked for last: the next one is often the same.
+    last: u32,
 }
 
 impl Texts {
     /// No rows, but a dictionary: the code of each text is its place.
     pub(super) fn of(dictionary: &[Arc<str>]) -> Self {
         let index = dictionary.iter().cloned().zip(0..).collect();
-        Self { codes: Vec::new(), dictionary: dictionary.to_vec(), index }
+        Self { dictionary: dictionary.to_vec(), index, ..Self::default() }
     }
 
     /// Rows by the codes of a dictionary.
@@ -58,10 +60,14 @@ impl Texts {
     /// The code of a text, a new one if it is new.
     #[inline]
     pub fn code(&mut self, text: &str) -> u32 {
-        match self.index.get(text) {
-            Some(code) => *code,
-            None => self.new_code(text),
+        let is_last = self.dictionary.get(self.last as usize).is_some_and(|last| **last == *text);
+        if !is_last {
+            self.last = match self.index.get(text) {
+                Some(code) => *code,
+                None => self.new_code(text),
+            };
         }
+        self.last
     }
 
     #[cold]
@@ -199,6 +205,18 @@ impl Column {
         }
     }
 
+    /// Appends values, each brought to the type of the column.
+    pub(super) fn extend<'c>(&mut self, cells: impl Iterator<Item = Cell<'c>>) {
+        match self {
+            Self::Number(values) => values.extend(cells.map(|cell| match cell {
+                Cell::Number(number) if number.is_finite() => number,
+                Cell::Number(_) | Cell::Null => f64::NAN,
+                other => Value::from(other).coerce(Type::Number).as_number().unwrap_or(f64::NAN),
+            })),
+            column => cells.for_each(|cell| column.push(cell)),
+        }
+    }
+
     /// Makes room for so many rows in all, where a row has a fixed size.
     pub(super) fn reserve(&mut self, n_rows: usize) {
         let more = n_rows.saturating_sub(self.len());
@@ -239,6 +257,7 @@ impl Column {
                 codes: pick(&texts.codes, places),
                 dictionary: texts.dictionary.clone(),
                 index: texts.index.clone(),
+                last: 0,
             }),
             Self::Time(values) => Self::Time(pick(values, places)),
             nested => {
