@@ -29,8 +29,7 @@ pub(crate) fn open(file: &Path, staging: &Path) -> Result<Connection> {
     let staging = kernel::expression::quote_text(&format!("{}/", staging.display()));
     connection
         .execute_batch(&format!(
-            "SET preserve_insertion_order = false;
-             SET temp_directory = {staging}; SET allowed_directories = [{staging}];
+            "SET temp_directory = {staging}; SET allowed_directories = [{staging}];
              SET enable_external_access = false; SET lock_configuration = true;"
         ))
         .map_err(Error::duckdb("lock its configuration"))?;

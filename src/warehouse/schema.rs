@@ -73,15 +73,17 @@ fn migrate(connection: &Connection) -> Result<()> {
     if !is_old {
         return Ok(());
     }
-    connection
-        .execute_batch(
-            "BEGIN;
-             DROP VIEW IF EXISTS customers;
-             ALTER TABLE stored_events RENAME TO stored_events;
-             ALTER TABLE stored_events ADD COLUMN message_uuid UUID;
-             COMMIT;",
-        )
-        .map_err(Error::duckdb("bring it to this version"))
+    // Each statement is bound when the one before it was run.
+    for sql in [
+        "BEGIN",
+        "DROP VIEW IF EXISTS customers",
+        "ALTER TABLE events RENAME TO stored_events",
+        "ALTER TABLE stored_events ADD COLUMN message_uuid UUID",
+        "COMMIT",
+    ] {
+        connection.execute_batch(sql).map_err(Error::duckdb("bring it to this version"))?;
+    }
+    Ok(())
 }
 
 /// Creates the views that people read, for the properties that there are.

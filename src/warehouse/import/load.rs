@@ -284,7 +284,13 @@ impl Target {
 
     /// SQL that takes rows into the table.
     fn insert(&self, rows: &str) -> String {
-        format!("INSERT INTO {} ({}) SELECT * FROM {rows}", self.table, self.list(""))
+        // DuckDB keeps the order of rows, on one thread and while another one polls for its end, unless
+        // there is a join; rows have seq, so the order in which they lie is of no use.
+        let join = match self.is_first() {
+            true => " ANTI JOIN stored_events e ON r.message_uuid = e.message_uuid",
+            false => "",
+        };
+        format!("INSERT INTO {} ({}) SELECT r.* FROM {rows} r{join}", self.table, self.list(""))
     }
 
     fn events(&self, checked: &Checked) -> std::result::Result<Vec<ArrayRef>, ArrowError> {
