@@ -347,3 +347,144 @@ fn ids_that_look_like_numbers_stay_as_they_are() {
         [["a", "12_34", "1234567890123456789", "0"]]
     );
 }
+
+#[test]
+fn what_later_rows_say_counts_as_much_as_what_the_first_say() {
+    let project = Project::new();
+    // The first 20,000 rows promise numbers, nothing, booleans and times.
+    let mut csv = "customer,event,time,size,coupon,vip,due\n".to_owned();
+    for n in 0..25_000 {
+        csv.push_str(&format!("c{n},buy,2024-01-01,{n},,true,2024-02-01\n"));
+    }
+    csv.push_str("late,buy,2024-01-02,XL,17,maybe,soon\n");
+    let report = project.import(&project.file("late.csv", csv), &Options::default());
+    assert_eq!(counts(&report), [25_001, 25_001, 0, 0]);
+    assert_eq!(
+        project.query(
+            "SELECT size, CAST(coupon AS VARCHAR), typeof(coupon), vip, due FROM events
+             WHERE customer_id IN ('c7', 'late') ORDER BY 1"
+        ),
+        [["7", "", "DOUBLE", "true", "2024-02-01"], ["XL", "17.0", "DOUBLE", "maybe", "soon"]]
+    );
+    let mut ndjson = String::new();
+    for n in 0..21_000 {
+        ndjson.push_str(&format!("{{\"user\":\"u{n}\",\"at\":\"2024-01-01\",\"event\":\"x\"}}\n"));
+    }
+    ndjson.push_str(
+        "{\"user\":\"new\",\"at\":\"2024-01-01\",\"event\":\"x\",\"deep\":{\"key\":5}}\n",
+    );
+    project.import(&project.file("late.ndjson", ndjson), &Options::default());
+    assert_eq!(
+        project.query("SELECT customer_id, \"deep.key\" FROM events WHERE \"deep.key\" > 0"),
+        [["new", "5"]]
+    );
+}
+
+#[test]
+fn quotes_keep_what_is_inside_and_a_bad_one_costs_one_row() {
+    let project = Project::new();
+    let plain: String = (0..40).map(|n| format!("x{n},see,2024-02-01,\r\n")).collect();
+    let file = project.file(
+        "quotes.csv",
+        "customer,event,time,note\r\n\
+          a,buy,2024-01-01,\"one, \"\"two\"\"\r\nthree\"\r\n\
+          \r\n\
+          b,buy,2024-01-02,5\" pipe\r\n\
+          c,buy,2024-01-03,\"never closed\r\n\
+          d,buy,2024-01-04,fine\r\n\
+          f,buy,2024-01-06\r\n\
+          g,buy,2024-01-07,\"\"\r\n"
+            .to_owned()
+            + plain.trim_end(),
+    );
+    let report = project.import(&file, &Options::default());
+    assert_eq!(counts(&report), [46, 44, 0, 2], "{report:#?}");
+    assert_eq!(
+        project.query("SELECT customer_id, note FROM events WHERE event = 'buy' ORDER BY 1"),
+        [["a", "one, \"two\"\r\nthree"], ["b", "5\" pipe"], ["d", "fine"], ["g", ""]]
+    );
+    assert_eq!(
+        project.query("SELECT line, reason FROM rejected_rows ORDER BY line"),
+        [["6", "unterminated quotes"], ["8", "missing columns"]]
+    );
+}
+
+#[test]
+fn the_same_rows_are_the_same_events_whatever_file_they_come_in() {
+    let project = Project::new();
+    let csv = "customer,event,time,amount,count,what\na,buy,2024-01-01 10:00:00,2.5,3,x\nb,see,2024-01-02 00:00:00,,4,\n";
+    let columns = "what,count,amount,time,event,customer\nx,3,2.5,2024-01-01T10:00:00Z,buy,a\n\"\",4,,2024-01-02,see,b\n";
+    let ndjson = "{\"customer\":\"a\",\"event\":\"buy\",\"time\":\"2024-01-01T10:00:00Z\",\"amount\":2.5,\"count\":3,\"what\":\"x\"}\n\
+                  {\"customer\":\"b\",\"event\":\"see\",\"time\":\"2024-01-02\",\"amount\":null,\"count\":4}\n";
+    project.import(&project.file("one.csv", csv), &Options::default());
+    let parquet = project.folder.path().join("same.parquet");
+    let sql = "SELECT customer_id AS customer, event, event_time AS time, amount, CAST(count AS INTEGER) AS count,
+                what FROM events";
+    project.warehouse.export(sql, &parquet, &Job::unwatched()).unwrap();
+    for file in [project.file("two.csv", columns), project.file("three.ndjson", ndjson), parquet] {
+        assert_eq!(counts(&project.import(&file, &Options::default())), [2, 0, 2, 0], "{file:?}");
+    }
+}
+
+#[test]
+fn ids_of_a_file_are_kept_as_they_are() {
+    let project = Project::new();
+    let ids =
+        ["9dd4e461-268c-8034-f5c8-564e155c67a6", "9DD4E461-268C-8034-F5C8-564E155C67A6", "m-1"];
+    let rows: String = ids.iter().map(|id| format!("a,buy,2024-01-01,{id}\n")).collect();
+    let file = project
+        .file("ids.csv", format!("customer,event,time,message_id\n{rows}a,buy,2024-01-01,\n"));
+    assert_eq!(counts(&project.import(&file, &Options::default())), [4, 4, 0, 0]);
+    let kept = project.query("SELECT message_id FROM events ORDER BY seq");
+    assert_eq!(kept.iter().map(|row| row[0].as_str()).take(3).collect::<Vec<_>>(), ids);
+    assert_eq!(kept[3][0].len(), 36, "a row without an id gets one: {kept:?}");
+    // What was exported with its ids comes back as the same events.
+    let copy = project.folder.path().join("copy.csv");
+    let sql = "SELECT message_id, customer_id, event, event_time FROM events";
+    project.warehouse.export(sql, &copy, &Job::unwatched()).unwrap();
+    assert_eq!(counts(&project.import(&copy, &Options::default())), [4, 0, 4, 0]);
+}
+
+#[test]
+fn whole_numbers_that_a_number_cannot_keep_stay_text() {
+    let project = Project::new();
+    let parquet = project.folder.path().join("big.parquet");
+    let sql = "SELECT 'c' || i AS customer, 'buy' AS event, TIMESTAMP '2024-01-01' AS time,
+            CASE WHEN i = 24999 THEN 9007199254740993 ELSE i END AS big,
+            18446744073709551615::UBIGINT AS huge
+        FROM range(25000) t(i)";
+    project.warehouse.export(sql, &parquet, &Job::unwatched()).unwrap();
+    project.import(&parquet, &Options::default());
+    assert_eq!(
+        project
+            .query("SELECT big, huge FROM events WHERE customer_id IN ('c7', 'c24999') ORDER BY 1"),
+        [["7", "18446744073709551615"], ["9007199254740993", "18446744073709551615"]]
+    );
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a warehouse as an earlier version made it")]
+fn a_warehouse_of_an_earlier_version_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = duckdb::Connection::open(folder.path().join("warehouse.duckdb")).unwrap();
+    old.execute_batch(
+        "CREATE TABLE events (message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR,
+            event VARCHAR, event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT, amount DOUBLE);
+         CREATE VIEW customers AS SELECT customer_id FROM events;
+         INSERT INTO events VALUES
+            ('m-1', 'a', NULL, 'buy', '2024-01-01', '2024-01-05', 1, 2.5)",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let warehouse = warehouse::Warehouse::open(folder.path()).unwrap();
+        let file = folder.path().join("more.csv");
+        std::fs::write(&file, "customer,event,time,amount,id\nb,buy,2024-01-02,3,x\n").unwrap();
+        warehouse.import(&[file], &Options::default(), &Job::unwatched()).unwrap();
+        let sql = "SELECT customer_id, amount, received_at FROM events ORDER BY seq";
+        let rows = warehouse.query(sql, 10, &Job::unwatched()).unwrap().rows;
+        let rows: Vec<String> =
+            rows.iter().map(|row| format!("{} {} {}", row[0], row[1], row[2])).collect();
+        assert_eq!(rows, ["a 2.5 2024-01-05T00:00:00Z", "b 3 2024-01-02T00:00:00Z"]);
+    }
+}
