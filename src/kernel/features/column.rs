@@ -217,18 +217,6 @@ impl Column {
         }
     }
 
-    /// Makes room for so many rows in all, where a row has a fixed size.
-    pub(super) fn reserve(&mut self, n_rows: usize) {
-        let more = n_rows.saturating_sub(self.len());
-        match self {
-            Self::Boolean(values) => values.reserve_exact(more),
-            Self::Number(values) => values.reserve_exact(more),
-            Self::Text(texts) => texts.codes.reserve_exact(more),
-            Self::Time(values) => values.reserve_exact(more),
-            Self::List(..) | Self::Counts(..) => {}
-        }
-    }
-
     /// Appends the rows of a column of the same type.
     pub fn append(&mut self, other: &Self) {
         match (self, other) {

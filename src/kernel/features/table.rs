@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{AsOf, Bound, Cell, Column, Knowledge, SpineRow, SpineRows, View};
+use super::{AsOf, Bound, Cell, Column, Feature, Knowledge, SpineRow, SpineRows, View};
 use crate::domain::{Job, Name, Type, Value};
 
 /// Feature values of many rows, by column.
@@ -38,15 +38,22 @@ pub fn compute(
     let context: Vec<Option<&Column>> =
         view.context().iter().map(|(name, _)| spine.occasions.column(name)).collect();
     let done = AtomicUsize::new(0);
-    let pieces: Result<Vec<Vec<Column>>, Canceled> = pieces(&spine.rows, &order, bound)
+    let pieces = pieces(&spine.rows, &order, bound);
+    // Numbers, which most features are, are written where they stay.
+    let is_number = |feature: &&Feature| feature.type_ == Type::Number;
+    let mut numbers: Vec<Vec<f64>> =
+        features.iter().filter(is_number).map(|_| vec![0.0; order.len()]).collect();
+    let places = cut(&mut numbers, &pieces);
+    let others: Result<Vec<Vec<Column>>, Canceled> = pieces
         .into_par_iter()
-        .map(|piece| {
-            let mut columns: Vec<Column> =
-                features.iter().map(|feature| Column::new(feature.type_)).collect();
+        .zip(places)
+        .map(|(piece, mut numbers)| {
+            let others = features.iter().filter(|feature| !is_number(feature));
+            let mut others: Vec<Column> = others.map(|other| Column::new(other.type_)).collect();
             let mut evaluator = bound.evaluator();
             let mut values = Vec::with_capacity(features.len());
             let mut occasion = Vec::with_capacity(context.len());
-            for place in piece {
+            for (at, place) in piece.iter().enumerate() {
                 if job.is_canceled() {
                     return Err(Canceled);
                 }
@@ -57,11 +64,15 @@ pub fn compute(
                 occasion.clear();
                 occasion.extend(context.iter().map(value));
                 evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut values);
-                for (column, value) in columns.iter_mut().zip(&values) {
-                    match (column, value) {
-                        // A feature that is a number is finite.
-                        (Column::Number(numbers), Value::Number(number)) => numbers.push(*number),
-                        (column, value) => column.push(Cell::from(value)),
+                let (mut numbers, mut others) = (numbers.iter_mut(), others.iter_mut());
+                for (feature, value) in features.iter().zip(&values) {
+                    if is_number(&feature) {
+                        // A feature that is a number is finite or null.
+                        if let Some(numbers) = numbers.next() {
+                            numbers[at] = value.as_number().unwrap_or(f64::NAN);
+                        }
+                    } else if let Some(column) = others.next() {
+                        column.push(Cell::from(value));
                     }
                 }
             }
@@ -69,28 +80,47 @@ pub fn compute(
             let share = (done.fetch_add(piece.len(), Ordering::Relaxed) + piece.len()) as f32
                 / spine.rows.len().max(1) as f32;
             job.report("Computing features", share);
-            Ok(columns)
+            Ok(others)
         })
         .collect();
-    let mut pieces = pieces?.into_iter();
-    let empty = || features.iter().map(|feature| Column::new(feature.type_)).collect();
-    let first: Vec<Column> = pieces.next().unwrap_or_else(empty);
-    let rest: Vec<Vec<Column>> = pieces.collect();
-    let places = inverse(&order);
-    let values = first
-        .into_par_iter()
-        .enumerate()
-        .map(|(feature, mut column)| {
-            column.reserve(spine.rows.len());
-            rest.iter().for_each(|piece| column.append(&piece[feature]));
-            match &places {
-                None => column,
-                Some(places) => column.gather(places),
-            }
-        })
+    let mut numbers = numbers.into_iter().map(Column::Number);
+    let mut others = joined(others?, features).into_iter();
+    let values: Vec<Column> = features
+        .iter()
+        .filter_map(|feature| if is_number(&feature) { numbers.next() } else { others.next() })
         .collect();
+    let values = match inverse(&order) {
+        None => values,
+        Some(places) => values.into_par_iter().map(|column| column.gather(&places)).collect(),
+    };
     let columns = features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();
     Ok(Table { columns, values })
+}
+
+/// The part of each column that each piece writes.
+fn cut<'c>(columns: &'c mut [Vec<f64>], pieces: &[&[u32]]) -> Vec<Vec<&'c mut [f64]>> {
+    let mut rest: Vec<&mut [f64]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+    let mut parts = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let mut own = Vec::with_capacity(rest.len());
+        for column in &mut rest {
+            let (part, after) = std::mem::take(column).split_at_mut(piece.len());
+            own.push(part);
+            *column = after;
+        }
+        parts.push(own);
+    }
+    parts
+}
+
+/// The columns of all pieces, one after the other, of the features that are no numbers.
+fn joined(pieces: Vec<Vec<Column>>, features: &[Feature]) -> Vec<Column> {
+    let others = features.iter().filter(|feature| feature.type_ != Type::Number);
+    let mut columns: Vec<Column> = others.map(|feature| Column::new(feature.type_)).collect();
+    columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+        pieces.iter().for_each(|piece| column.append(&piece[place]));
+    });
+    columns
 }
 
 /// The places of rows by customer and time, so that each customer is read once and time only goes on.
