@@ -31,19 +31,21 @@ fn read(
     id: &str,
     query: &wire::CustomerQuery,
 ) -> Result<Json<wire::Customer>> {
-    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
-    let timeline = timeline.events();
-    if timeline.is_empty() {
+    let (customer_id, known) = endpoint.timelines.timeline(id)?;
+    if known.events().is_empty() {
         return Err(Error::NotFound(format!("no event of customer '{id}' is known here")));
     }
     let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
     let mut features = BTreeMap::new();
     let mut scores = Vec::new();
     for live in endpoint.deployments.snapshot().values() {
-        let (score, values) = score::compute(endpoint, live, &customer_id, as_of, &[], false)?;
-        scores.push(score);
-        features.insert(live.function.view().name().clone(), score::named(live, &values));
+        let variant = live.answering(&customer_id);
+        let scored = score::scored(variant, &known, as_of, &Properties::new());
+        scores.push(score::said(live, variant, &customer_id, as_of, &scored, false));
+        let view = variant.function.view().name().clone();
+        features.insert(view, score::named(variant, &scored.features));
     }
+    let timeline = known.events();
     let own = || timeline.iter().filter(|event| !is_system(&event.event));
     let before = query.before.unwrap_or(Time(i64::MAX));
     let limit = query.limit.unwrap_or(PAGE).min(LARGEST_PAGE);

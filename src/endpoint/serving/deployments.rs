@@ -1,16 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use kernel::domain::{Name, Time};
 use kernel::scoring::ScoringFunction;
 use serde::{Deserialize, Serialize};
 
-use super::state::Endpoint;
-use super::{Role, wire};
 use crate::online::ConfigStore;
 use crate::{Error, Result};
 
@@ -22,10 +16,22 @@ pub(super) struct Deployments {
     changing: Mutex<()>,
 }
 
-/// A function that is live under a name.
+/// What is live under a name: one champion, and perhaps a challenger and a shadow.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) record: Record,
+    pub(super) champion: Variant,
+    /// Answers for a share of the customers.
+    challenger: Option<Variant>,
+    /// Scores and is recorded, but never answers.
+    pub(super) shadow: Option<Variant>,
+}
+
+/// A function that is live.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// `champion`, `challenger` or `shadow`.
+    pub(super) role: &'static str,
     pub(super) version: u32,
     pub(super) function: ScoringFunction,
 }
@@ -37,7 +43,34 @@ pub(super) struct Record {
     pub(super) versions: Vec<Version>,
     /// Versions that were champion, latest last.
     pub(super) champions: Vec<u32>,
+    #[serde(default)]
+    pub(super) challenger: Option<Challenger>,
+    #[serde(default)]
+    pub(super) shadow: Option<u32>,
+    /// What was changed, latest last.
+    #[serde(default)]
+    pub(super) changes: Vec<Change>,
 }
+
+/// A version that answers for a share of the customers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Challenger {
+    pub(super) version: u32,
+    /// Its share of the customers, above 0 and below 100.
+    pub(super) percent: f64,
+}
+
+/// An entry of the audit trail.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Change {
+    pub(super) at: Time,
+    /// `deploy`, `challenge`, `shadow`, `promote`, `stop` or `rollback`.
+    pub(super) action: String,
+    pub(super) version: u32,
+}
+
+/// Changes that are kept of a name.
+const KEPT_CHANGES: usize = 1_000;
 
 /// A version of a deployment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,7 +81,7 @@ pub(super) struct Version {
     pub(super) deployed_at: Time,
 }
 
-fn function_key(hash: &str) -> String {
+pub(super) fn function_key(hash: &str) -> String {
     format!("function/{hash}")
 }
 
@@ -79,8 +112,8 @@ impl Deployments {
         })
     }
 
-    /// Makes a change durable, then visible, in one step.
-    fn change(
+    /// Makes a change durable, then visible, in one step: requests see all of it or nothing.
+    pub(super) fn change(
         &self,
         store: &dyn ConfigStore,
         name: &Name,
@@ -92,8 +125,13 @@ impl Deployments {
             name: name.clone(),
             versions: Vec::new(),
             champions: Vec::new(),
+            challenger: None,
+            shadow: None,
+            changes: Vec::new(),
         });
         change(&mut record)?;
+        let excess = record.changes.len().saturating_sub(KEPT_CHANGES);
+        record.changes.drain(..excess);
         let json = serde_json::to_vec(&record).map_err(Error::store("write a deployment"))?;
         let live = Arc::new(load(store, record)?);
         store.put(&[(format!("deployment/{name}"), json)])?;
@@ -104,95 +142,58 @@ impl Deployments {
     }
 }
 
+impl Live {
+    /// The variant that answers for a customer: always the same one while the shares stay.
+    pub(super) fn answering(&self, customer_id: &str) -> &Variant {
+        let share = self.record.challenger.map_or(0.0, |challenger| challenger.percent);
+        match &self.challenger {
+            Some(challenger) if place_of(&self.record.name, customer_id) < share => challenger,
+            _ => &self.champion,
+        }
+    }
+
+    /// All functions that are live.
+    pub(super) fn variants(&self) -> impl Iterator<Item = &Variant> {
+        std::iter::once(&self.champion).chain(&self.challenger).chain(&self.shadow)
+    }
+}
+
+/// Where a customer is between 0 and 100 for a name: by a hash, so that it needs no memory, and that two
+/// names do not divide the customers alike.
+fn place_of(name: &Name, customer_id: &str) -> f64 {
+    let hash = blake3::hash(format!("{name}\0{customer_id}").as_bytes());
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    f64::from(u32::from_le_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0) * 100.0
+}
+
 fn load(store: &dyn ConfigStore, record: Record) -> Result<Live> {
-    let champion = record.champions.last().copied();
-    let version = record.versions.iter().find(|version| Some(version.version) == champion);
-    let Some(version) = version else {
-        return Err(Error::NotFound(format!("no version of '{}' is live", record.name)));
+    let variant = |version: u32, role| -> Result<Variant> {
+        let known = record.versions.iter().find(|known| known.version == version);
+        let known = known.ok_or_else(|| {
+            Error::NotFound(format!("'{}' has no version {version}", record.name))
+        })?;
+        Ok(Variant { role, version, function: function(store, &known.function)? })
     };
-    let Some(json) = store.get(&function_key(&version.function))? else {
-        return Err(Error::NotFound(format!("there is no function {}", version.function)));
+    let champion = *record
+        .champions
+        .last()
+        .ok_or_else(|| Error::NotFound(format!("no version of '{}' is live", record.name)))?;
+    Ok(Live {
+        champion: variant(champion, "champion")?,
+        challenger: record
+            .challenger
+            .map(|challenger| variant(challenger.version, "challenger"))
+            .transpose()?,
+        shadow: record.shadow.map(|version| variant(version, "shadow")).transpose()?,
+        record,
+    })
+}
+
+/// An uploaded function.
+pub(super) fn function(store: &dyn ConfigStore, hash: &str) -> Result<ScoringFunction> {
+    let Some(json) = store.get(&function_key(hash))? else {
+        return Err(Error::NotFound(format!("there is no function {hash}")));
     };
-    let function = ScoringFunction::from_json(&String::from_utf8_lossy(&json))
-        .map_err(|error| Error::BadRequest(error.to_string()))?;
-    Ok(Live { version: version.version, function, record })
-}
-
-/// `POST /v1/functions`: uploads a function file.
-pub(super) async fn upload(
-    State(endpoint): State<Arc<Endpoint>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<wire::Uploaded>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_not_utf8| Error::BadRequest("the function is not UTF-8 text".to_owned()))?;
-    let function =
-        ScoringFunction::from_json(text).map_err(|error| Error::BadRequest(error.to_string()))?;
-    let hash = function.hash().to_owned();
-    let (key, value) = (function_key(&hash), body.to_vec());
-    super::server::blocking(&endpoint, move |endpoint| endpoint.config.put(&[(key, value)]))
-        .await?;
-    Ok(Json(wire::Uploaded { function: hash }))
-}
-
-/// `POST /v1/deployments/{name}`: makes an uploaded function the champion of a name.
-pub(super) async fn deploy(
-    State(endpoint): State<Arc<Endpoint>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    let name = parse_name(&name)?;
-    let request: wire::DeployRequest = wire::parse(&body)?;
-    let deployed_at = endpoint.clock.as_of();
-    let live = super::server::blocking(&endpoint, move |endpoint| {
-        endpoint.deployments.change(&*endpoint.config, &name, |record| {
-            let version = record.versions.last().map_or(1, |last| last.version + 1);
-            record.versions.push(Version { version, function: request.function, deployed_at });
-            record.champions.push(version);
-            Ok(())
-        })
-    })
-    .await?;
-    Ok(Json(wire::Deployment::from(&*live)))
-}
-
-/// `POST /v1/deployments/{name}/rollback`: the champion before is champion again.
-pub(super) async fn roll_back(
-    State(endpoint): State<Arc<Endpoint>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    let name = parse_name(&name)?;
-    endpoint.deployments.get(name.as_str())?;
-    let live = super::server::blocking(&endpoint, move |endpoint| {
-        endpoint.deployments.change(&*endpoint.config, &name, |record| {
-            if record.champions.len() < 2 {
-                let message = format!("'{name}' has no earlier version to roll back to");
-                return Err(Error::BadRequest(message));
-            }
-            record.champions.pop();
-            Ok(())
-        })
-    })
-    .await?;
-    Ok(Json(wire::Deployment::from(&*live)))
-}
-
-/// `GET /v1/deployments`: what is live.
-pub(super) async fn list(
-    State(endpoint): State<Arc<Endpoint>>,
-    headers: HeaderMap,
-) -> Result<Json<wire::DeploymentList>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
-    let live = endpoint.deployments.snapshot();
-    let deployments = live.values().map(|live| wire::Deployment::from(&**live)).collect();
-    Ok(Json(wire::DeploymentList { deployments }))
-}
-
-fn parse_name(name: &str) -> Result<Name> {
-    name.parse().map_err(|error: kernel::domain::NameError| Error::BadRequest(error.to_string()))
+    ScoringFunction::from_json(&String::from_utf8_lossy(&json))
+        .map_err(|error| Error::BadRequest(error.to_string()))
 }

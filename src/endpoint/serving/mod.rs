@@ -6,6 +6,7 @@
 
 mod collect;
 mod customers;
+mod deploying;
 mod deployments;
 mod history;
 mod keys;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::state::Endpoint;
-use super::{collect, customers, deployments, history, operations, score};
+use super::{collect, customers, deploying, history, operations, score};
 use crate::Error;
 
 /// The largest function file.
@@ -23,12 +23,14 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
     let ours = Router::new()
         .route("/v1/score/{name}", get(score::get).post(score::post))
         .route("/v1/customers/{id}", get(customers::get))
-        .route("/v1/deployments", get(deployments::list))
-        .route("/v1/deployments/{name}", post(deployments::deploy))
-        .route("/v1/deployments/{name}/rollback", post(deployments::roll_back))
+        .route("/v1/deployments", get(deploying::list))
+        .route("/v1/deployments/{name}", post(deploying::deploy))
+        .route("/v1/deployments/{name}/rollback", post(deploying::roll_back))
+        .route("/v1/deployments/{name}/promote", post(deploying::promote))
+        .route("/v1/deployments/{name}/stop", post(deploying::stop))
         .route(
             "/v1/functions",
-            post(deployments::upload).layer(DefaultBodyLimit::max(LARGEST_FUNCTION)),
+            post(deploying::upload).layer(DefaultBodyLimit::max(LARGEST_FUNCTION)),
         )
         .route(
             "/v1/history",

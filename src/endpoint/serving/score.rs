@@ -6,21 +6,20 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use kernel::domain::{Properties, SCORE, Time, Type, Value, limits};
+use kernel::domain::{Name, Properties, SCORE, Time, Type, Value, limits};
 use kernel::features::{AsOf, Knowledge};
+use kernel::scoring::Score as KernelScore;
 use serde::Deserialize;
 
-use super::deployments::Live;
+use super::deployments::{Live, Variant};
 use super::keys::Keys;
 use super::state::Endpoint;
 use super::{Role, wire};
-use crate::online::{Incoming, Kind};
+use crate::online::{Incoming, Kind, Timeline};
 use crate::{Error, Result};
 
 /// The most customers of one request.
 const MOST_CUSTOMERS: usize = 1_000;
-/// What a variant is called outside of experiments.
-pub(super) const CHAMPION: &str = "champion";
 
 /// What `GET /v1/score/{name}` takes.
 #[derive(Debug, Deserialize)]
@@ -102,88 +101,108 @@ fn score_all(
     request: &wire::ScoreRequest,
 ) -> Result<Vec<wire::Score>> {
     let started = Instant::now();
-    let context = context(live, &request.context)?;
+    check_context(live, &request.context)?;
     let mut scores = Vec::with_capacity(ids.len());
     let mut records = Vec::new();
     for id in ids {
-        if !limits::is_id(id) {
-            let message = format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID);
-            return Err(Error::BadRequest(message));
-        }
+        check_id(id)?;
         // The as-of time is taken before the timeline is read: what arrives between the two is not yet
         // known as of that time. A replay reads what was known then, so that it repeats exactly.
         let time = request.as_of.unwrap_or_else(|| endpoint.clock.as_of());
         let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
-        let (score, values) = compute(endpoint, live, id, as_of, &context, request.explain)?;
+        let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
+        let variant = live.answering(&customer_id);
+        let scored = scored(variant, &timeline, as_of, &request.context);
+        let score = said(live, variant, &customer_id, as_of, &scored, request.explain);
         if request.as_of.is_none() {
-            records.push(record(&score, &values));
+            records.push(record(&score, &scored.features));
+            if let Some(shadow) = &live.shadow {
+                let scored = self::scored(shadow, &timeline, as_of, &request.context);
+                let score = said(live, shadow, &customer_id, as_of, &scored, false);
+                records.push(record(&score, &scored.features));
+            }
         }
         scores.push(score);
     }
-    let n_records = records.len();
-    if n_records > 0 && !endpoint.writer.append_later(records) {
-        endpoint.metrics.unrecorded_scores.add(n_records);
-    }
+    record_later(endpoint, records);
     endpoint.metrics.scores.add(scores.len());
     endpoint.metrics.score_micros.add(usize::try_from(started.elapsed().as_micros()).unwrap_or(0));
     Ok(scores)
 }
 
-/// What a request says of its occasion, as the function's view reads it; what it does not say is null.
-fn context(live: &Live, said: &Properties) -> Result<Vec<Value>> {
-    let read = live.function.view().context();
-    if let Some(unknown) = said.keys().find(|name| read.iter().all(|(known, _)| known != *name)) {
-        let names = read.iter().map(|(name, _)| name.as_str());
-        let hint = kernel::domain::did_you_mean(unknown, names);
-        let message =
-            format!("the function '{}' reads no context.{unknown}{hint}", live.record.name);
-        return Err(Error::BadRequest(message));
+/// Records scores without keeping the reply waiting.
+pub(super) fn record_later(endpoint: &Endpoint, records: Vec<Incoming>) {
+    let n = records.len();
+    if n > 0 && !endpoint.writer.append_later(records) {
+        endpoint.metrics.unrecorded_scores.add(n);
     }
-    let value = |(name, type_): &(String, Type)| {
-        said.get(name).map_or(Value::Null, |value| value.coerce(*type_))
-    };
-    Ok(read.iter().map(value).collect())
 }
 
-/// The score of a customer as of a time, and the values of its features.
-pub(super) fn compute(
-    endpoint: &Endpoint,
-    live: &Live,
-    id: &str,
+pub(super) fn check_id(id: &str) -> Result<()> {
+    if limits::is_id(id) {
+        return Ok(());
+    }
+    Err(Error::BadRequest(format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID)))
+}
+
+/// Refuses what no function that is live reads of the occasion.
+pub(super) fn check_context(live: &Live, said: &Properties) -> Result<()> {
+    let read = || live.variants().flat_map(|variant| variant.function.view().context());
+    let Some(unknown) = said.keys().find(|name| read().all(|(known, _)| known != *name)) else {
+        return Ok(());
+    };
+    let hint = kernel::domain::did_you_mean(unknown, read().map(|(name, _)| name.as_str()));
+    let name = &live.record.name;
+    Err(Error::BadRequest(format!("the function '{name}' reads no context.{unknown}{hint}")))
+}
+
+/// What a function says of a timeline as of a time. What is not said of the occasion is null.
+pub(super) fn scored(
+    variant: &Variant,
+    timeline: &Timeline,
     as_of: AsOf,
-    context: &[Value],
+    context: &Properties,
+) -> KernelScore {
+    let value = |(name, type_): &(String, Type)| {
+        context.get(name).map_or(Value::Null, |value| value.coerce(*type_))
+    };
+    let context: Vec<Value> = variant.function.view().context().iter().map(value).collect();
+    timeline.score(&variant.function, as_of, &context)
+}
+
+/// A score as it is answered.
+pub(super) fn said(
+    live: &Live,
+    variant: &Variant,
+    customer_id: &str,
+    as_of: AsOf,
+    scored: &KernelScore,
     explain: bool,
-) -> Result<(wire::Score, Vec<Value>)> {
-    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
-    let function = &live.function;
-    let scored = timeline.score(function, as_of, context);
-    let features = explain.then(|| named(live, &scored.features));
-    let reasons = explain
-        .then(|| function.reasons(&scored.features).into_iter().map(wire::Reason::from).collect());
-    let score = wire::Score {
+) -> wire::Score {
+    let reasons = || variant.function.reasons(&scored.features).into_iter();
+    wire::Score {
         name: live.record.name.clone(),
-        version: live.version,
-        function: function.hash().to_owned(),
-        customer_id,
+        version: variant.version,
+        function: variant.function.hash().to_owned(),
+        customer_id: customer_id.to_owned(),
         score: scored.score,
         as_of: as_of.time,
         known: scored.known,
         stale: false,
-        variant: CHAMPION,
-        features,
-        reasons,
-    };
-    Ok((score, scored.features))
+        variant: variant.role,
+        features: explain.then(|| named(variant, &scored.features)),
+        reasons: explain.then(|| reasons().map(wire::Reason::from).collect()),
+    }
 }
 
 /// Feature values by the names of a function's view.
-pub(super) fn named(live: &Live, values: &[Value]) -> BTreeMap<kernel::domain::Name, Value> {
-    let features = live.function.view().features().iter();
+pub(super) fn named(variant: &Variant, values: &[Value]) -> BTreeMap<Name, Value> {
+    let features = variant.function.view().features().iter();
     features.map(|feature| feature.name.clone()).zip(values.iter().cloned()).collect()
 }
 
 /// What was said, as an event.
-fn record(score: &wire::Score, features: &[Value]) -> Incoming {
+pub(super) fn record(score: &wire::Score, features: &[Value]) -> Incoming {
     let features = serde_json::to_string(features).unwrap_or_default();
     let features_hash = blake3::hash(features.as_bytes()).to_hex();
     let properties = Properties::from([

@@ -7,7 +7,7 @@ use kernel::scoring::Reason as KernelReason;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::deployments::Live;
+use super::deployments::{Challenger, Change, Live};
 use crate::{Error, Result};
 
 /// Reads a JSON body, whatever its content type says.
@@ -36,6 +36,20 @@ pub(super) struct Uploaded {
 pub(super) struct DeployRequest {
     /// Hash of an uploaded function.
     pub(super) function: String,
+    #[serde(default)]
+    pub(super) role: DeployRole,
+    /// The challenger's share of the customers.
+    pub(super) percent: Option<f64>,
+}
+
+/// What a function becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DeployRole {
+    #[default]
+    Champion,
+    Challenger,
+    Shadow,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,7 +58,12 @@ pub(super) struct Deployment {
     version: u32,
     function: String,
     deployed_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenger: Option<Challenger>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<u32>,
     versions: Vec<VersionEntry>,
+    changes: Vec<Change>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,11 +81,14 @@ pub(super) struct DeploymentList {
 impl From<&Live> for Deployment {
     fn from(live: &Live) -> Self {
         let versions = &live.record.versions;
-        let current = versions.iter().find(|version| version.version == live.version);
+        let current = versions.iter().find(|version| version.version == live.champion.version);
         Self {
             name: live.record.name.clone(),
-            version: live.version,
-            function: live.function.hash().to_owned(),
+            version: live.champion.version,
+            function: live.champion.function.hash().to_owned(),
+            challenger: live.record.challenger,
+            shadow: live.record.shadow,
+            changes: live.record.changes.clone(),
             deployed_at: current.map(|version| version.deployed_at),
             versions: versions
                 .iter()
