@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::support::{Answer, TestEndpoint, agent, program, read, sample};
 
 /// A function that scores by one number: orders in 30 days, trained on nothing.
-fn function(weight: f64) -> String {
+pub(crate) fn function(weight: f64) -> String {
     use kernel::features::{AggregationName, Catalog, FeatureDefinition, ViewDefinition};
     use kernel::scoring::{
         EncodedColumn, Encoder, Encoding, FORMAT, FrozenModel, FunctionFile, Trained,
@@ -47,7 +47,7 @@ fn function(weight: f64) -> String {
     file.sealed().unwrap().to_json().unwrap()
 }
 
-fn deploy(endpoint: &TestEndpoint, name: &str, function: &str) -> Answer {
+pub(crate) fn deploy(endpoint: &TestEndpoint, name: &str, function: &str) -> Answer {
     let admin = &endpoint.keys.admin;
     let uploaded = endpoint.post(admin, "/v1/functions", function.as_bytes());
     assert_eq!(uploaded.status, 200, "{uploaded:?}");
@@ -55,7 +55,7 @@ fn deploy(endpoint: &TestEndpoint, name: &str, function: &str) -> Answer {
     endpoint.post(admin, &format!("/v1/deployments/{name}"), body.as_bytes())
 }
 
-fn score(endpoint: &TestEndpoint, name: &str, customer: &str) -> Json {
+pub(crate) fn score(endpoint: &TestEndpoint, name: &str, customer: &str) -> Json {
     let path = format!("/v1/score/{name}?customer_id={customer}&explain=true");
     let answer = endpoint.get(&endpoint.keys.score, &path);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -197,6 +197,65 @@ fn an_anonymous_timeline_joins_the_customers() {
     send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));
     assert_eq!(score(&endpoint, "tiny", "ada")["features"]["orders"], 3.0);
     assert_eq!(score(&endpoint, "tiny", "anon")["customer_id"], "ada");
+}
+
+#[test]
+fn a_score_of_an_anonymous_visitor_does_not_keep_them_from_being_identified() {
+    let endpoint = TestEndpoint::new();
+    deploy(&endpoint, "tiny", &function(0.5));
+    let send = |method: &str, body: Json| {
+        let answer = endpoint.post(&endpoint.keys.write, method, body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));
+    assert_eq!(score(&endpoint, "tiny", "anon")["features"]["orders"], 1.0);
+    send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));
+    send("/v1/identify", json!({ "anonymousId": "anon", "userId": "ada" }));
+    assert_eq!(score(&endpoint, "tiny", "ada")["features"]["orders"], 2.0);
+}
+
+#[test]
+fn clients_write_paths_keys_and_bad_json_in_their_own_ways() {
+    let endpoint = TestEndpoint::new();
+    let key = endpoint.keys.write.clone();
+    let send = |path: &str, body: &str| {
+        let answer = agent().post(format!("{}{path}", endpoint.url)).send(body.as_bytes()).unwrap();
+        let answer = read(answer);
+        (answer.status, answer.body)
+    };
+    // analytics.js writes its key into each event; PostHog and others end paths with a slash.
+    let event = format!(
+        r#"{{"type":"page","userId":"a","name":"Home","category":"Docs","writeKey":"{key}"}}"#
+    );
+    let (status, said) = send("/v1/batch/", &format!(r#"{{"batch":[{event}]}}"#));
+    assert_eq!((status, &said["accepted"]), (200, &json!(1)), "{said}");
+    let properties = json!({ "name": "Home", "category": "Docs" });
+    assert_eq!(endpoint.customer("a")["timeline"][0]["properties"], properties);
+    // JSON.stringify writes half of a surrogate pair, which is no text: that event alone is kept aside.
+    let bad = r#"{"type":"track","userId":"a","event":"\ud800"}"#;
+    let huge = r#"{"type":"track","userId":"a","event":"e","properties":{"n":1e999}}"#;
+    let good = r#"{"type":"track","userId":"a","event":"e"}"#;
+    let (status, said) =
+        send("/v1/b", &format!(r#"{{"writeKey":"{key}","batch":[{bad},{good},{huge}]}}"#));
+    assert_eq!(
+        (status, &said["accepted"], &said["rejected"]),
+        (200, &json!(1), &json!(2)),
+        "{said}"
+    );
+    // A basic user that is empty says nothing; the body does.
+    let request = agent().post(format!("{}/v1/t", endpoint.url));
+    let body = format!(r#"{{"userId":"a","event":"e","writeKey":"{key}"}}"#);
+    let answer = request.header("authorization", "Basic Og==").send(body.as_bytes()).unwrap();
+    assert_eq!(read(answer).status, 200);
+    let metrics = read(agent().get(format!("{}/metrics", endpoint.url)).call().unwrap());
+    let metrics = metrics.body.as_str().unwrap().to_owned();
+    for line in ["events_received_total 5", "events_accepted_total 3", "events_rejected_total 2"] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let settings = agent().get(format!("{}/v1/projects/{key}/settings", endpoint.url));
+    let settings = read(settings.header("origin", "https://shop.example").call().unwrap());
+    assert_eq!(settings.body["integrations"]["Segment.io"]["apiKey"], key.as_str());
+    assert_eq!(settings.headers["access-control-allow-origin"], "https://shop.example");
 }
 
 #[test]

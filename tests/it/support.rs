@@ -127,6 +127,11 @@ impl TestEndpoint {
         read(request.header("authorization", format!("Bearer {key}")).send(body).unwrap())
     }
 
+    pub(crate) fn delete(&self, key: &str, path: &str) -> Answer {
+        let request = agent().delete(format!("{}{path}", self.url));
+        read(request.header("authorization", format!("Bearer {key}")).call().unwrap())
+    }
+
     /// Sends one track event, which must be taken.
     pub(crate) fn track(&self, customer: &str, event: &str, properties: &Json) {
         let body = json!({ "userId": customer, "event": event, "properties": properties });

@@ -7,7 +7,8 @@ use kernel::domain::{ALIAS, Event, Properties, SCORE, Time};
 
 use super::cache::Cache;
 use super::{
-    Clock, ConfigStore, EventLog, Incoming, Kind, LIVE_SEQ, Receipt, Timeline, TimelineStore,
+    Clock, ConfigStore, Erased, EventLog, Incoming, Kind, LIVE_SEQ, Receipt, Timeline,
+    TimelineStore,
 };
 use crate::{Error, Result};
 
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 const FORMAT: u32 = 1;
 /// Where the latest arrival is kept, so that the clock does not go back over a restart.
 const CLOCK: &str = "clock";
+/// Where the next place in the log is kept.
+const NEXT_OFFSET: &str = "next_offset";
 /// Joins that are followed from an id to its customer.
 const LONGEST_CHAIN: usize = 16;
 /// Memory for recently used timelines.
@@ -128,9 +131,9 @@ impl Embedded {
     }
 
     fn check_format(&self) -> Result<()> {
-        let found =
-            self.get("format")?.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-        match found {
+        // What cannot be read is of a program that is not known here.
+        let number = |bytes: Vec<u8>| String::from_utf8(bytes).ok()?.parse().ok();
+        match self.get("format")?.map(|bytes| number(bytes).unwrap_or(u32::MAX)) {
             None => self.put(&[("format".to_owned(), FORMAT.to_string().into_bytes())]),
             Some(found) if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
             Some(_) => Ok(()),
@@ -143,10 +146,15 @@ impl Embedded {
         self.clock.clone()
     }
 
+    /// The next place in the log: never one that an event had that was erased.
     fn next_offset(&self) -> Result<u64> {
+        let kept = self.get(NEXT_OFFSET)?.map_or(0, |bytes| offset(&bytes));
         match self.log.last_key_value() {
-            Some(last) => Ok(offset(&last.key().map_err(Error::store("read its log"))?) + 1),
-            None => Ok(0),
+            Some(last) => {
+                let last = offset(&last.key().map_err(Error::store("read its log"))?);
+                Ok(kept.max(last + 1))
+            }
+            None => Ok(kept),
         }
     }
 
@@ -173,6 +181,19 @@ impl Embedded {
         }
     }
 
+    /// The places in the log of an event, and of the join that it may have made.
+    fn offsets(&self, event: &Event) -> Result<Vec<u64>> {
+        if event.event == SCORE {
+            return Ok(event.seq.checked_sub(LIVE_SEQ).into_iter().collect());
+        }
+        let mut places = Vec::new();
+        for id in [event.message_id.clone(), join_id(&event.message_id)] {
+            let known = self.messages.get(id).map_err(Error::store("read a message"))?;
+            places.extend(known.map(|place| offset(&place)));
+        }
+        Ok(places)
+    }
+
     fn load(&self, customer_id: &str) -> Result<Vec<Arc<Event>>> {
         let entries = self.timelines.prefix(prefix(customer_id));
         entries
@@ -182,6 +203,11 @@ impl Embedded {
             })
             .collect()
     }
+}
+
+/// The message id of the join that an event makes.
+fn join_id(message_id: &str) -> String {
+    format!("{message_id}/join")
 }
 
 fn offset(key: &[u8]) -> u64 {
@@ -214,6 +240,34 @@ impl EventLog for Embedded {
             events.push(decode(&value)?);
         }
         Ok((events, next))
+    }
+
+    fn erase(&self, id: &str) -> Result<Erased> {
+        let customer_id = self.resolve(id)?;
+        let mut erased = Erased { customer_id: customer_id.clone(), ..Erased::default() };
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for event in self.load(&customer_id)? {
+            *(if event.event == SCORE { &mut erased.scores } else { &mut erased.events }) += 1;
+            batch.remove(&self.timelines, key(&event, &customer_id));
+            for place in self.offsets(&event)? {
+                batch.remove(&self.log, place.to_be_bytes());
+            }
+        }
+        for alias in self.aliases.iter() {
+            let (alias, _) = alias.into_inner().map_err(Error::store("read an alias"))?;
+            if self.resolve(&String::from_utf8_lossy(&alias))? == customer_id {
+                erased.aliases += 1;
+                batch.remove(&self.aliases, alias.clone());
+                batch.remove(&self.customers, alias);
+            }
+        }
+        batch.remove(&self.customers, customer_id.as_bytes());
+        let next = self.next_offset()?;
+        batch.insert(&self.config, NEXT_OFFSET, next.to_be_bytes());
+        let _joining = self.joining.write().unwrap_or_else(PoisonError::into_inner);
+        batch.commit().map_err(Error::store("erase a customer"))?;
+        self.cache.remove(&customer_id);
+        Ok(erased)
     }
 }
 
@@ -267,9 +321,10 @@ impl Embedded {
         for (incoming, arrival) in events.iter().zip(first_arrival.0..) {
             receipts.push(group.add(incoming, Time(arrival))?);
         }
-        let Group { mut batch, added, changed, .. } = group;
+        let Group { mut batch, added, changed, next_offset, .. } = group;
         let last = first_arrival.0 + i64::try_from(events.len()).unwrap_or(0);
         batch.insert(&self.config, CLOCK, last.to_be_bytes());
+        batch.insert(&self.config, NEXT_OFFSET, next_offset.to_be_bytes());
         let _joining = (!changed.is_empty())
             .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
         batch.commit().map_err(Error::store("write events"))?;
@@ -289,7 +344,9 @@ impl Group<'_> {
         if let Some(offset) = self.known_offset(&incoming.message_id)? {
             return Ok(Receipt { offset, duplicate: true });
         }
+        // A score of an anonymous id does not make it that of a known customer.
         if let Some(customer) = &incoming.customer_id
+            && incoming.event != SCORE
             && incoming.anonymous_id.as_ref() != Some(customer)
         {
             self.remember_customer(customer)?;
@@ -384,7 +441,7 @@ impl Group<'_> {
             return Ok(());
         }
         self.write(Event {
-            message_id: format!("{}/join", incoming.message_id),
+            message_id: join_id(&incoming.message_id),
             customer_id: customer.clone(),
             anonymous_id: Some(anonymous.to_owned()),
             event: ALIAS.to_owned(),

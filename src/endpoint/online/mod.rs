@@ -40,6 +40,26 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// The log cannot be read.
     fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
+
+    /// Erases a customer: their events and scores from the log and the timelines, and the ids that were
+    /// joined to theirs. Message ids stay, so that what is sent again is not taken again.
+    ///
+    /// # Errors
+    /// The log cannot be written; then nothing is erased.
+    fn erase(&self, id: &str) -> Result<Erased>;
+}
+
+/// What was erased of a customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Erased {
+    /// Who: the customer that an id stood for.
+    pub customer_id: String,
+    /// Events, scores not counted.
+    pub events: usize,
+    /// Recorded scores.
+    pub scores: usize,
+    /// Ids that were joined to theirs.
+    pub aliases: usize,
 }
 
 /// The timelines of customers.

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use super::{EventLog, Incoming};
+use super::{Erased, EventLog, Incoming};
 use crate::{Error, Result};
 
 /// What became of an event.
@@ -25,7 +25,14 @@ pub struct Writer {
 }
 
 #[derive(Debug)]
-struct Request {
+enum Request {
+    Append(Append),
+    /// Nothing is written of a customer while they are erased.
+    Erase(String, oneshot::Sender<Result<Erased>>),
+}
+
+#[derive(Debug)]
+struct Append {
     events: Vec<Incoming>,
     /// None where nobody waits for the answer.
     answer: Option<oneshot::Sender<Result<Vec<Receipt>>>>,
@@ -65,13 +72,23 @@ impl Writer {
     /// Too much is waiting, or the store has failed.
     pub async fn append(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>> {
         let (answer, receipts) = oneshot::channel();
-        self.send(Request { events, answer: Some(answer) })?;
+        self.send(Request::Append(Append { events, answer: Some(answer) }))?;
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
+    }
+
+    /// Erases a customer; answers when nothing is left of them.
+    ///
+    /// # Errors
+    /// Too much is waiting, or the store has failed.
+    pub async fn erase(&self, customer_id: String) -> Result<Erased> {
+        let (answer, erased) = oneshot::channel();
+        self.send(Request::Erase(customer_id, answer))?;
+        erased.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
     /// Appends events that nobody waits for; gives whether they were taken.
     pub fn append_later(&self, events: Vec<Incoming>) -> bool {
-        self.send(Request { events, answer: None }).is_ok()
+        self.send(Request::Append(Append { events, answer: None })).is_ok()
     }
 
     /// Writes what is waiting, then ends the thread. Later requests are refused.
@@ -88,14 +105,32 @@ impl Writer {
 
 fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>) {
     let mut failed: Option<Error> = None;
-    while let Ok(first) = queue.recv() {
+    let mut waiting = None;
+    while let Some(first) = waiting.take().or_else(|| queue.recv().ok()) {
+        let first = match first {
+            Request::Append(first) => first,
+            Request::Erase(customer_id, answer) => {
+                let erased = failed.clone().map_or_else(|| log.erase(&customer_id), Err);
+                if answer.send(erased).is_err() {
+                    tracing::debug!("a client went away before its answer");
+                }
+                continue;
+            }
+        };
+        let mut n = first.events.len();
         let mut requests = vec![first];
-        let mut n: usize = requests[0].events.len();
-        while n < GROUP
-            && let Ok(next) = queue.try_recv()
-        {
-            n += next.events.len();
-            requests.push(next);
+        while n < GROUP {
+            match queue.try_recv() {
+                Ok(Request::Append(next)) => {
+                    n += next.events.len();
+                    requests.push(next);
+                }
+                Ok(other) => {
+                    waiting = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
         }
         let result = match &failed {
             Some(error) => Err(error.clone()),
@@ -109,16 +144,16 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>) {
     }
 }
 
-fn write_group(log: &dyn EventLog, requests: &[Request]) -> Result<Vec<Receipt>> {
+fn write_group(log: &dyn EventLog, requests: &[Append]) -> Result<Vec<Receipt>> {
     let events: Vec<Incoming> =
         requests.iter().flat_map(|request| request.events.iter().cloned()).collect();
     log.append(&events)
 }
 
 /// Tells each request what became of its own events.
-fn answer(requests: Vec<Request>, result: Result<Vec<Receipt>>) {
+fn answer(requests: Vec<Append>, result: Result<Vec<Receipt>>) {
     let mut start = 0;
-    for Request { events, answer } in requests {
+    for Append { events, answer } in requests {
         let end = start + events.len();
         let own = match &result {
             Ok(receipts) => Ok(receipts[start..end].to_vec()),

@@ -8,6 +8,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits, property_name};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json_};
 
 use super::keys::Keys;
@@ -32,69 +34,106 @@ pub(super) async fn collect(
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
     let body = unpack(&headers, &body)?;
-    let json: Json_ = wire::parse(&body)?;
-    let Json_::Object(object) = json else {
+    let is_batch = matches!(method.as_str(), "batch" | "b" | "import");
+    let type_ = if is_batch { None } else { Some(long_name(&method)?) };
+    if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
+    }
+    let envelope: Envelope<'_> = wire::parse(&body)?;
+    let items = match (type_, envelope.batch) {
+        (Some(_), _) => vec![wire::parse(&body)?],
+        (None, Some(items)) => items,
+        (None, None) => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
     };
-    let body_key = text(&object, "writeKey").map(str::to_owned);
-    endpoint.keys.check(&headers, body_key.as_deref(), Role::Write)?;
+    let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
+    let in_body = in_body.or_else(|| key_of_event(items.first()));
+    endpoint.keys.check(&headers, in_body.as_deref(), Role::Write)?;
     let now = endpoint.clock.as_of();
-    let sent_at = time(&object, "sentAt");
-    let items: Vec<Json_> = match method.trim_end_matches('/') {
-        "batch" | "b" | "import" => match object.get("batch") {
-            Some(Json_::Array(items)) => items.clone(),
-            _ => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
-        },
-        single => {
-            let type_ = long_name(single)?;
-            let mut object = object;
-            object.insert("type".to_owned(), type_.into());
-            vec![Json_::Object(object)]
-        }
-    };
-    let n = items.len();
-    endpoint.metrics.received.add(n);
-    let mut events = Vec::with_capacity(n);
-    let mut reasons = Vec::new();
+    let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
+    let sent_at = sent_at.and_then(|text| text.parse().ok());
+    let mut events = Vec::with_capacity(items.len());
+    let mut rejects = Vec::new();
     for (place, item) in items.iter().enumerate() {
-        match incoming(item, sent_at, now) {
+        match incoming(item.get(), type_, sent_at, now) {
             Ok(event) => events.push(event),
-            Err(reason) => reasons.push(format!("event {place}: {reason}")),
+            Err(reason) => rejects.push((place, reason, item.get())),
         }
     }
-    let rejected = reasons.len();
-    endpoint.metrics.rejected.add(rejected);
+    let rejected = rejects.len();
     if rejected > 0 {
-        let record = rejected_record(&items, &reasons, now);
+        let record = rejected_record(&rejects, now);
         let kept = super::server::blocking(&endpoint, move |endpoint| endpoint.config.put(&record));
         kept.await?;
     }
-    let accepted_or_known = events.len();
+    let n = events.len();
     let receipts = endpoint.writer.append(events).await.inspect_err(|_| {
-        endpoint.metrics.refused.add(accepted_or_known);
+        endpoint.metrics.refused.add(n);
     })?;
     let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    endpoint.metrics.received.add(items.len());
+    endpoint.metrics.rejected.add(rejected);
     endpoint.metrics.duplicate.add(duplicate);
     endpoint.metrics.accepted.add(receipts.len() - duplicate);
-    reasons.truncate(REPORTED_REASONS);
+    let reasons = rejects.iter().take(REPORTED_REASONS);
     Ok(Json(wire::Collected {
         success: true,
         accepted: receipts.len() - duplicate,
         duplicate,
         rejected,
-        reasons,
+        reasons: reasons.map(|(place, reason, _)| format!("event {place}: {reason}")).collect(),
     }))
 }
 
+/// What is around events. The events stay text until each is read, so that one that is no JSON that can be
+/// read (half a surrogate pair, a number beyond all) does not take the others with it.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    batch: Option<Vec<&'a RawValue>>,
+    #[serde(rename = "writeKey", default)]
+    write_key: Option<Json_>,
+    #[serde(rename = "sentAt", default)]
+    sent_at: Option<Json_>,
+}
+
+/// The key that browsers write into each event of a batch.
+fn key_of_event(item: Option<&&RawValue>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "writeKey")]
+        write_key: String,
+    }
+    let event: Event = serde_json::from_str(item?.get()).ok()?;
+    Some(event.write_key)
+}
+
+/// `GET /v1/projects/{key}/settings`: where analytics.js sends its events, which is here.
+pub(super) async fn settings(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Json_>> {
+    endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Write)?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let ours = serde_json::json!({
+        "apiKey": key, "apiHost": format!("{host}/v1"), "protocol": "http",
+    });
+    Ok(Json(serde_json::json!({ "integrations": { "Segment.io": ours } })))
+}
+
 /// Rejected events are kept with their reasons, under the time of their arrival.
-fn rejected_record(items: &[Json_], reasons: &[String], now: Time) -> Vec<(String, Vec<u8>)> {
-    let record = serde_json::json!({ "received_at": now, "reasons": reasons, "events": items });
+fn rejected_record(rejects: &[(usize, String, &str)], now: Time) -> Vec<(String, Vec<u8>)> {
+    let events: Vec<Json_> = rejects
+        .iter()
+        .map(|(_, reason, event)| serde_json::json!({ "reason": reason, "event": event }))
+        .collect();
+    let record = serde_json::json!({ "received_at": now, "events": events });
     let key = format!("rejected/{:020}-{}", now.0, Keys::random_id());
     vec![(key, record.to_string().into_bytes())]
 }
 
 /// The body, unpacked if its header or its first bytes say that it is gzipped.
-fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
+pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let gzipped = encoding.is_some_and(|encoding| encoding.contains("gzip"))
         || body.starts_with(&[0x1f, 0x8b]);
@@ -150,17 +189,19 @@ fn time(object: &Map<String, Json_>, name: &str) -> Option<Time> {
     text(object, name).and_then(|text| text.parse().ok())
 }
 
-/// One event of a request, or why it is none.
+/// One event of a request, or why it is none. `type_` is what the path says it is.
 fn incoming(
-    item: &Json_,
+    item: &str,
+    type_: Option<&str>,
     batch_sent_at: Option<Time>,
     now: Time,
 ) -> std::result::Result<Incoming, String> {
-    let object = item.as_object().ok_or("it is not a JSON object")?;
-    if item.to_string().len() > LARGEST_EVENT {
+    if item.len() > LARGEST_EVENT {
         return Err(format!("it is larger than {LARGEST_EVENT} bytes"));
     }
-    let type_ = text(object, "type").unwrap_or("track");
+    let item: Json_ = serde_json::from_str(item).map_err(|error| format!("no JSON: {error}"))?;
+    let object = item.as_object().ok_or("it is not a JSON object")?;
+    let type_ = type_.or_else(|| text(object, "type")).unwrap_or("track");
     let customer_id = id(object, "userId")?;
     let anonymous_id = match type_ {
         "alias" => id(object, "previousId")?,
@@ -186,9 +227,11 @@ fn incoming(
         let most = limits::LONGEST_NAME;
         return Err(format!("its name must have 1 to {most} bytes and no control characters"));
     }
-    let mut properties = properties(object, source)?;
-    if let (Some(name), "page" | "screen") = (text(object, "name"), type_) {
-        properties.entry("name".to_owned()).or_insert_with(|| Value::text(name));
+    let mut properties = properties(object, source, event == IDENTIFY)?;
+    for name in ["name", "category"] {
+        if let (Some(said), "page" | "screen") = (text(object, name), type_) {
+            properties.entry(name.to_owned()).or_insert_with(|| Value::text(said));
+        }
     }
     if let (Some(group), "group") = (id(object, "groupId")?, type_) {
         properties.insert("group_id".to_owned(), Value::text(group));
@@ -220,6 +263,7 @@ fn incoming(
 fn properties(
     object: &Map<String, Json_>,
     source: &str,
+    are_traits: bool,
 ) -> std::result::Result<Properties, String> {
     let flat = match object.get(source) {
         Some(Json_::Object(inner)) => Value::flatten(inner),
@@ -242,7 +286,7 @@ fn properties(
             return Err(format!("'{name}' is longer than {} bytes", limits::LONGEST_TEXT));
         }
     }
-    let keep = |name: String| if source == "properties" { property_name(&name) } else { name };
+    let keep = |name: String| if are_traits { name } else { property_name(&name) };
     Ok(flat.into_iter().map(|(name, value)| (keep(name), value)).collect())
 }
 

@@ -9,6 +9,7 @@ use kernel::features::{AsOf, Knowledge};
 
 use super::state::Endpoint;
 use super::{Role, score, wire};
+use crate::online::Erased;
 use crate::{Error, Result};
 
 /// Events of a page unless said otherwise, and at most.
@@ -24,6 +25,17 @@ pub(super) async fn get(
 ) -> Result<Json<wire::Customer>> {
     endpoint.keys.check(&headers, None, Role::Score)?;
     tokio::task::block_in_place(|| read(&endpoint, &id, &query))
+}
+
+/// `DELETE /v1/customers/{id}`: erases a customer here, and says what was erased.
+pub(super) async fn erase(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Erased>> {
+    endpoint.keys.check(&headers, None, Role::Admin)?;
+    score::check_id(&id)?;
+    Ok(Json(endpoint.writer.erase(id).await?))
 }
 
 fn read(

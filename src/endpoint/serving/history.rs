@@ -35,8 +35,11 @@ pub(super) async fn publish(
         }
         events.push(Incoming::from(event));
     }
-    endpoint.metrics.received.add(events.len());
-    let receipts = endpoint.writer.append(events).await?;
+    let n = events.len();
+    let receipts = endpoint.writer.append(events).await.inspect_err(|_| {
+        endpoint.metrics.refused.add(n);
+    })?;
+    endpoint.metrics.received.add(n);
     let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
     let accepted = receipts.len() - duplicate;
     endpoint.metrics.duplicate.add(duplicate);

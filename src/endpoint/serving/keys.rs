@@ -159,7 +159,7 @@ fn key_of(headers: &HeaderMap) -> Option<String> {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
-    Some(decoded.split(':').next().unwrap_or_default().to_owned())
+    Some(decoded.split(':').next().unwrap_or_default().to_owned()).filter(|key| !key.is_empty())
 }
 
 impl Keys {

@@ -25,6 +25,8 @@ impl IntoResponse for Error {
             "title": title,
             "status": status.as_u16(),
             "detail": self.to_string(),
+            // Where clients of the Open Inference Protocol look for it.
+            "error": self.to_string(),
         });
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

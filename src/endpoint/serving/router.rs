@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::state::Endpoint;
-use super::{collect, customers, deploying, history, operations, score};
+use super::{collect, customers, deploying, history, inference, operations, rank, score};
 use crate::Error;
 
 /// The largest function file.
@@ -18,11 +18,21 @@ const LARGEST_FUNCTION: usize = 16 * 1024 * 1024;
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
     let collector = Router::new()
         .route("/v1/{method}", post(collect::collect))
+        .route("/v1/{method}/", post(collect::collect))
+        .route("/v1/projects/{key}/settings", get(collect::settings))
         .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))
         .layer(middleware::from_fn(cors));
     let ours = Router::new()
         .route("/v1/score/{name}", get(score::get).post(score::post))
-        .route("/v1/customers/{id}", get(customers::get))
+        .route("/v1/rank/{name}", post(rank::rank))
+        .route("/v2/models/{name}", get(inference::metadata))
+        .route("/v2/models/{name}/ready", get(inference::ready))
+        .route("/v2/models/{name}/infer", post(inference::infer))
+        .route("/v2/models/{name}/versions/{version}", get(inference::metadata))
+        .route("/v2/models/{name}/versions/{version}/ready", get(inference::ready))
+        .route("/v2/models/{name}/versions/{version}/infer", post(inference::infer))
+        .route("/invocations", post(inference::invocations))
+        .route("/v1/customers/{id}", get(customers::get).delete(customers::erase))
         .route("/v1/deployments", get(deploying::list))
         .route("/v1/deployments/{name}", post(deploying::deploy))
         .route("/v1/deployments/{name}/rollback", post(deploying::roll_back))
@@ -42,6 +52,10 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
     let operations = Router::new()
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::ready))
+        .route("/v2", get(inference::server))
+        .route("/v2/health/live", get(inference::live))
+        .route("/v2/health/ready", get(operations::ready))
+        .route("/ping", get(inference::live))
         .route("/metrics", get(operations::metrics));
     collector.merge(ours).merge(operations).fallback(operations::nothing_here).with_state(endpoint)
 }

@@ -130,6 +130,26 @@ fn score_all(
     Ok(scores)
 }
 
+/// The score of one customer now, recorded: of the function that answers for them, or of one that was
+/// asked for by name.
+pub(super) fn score_one(
+    endpoint: &Endpoint,
+    live: &Live,
+    asked: Option<&Variant>,
+    id: &str,
+    context: &Properties,
+) -> Result<KernelScore> {
+    check_id(id)?;
+    let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
+    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
+    let variant = asked.unwrap_or_else(|| live.answering(&customer_id));
+    let scored = scored(variant, &timeline, as_of, context);
+    let said = said(live, variant, &customer_id, as_of, &scored, false);
+    record_later(endpoint, vec![record(&said, &scored.features)]);
+    endpoint.metrics.scores.add(1);
+    Ok(scored)
+}
+
 /// Records scores without keeping the reply waiting.
 pub(super) fn record_later(endpoint: &Endpoint, records: Vec<Incoming>) {
     let n = records.len();

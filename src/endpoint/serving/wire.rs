@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use kernel::domain::{Event, Name, Properties, Time, Value};
 use kernel::scoring::Reason as KernelReason;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::deployments::{Challenger, Change, Live};
 use crate::{Error, Result};
 
 /// Reads a JSON body, whatever its content type says.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|error| Error::BadRequest(format!("the body is not what is expected: {error}")))
 }
@@ -140,6 +139,44 @@ pub(super) struct Score {
     pub(super) features: Option<BTreeMap<Name, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reasons: Option<Vec<Reason>>,
+}
+
+/// What `POST /v1/rank/{name}` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RankRequest {
+    pub(super) customer_id: String,
+    pub(super) candidates: Vec<Candidate>,
+    /// What all candidates share of the occasion.
+    #[serde(default)]
+    pub(super) context: Properties,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Candidate {
+    pub(super) id: String,
+    /// What the function's view reads as `context.name`.
+    #[serde(default)]
+    pub(super) context: Properties,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Ranking {
+    pub(super) name: Name,
+    pub(super) version: u32,
+    pub(super) function: String,
+    pub(super) customer_id: String,
+    pub(super) as_of: Time,
+    pub(super) known: bool,
+    pub(super) variant: &'static str,
+    pub(super) ranking: Vec<Ranked>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Ranked {
+    pub(super) id: String,
+    pub(super) score: f64,
 }
 
 #[derive(Debug, Serialize)]

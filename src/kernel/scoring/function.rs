@@ -95,8 +95,14 @@ impl ScoringFunction {
         self.scored(features, live.first_seen(), as_of)
     }
 
+    /// The score of values of the features, in the order of the view.
+    #[must_use]
+    pub fn score_features(&self, features: &[Value]) -> f64 {
+        self.file.model.score(&self.file.encoder.encode(features))
+    }
+
     fn scored(&self, features: Vec<Value>, first_seen: Option<Time>, as_of: AsOf) -> Score {
-        let score = self.file.model.score(&self.file.encoder.encode(&features));
+        let score = self.score_features(&features);
         let known = first_seen.is_some_and(|first_seen| first_seen < as_of.time);
         Score { score, known, features }
     }

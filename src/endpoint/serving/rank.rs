@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use kernel::domain::{Properties, Value};
+use kernel::features::{AsOf, Knowledge};
+
+use super::state::Endpoint;
+use super::{Role, score, wire};
+use crate::{Error, Result};
+
+/// The most candidates of one request.
+const MOST_CANDIDATES: usize = 1_000;
+
+/// `POST /v1/rank/{name}`: candidates for one customer, best first. Each is scored with its own context
+/// over what is known of the customer at one instant; equal ones keep their order. The best one is recorded.
+pub(super) async fn rank(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<wire::Ranking>> {
+    endpoint.keys.check(&headers, None, Role::Score)?;
+    let request: wire::RankRequest = wire::parse(&body)?;
+    tokio::task::block_in_place(|| ranked(&endpoint, &name, request))
+}
+
+fn ranked(
+    endpoint: &Endpoint,
+    name: &str,
+    request: wire::RankRequest,
+) -> Result<Json<wire::Ranking>> {
+    let live = endpoint.deployments.get(name)?;
+    score::check_id(&request.customer_id)?;
+    if request.candidates.is_empty() || request.candidates.len() > MOST_CANDIDATES {
+        let message = format!("rank 1 to {MOST_CANDIDATES} candidates");
+        return Err(Error::BadRequest(message));
+    }
+    let time = endpoint.clock.as_of();
+    let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
+    let (customer_id, timeline) = endpoint.timelines.timeline(&request.customer_id)?;
+    let variant = live.answering(&customer_id);
+    let mut ranking = Vec::with_capacity(request.candidates.len());
+    let mut best: Option<(f64, String, kernel::scoring::Score)> = None;
+    for candidate in request.candidates {
+        let mut context: Properties = request.context.clone();
+        context.extend(candidate.context);
+        score::check_context(&live, &context)?;
+        let scored = score::scored(variant, &timeline, as_of, &context);
+        if best.as_ref().is_none_or(|(score, ..)| scored.score > *score) {
+            best = Some((scored.score, candidate.id.clone(), scored.clone()));
+        }
+        ranking.push(wire::Ranked { id: candidate.id, score: scored.score });
+    }
+    ranking.sort_by(|left, right| right.score.total_cmp(&left.score));
+    let Some((_, chosen, scored)) = best else {
+        return Err(Error::BadRequest("there is no candidate".to_owned()));
+    };
+    let said = score::said(&live, variant, &customer_id, as_of, &scored, false);
+    let mut record = score::record(&said, &scored.features);
+    record.properties.insert("candidate".to_owned(), Value::text(chosen));
+    score::record_later(endpoint, vec![record]);
+    endpoint.metrics.scores.add(ranking.len());
+    Ok(Json(wire::Ranking {
+        name: said.name,
+        version: said.version,
+        function: said.function,
+        customer_id: said.customer_id,
+        as_of: said.as_of,
+        known: said.known,
+        variant: said.variant,
+        ranking,
+    }))
+}
