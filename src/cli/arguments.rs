@@ -44,6 +44,8 @@ pub enum Command {
     Deploy(Deploy),
     /// Make the version before champion again.
     Rollback(Rollback),
+    /// Make the challenger, or else the shadow, the champion.
+    Promote(Promote),
     /// Ask for a customer's score.
     Score(Score),
     /// Pull new live events into the warehouse, exactly once.
@@ -318,6 +320,32 @@ pub struct Deploy {
     /// The name to be live under.
     #[arg(long)]
     pub name: String,
+    /// Answer for this share of the customers only, in percent; the champion answers for the others.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "shadow")]
+    pub challenger: Option<f64>,
+    /// Score every request and record it, without answering.
+    #[arg(long)]
+    pub shadow: bool,
+    /// Do not ask on a terminal after the replay.
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name.
+    #[arg(long)]
+    pub name: String,
+    /// A project that knows the endpoint's keys; else FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,

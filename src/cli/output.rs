@@ -36,6 +36,17 @@ pub(crate) fn remark(text: &str) {
     eprintln!("{text}");
 }
 
+/// Asks a question on a terminal; where nobody can answer, it is as asked.
+pub(crate) fn confirmed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return true;
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
 /// A job that shows a progress bar on a terminal, and nothing in a pipe.
 pub(crate) fn watched_job() -> Job {
     if !std::io::stderr().is_terminal() {

@@ -41,6 +41,65 @@ pub struct Deployment {
     pub versions: Vec<DeployedVersion>,
 }
 
+/// What a function becomes under a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Rollout {
+    /// It answers.
+    #[default]
+    Champion,
+    /// It answers for a share of the customers, in percent.
+    Challenger(f64),
+    /// It scores and is recorded, but never answers.
+    Shadow,
+}
+
+/// What a function would have said to the latest requests to a name, or of the customers seen last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// `requests` or `customers`.
+    pub source: String,
+    /// How many.
+    pub requests: u64,
+    /// Scores that are no numbers.
+    pub errors: u64,
+    /// Its scores.
+    pub candidate: Option<Spread>,
+    /// The scores of what is live.
+    pub live: Option<Spread>,
+    /// The differences, request by request.
+    pub shift: Option<Spread>,
+    /// Microseconds a score.
+    pub micros: Option<Spread>,
+    /// For each feature the share of requests where it is null.
+    pub null_share: BTreeMap<String, f64>,
+    /// Recorded scores computed again by the function that gave them.
+    pub parity: Parity,
+}
+
+/// How recorded scores came out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parity {
+    /// Scores that were computed again.
+    pub checked: u64,
+    /// Those that were not the same, bit for bit.
+    pub different: u64,
+}
+
+/// How numbers are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Their mean.
+    pub mean: f64,
+    /// The least.
+    pub min: f64,
+    /// The one in the middle.
+    pub median: f64,
+    /// What 99 of 100 do not exceed.
+    pub p99: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
 /// A version of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployedVersion {
@@ -234,9 +293,28 @@ impl Client {
         self.post::<serde_json::Value>("/v1/functions", function.as_bytes()).map(|_| ())
     }
 
-    pub(crate) fn deploy(&self, name: &str, hash: &str) -> Result<Deployment> {
-        let body = json!({ "function": hash }).to_string();
+    pub(crate) fn deploy(&self, name: &str, hash: &str, role: Rollout) -> Result<Deployment> {
+        let (role, percent) = match role {
+            Rollout::Champion => ("champion", None),
+            Rollout::Challenger(percent) => ("challenger", Some(percent)),
+            Rollout::Shadow => ("shadow", None),
+        };
+        let body = json!({ "function": hash, "role": role, "percent": percent }).to_string();
         self.post(&format!("/v1/deployments/{name}"), body.as_bytes())
+    }
+
+    /// What an uploaded function would have said to the latest requests to a name.
+    pub(crate) fn rehearse(&self, name: &str, hash: &str) -> Result<Rehearsal> {
+        let body = json!({ "function": hash }).to_string();
+        self.post(&format!("/v1/deployments/{name}/replay"), body.as_bytes())
+    }
+
+    /// Makes the challenger, or else the shadow, the champion.
+    ///
+    /// # Errors
+    /// There is none, or the endpoint does not answer.
+    pub fn promote(&self, name: &str) -> Result<Deployment> {
+        self.post(&format!("/v1/deployments/{name}/promote"), b"")
     }
 
     /// Makes the version before the champion again.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::going_live::Verified;
 use crate::sample::{CDNOW_EVENT, Sample};
-use crate::{Client, Error, LocalEndpoint, Project, Result};
+use crate::{Client, Error, LocalEndpoint, Project, Result, Rollout};
 
 /// The whole circle in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -142,7 +142,7 @@ impl Circle<'_> {
             "publish   {} events of history in {:.1} s",
             published.accepted, published.seconds
         ));
-        let deployment = project.deploy(name, client, name)?;
+        let deployment = project.deploy(name, client, name, Rollout::Champion)?;
         (self.say)(&format!("deploy    {} version {}", deployment.name, deployment.version));
         let (latest, _) = project.customers("", 0, 1)?;
         let customer = latest

@@ -4,7 +4,7 @@ use kernel::domain::{Job, Name};
 use kernel::features::{AsOf, Knowledge};
 use serde::Serialize;
 
-use crate::client::{Client, Deployment, LiveScore};
+use crate::client::{Client, Deployment, LiveScore, Rehearsal, Rollout};
 use crate::{Error, Project, Result};
 
 /// History that was published.
@@ -71,14 +71,30 @@ impl Project {
         Ok(published)
     }
 
-    /// Uploads a function and makes it the champion of a name.
+    /// Uploads a function and tells what it would have said, before it says anything.
     ///
     /// # Errors
-    /// There is no such function, or the endpoint refuses.
-    pub fn deploy(&self, function: &Name, client: &Client, name: &Name) -> Result<Deployment> {
+    /// There is no such function, or the endpoint does not take it.
+    pub fn rehearse(&self, function: &Name, client: &Client, name: &Name) -> Result<Rehearsal> {
         let function = self.function(function)?;
         client.upload(&function.file().to_json()?)?;
-        client.deploy(name.as_str(), function.hash())
+        client.rehearse(name.as_str(), function.hash())
+    }
+
+    /// Makes a function live under a name.
+    ///
+    /// # Errors
+    /// There is no such function, or the endpoint does not take it.
+    pub fn deploy(
+        &self,
+        function: &Name,
+        client: &Client,
+        name: &Name,
+        role: Rollout,
+    ) -> Result<Deployment> {
+        let function = self.function(function)?;
+        client.upload(&function.file().to_json()?)?;
+        client.deploy(name.as_str(), function.hash(), role)
     }
 
     /// Pulls new live events into the warehouse, each exactly once.

@@ -18,7 +18,10 @@ mod session;
 mod shop;
 mod views;
 
-pub use client::{Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore, Reason};
+pub use client::{
+    Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore, Parity, Reason,
+    Rehearsal, Rollout, Spread,
+};
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use going_live::{Published, Pulls, Verified};

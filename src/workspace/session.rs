@@ -12,7 +12,7 @@ use warehouse::import::{ImportReport, Options, Proposal};
 use warehouse::insights::{Retention, RetentionSpec};
 use warehouse::{CustomerSummary, QueryResult, Summary};
 
-use crate::client::{Deployment, LiveCustomer, LiveScore};
+use crate::client::{Deployment, LiveCustomer, LiveScore, Rollout};
 use crate::going_live::{Published, Pulls, Verified};
 use crate::modeling::TrainReport;
 use crate::preview::{Draft, Preview};
@@ -445,7 +445,10 @@ fn execute_live(shared: &Shared, project: &Project, command: Command, job: &Job)
         Command::Deploy { url, function, name } => {
             let client = project.client(&url, None)?;
             let published = project.publish(&client, job)?;
-            Ok(Answer::Deployed(project.deploy(&function, &client, &name)?, published))
+            Ok(Answer::Deployed(
+                project.deploy(&function, &client, &name, Rollout::Champion)?,
+                published,
+            ))
         }
         Command::RollBack(url, name) => {
             Ok(Answer::RolledBack(project.client(&url, None)?.roll_back(name.as_str())?))

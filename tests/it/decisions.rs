@@ -302,3 +302,42 @@ fn five_hundred_switches_fail_no_request_and_mix_no_versions() {
     });
     assert!(asked.load(Ordering::Relaxed) > 100, "{asked:?} requests during the switches");
 }
+
+#[test]
+fn a_replay_says_what_a_function_would_have_said_and_changes_nothing() {
+    let endpoint = TestEndpoint::new();
+    let admin = endpoint.keys.admin.clone();
+    for n in 0..10 {
+        for _ in 0..n {
+            endpoint.track(&format!("c{n}"), "order", &json!({}));
+        }
+    }
+    let replay = |function: &str| {
+        let uploaded = endpoint.post(&admin, "/v1/functions", function.as_bytes());
+        let body = json!({ "function": uploaded.body["function"] }).to_string();
+        endpoint.post(&admin, "/v1/deployments/tiny/replay", body.as_bytes()).body
+    };
+    let first = replay(&function(0.5));
+    assert_eq!((&first["source"], &first["requests"]), (&json!("customers"), &json!(9)), "{first}");
+    assert_eq!(first["live"], Json::Null, "nothing is live yet");
+    deploy(&endpoint, "tiny", &function(0.5));
+    let before: Vec<f64> = (0..10)
+        .map(|n| score(&endpoint, "tiny", &format!("c{n}"))["score"].as_f64().unwrap())
+        .collect();
+    // What comes later, also a late event, does not change what was known then.
+    let late = json!({ "userId": "c3", "event": "order", "timestamp": "2026-01-01" }).to_string();
+    endpoint.post(&endpoint.keys.write, "/v1/track", late.as_bytes());
+    let same = replay(&function(0.5));
+    assert_eq!((&same["source"], &same["requests"]), (&json!("requests"), &json!(10)), "{same}");
+    assert_eq!(same["parity"], json!({ "checked": 10, "different": 0 }), "{same}");
+    assert_eq!((&same["shift"]["min"], &same["shift"]["max"]), (&json!(0.0), &json!(0.0)));
+    let mean = before.iter().sum::<f64>() / 10.0;
+    assert!((same["candidate"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert_eq!(same["null_share"], json!({ "orders": 0.0, "country": 1.0 }));
+    let other = replay(&function(2.0));
+    assert!(other["shift"]["max"].as_f64() > Some(0.1), "{other}");
+    let listed = endpoint.get(&endpoint.keys.score, "/v1/deployments").body;
+    assert_eq!(listed["deployments"][0]["version"], 1, "a replay changes nothing");
+    let again = replay(&function(0.5));
+    assert_eq!(again["requests"], 10, "and is not recorded");
+}

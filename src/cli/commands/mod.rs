@@ -6,6 +6,7 @@ mod deploy;
 mod generate;
 mod import;
 mod insight;
+mod promote;
 mod publish;
 mod pull;
 mod query;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Promote(arguments) => promote::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),

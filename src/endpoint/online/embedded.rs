@@ -242,6 +242,25 @@ impl EventLog for Embedded {
         Ok((events, next))
     }
 
+    fn latest(
+        &self,
+        limit: usize,
+        looked_at: usize,
+        wanted: &dyn Fn(&Event) -> bool,
+    ) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        for entry in self.log.iter().rev().take(looked_at) {
+            if events.len() == limit {
+                break;
+            }
+            let event = decode(&entry.value().map_err(Error::store("read its log"))?)?;
+            if wanted(&event) {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
     fn erase(&self, id: &str) -> Result<Erased> {
         let customer_id = self.resolve(id)?;
         let mut erased = Erased { customer_id: customer_id.clone(), ..Erased::default() };

@@ -41,6 +41,17 @@ pub trait EventLog: Send + Sync {
     /// The log cannot be read.
     fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
 
+    /// The latest events that are wanted, newest first, at most so many; only so many are looked at.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn latest(
+        &self,
+        limit: usize,
+        looked_at: usize,
+        wanted: &dyn Fn(&Event) -> bool,
+    ) -> Result<Vec<Event>>;
+
     /// Erases a customer: their events and scores from the log and the timelines, and the ids that were
     /// joined to theirs. Message ids stay, so that what is sent again is not taken again.
     ///

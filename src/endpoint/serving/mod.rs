@@ -15,6 +15,7 @@ mod metrics;
 mod operations;
 mod problem;
 mod rank;
+mod replay;
 mod router;
 mod score;
 mod server;

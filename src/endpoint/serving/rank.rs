@@ -43,23 +43,23 @@ fn ranked(
     let (customer_id, timeline) = endpoint.timelines.timeline(&request.customer_id)?;
     let variant = live.answering(&customer_id);
     let mut ranking = Vec::with_capacity(request.candidates.len());
-    let mut best: Option<(f64, String, kernel::scoring::Score)> = None;
+    let mut best: Option<(String, Properties, kernel::scoring::Score)> = None;
     for candidate in request.candidates {
         let mut context: Properties = request.context.clone();
         context.extend(candidate.context);
         score::check_context(&live, &context)?;
         let scored = score::scored(variant, &timeline, as_of, &context);
-        if best.as_ref().is_none_or(|(score, ..)| scored.score > *score) {
-            best = Some((scored.score, candidate.id.clone(), scored.clone()));
+        ranking.push(wire::Ranked { id: candidate.id.clone(), score: scored.score });
+        if best.as_ref().is_none_or(|(.., best)| scored.score > best.score) {
+            best = Some((candidate.id, context, scored));
         }
-        ranking.push(wire::Ranked { id: candidate.id, score: scored.score });
     }
     ranking.sort_by(|left, right| right.score.total_cmp(&left.score));
-    let Some((_, chosen, scored)) = best else {
+    let Some((chosen, context, scored)) = best else {
         return Err(Error::BadRequest("there is no candidate".to_owned()));
     };
     let said = score::said(&live, variant, &customer_id, as_of, &scored, false);
-    let mut record = score::record(&said, &scored.features);
+    let mut record = score::record(&said, &scored.features, &context);
     record.properties.insert("candidate".to_owned(), Value::text(chosen));
     score::record_later(endpoint, vec![record]);
     endpoint.metrics.scores.add(ranking.len());

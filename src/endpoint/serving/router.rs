@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::state::Endpoint;
-use super::{collect, customers, deploying, history, inference, operations, rank, score};
+use super::{collect, customers, deploying, history, inference, operations, rank, replay, score};
 use crate::Error;
 
 /// The largest function file.
@@ -36,6 +36,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/deployments", get(deploying::list))
         .route("/v1/deployments/{name}", post(deploying::deploy))
         .route("/v1/deployments/{name}/rollback", post(deploying::roll_back))
+        .route("/v1/deployments/{name}/replay", post(replay::replay))
         .route("/v1/deployments/{name}/promote", post(deploying::promote))
         .route("/v1/deployments/{name}/stop", post(deploying::stop))
         .route(

@@ -115,11 +115,11 @@ fn score_all(
         let scored = scored(variant, &timeline, as_of, &request.context);
         let score = said(live, variant, &customer_id, as_of, &scored, request.explain);
         if request.as_of.is_none() {
-            records.push(record(&score, &scored.features));
+            records.push(record(&score, &scored.features, &request.context));
             if let Some(shadow) = &live.shadow {
                 let scored = self::scored(shadow, &timeline, as_of, &request.context);
                 let score = said(live, shadow, &customer_id, as_of, &scored, false);
-                records.push(record(&score, &scored.features));
+                records.push(record(&score, &scored.features, &request.context));
             }
         }
         scores.push(score);
@@ -145,7 +145,7 @@ pub(super) fn score_one(
     let variant = asked.unwrap_or_else(|| live.answering(&customer_id));
     let scored = scored(variant, &timeline, as_of, context);
     let said = said(live, variant, &customer_id, as_of, &scored, false);
-    record_later(endpoint, vec![record(&said, &scored.features)]);
+    record_later(endpoint, vec![record(&said, &scored.features, context)]);
     endpoint.metrics.scores.add(1);
     Ok(scored)
 }
@@ -222,10 +222,10 @@ pub(super) fn named(variant: &Variant, values: &[Value]) -> BTreeMap<Name, Value
 }
 
 /// What was said, as an event.
-pub(super) fn record(score: &wire::Score, features: &[Value]) -> Incoming {
+pub(super) fn record(score: &wire::Score, features: &[Value], context: &Properties) -> Incoming {
     let features = serde_json::to_string(features).unwrap_or_default();
     let features_hash = blake3::hash(features.as_bytes()).to_hex();
-    let properties = Properties::from([
+    let mut properties = Properties::from([
         ("name".to_owned(), Value::text(score.name.as_str())),
         ("version".to_owned(), Value::Number(f64::from(score.version))),
         ("function".to_owned(), Value::text(score.function.as_str())),
@@ -234,6 +234,12 @@ pub(super) fn record(score: &wire::Score, features: &[Value]) -> Incoming {
         ("as_of".to_owned(), Value::text(score.as_of.to_string())),
         ("features_hash".to_owned(), Value::text(features_hash.as_str())),
     ]);
+    // What was asked with, so that a replay can ask again.
+    if let Ok(json) = serde_json::to_string(context)
+        && !context.is_empty()
+    {
+        properties.insert("context".to_owned(), Value::text(json));
+    }
     Incoming {
         message_id: format!("score-{}-{}", score.as_of.0, Keys::random_id()),
         customer_id: Some(score.customer_id.clone()),

@@ -51,6 +51,76 @@ pub(super) enum DeployRole {
     Shadow,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayRequest {
+    /// Hash of an uploaded function.
+    pub(super) function: String,
+    /// How many requests.
+    pub(super) limit: Option<usize>,
+}
+
+/// What a function would have said.
+#[derive(Debug, Serialize)]
+pub(super) struct Replay {
+    /// `requests` that were recorded, or `customers` where none were.
+    pub(super) source: &'static str,
+    pub(super) requests: usize,
+    /// Scores that are no numbers.
+    pub(super) errors: usize,
+    /// Scores of the candidate, of what is live, and their differences request by request.
+    pub(super) candidate: Option<Spread>,
+    pub(super) live: Option<Spread>,
+    pub(super) shift: Option<Spread>,
+    /// Microseconds a score of the candidate.
+    pub(super) micros: Option<Spread>,
+    /// For each feature of the candidate, the share of requests where it is null.
+    pub(super) null_share: BTreeMap<Name, f64>,
+    pub(super) parity: Parity,
+}
+
+/// Recorded scores that were computed again by the function that gave them.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Parity {
+    pub(super) checked: usize,
+    /// Those that did not come out the same, bit for bit.
+    pub(super) different: usize,
+}
+
+/// How numbers are spread.
+#[derive(Debug, Serialize)]
+pub(super) struct Spread {
+    mean: f64,
+    min: f64,
+    median: f64,
+    p99: f64,
+    max: f64,
+}
+
+impl Spread {
+    /// The spread of at least one number; quantiles are numbers that are there.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place between 0 and the count"
+    )]
+    pub(super) fn of(numbers: &[f64]) -> Self {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        let at = |share: f64| sorted.get((last as f64 * share).round() as usize).copied();
+        let at = |share: f64| at(share).unwrap_or(f64::NAN);
+        Self {
+            mean: sorted.iter().sum::<f64>() / sorted.len().max(1) as f64,
+            min: at(0.0),
+            median: at(0.5),
+            p99: at(0.99),
+            max: at(1.0),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Deployment {
     name: Name,

@@ -1,0 +1,15 @@
+use super::{Result, client, to_json};
+use crate::arguments::Promote;
+use crate::output;
+
+pub(super) fn run(arguments: &Promote) -> Result {
+    let client = client(&arguments.to, arguments.project.as_deref())?;
+    let deployment = client.promote(&arguments.name)?;
+    if arguments.json.json {
+        output::json(&to_json(&deployment)?);
+    } else {
+        let said = format!("{} version {} is champion now", deployment.name, deployment.version);
+        output::line(&said);
+    }
+    Ok(())
+}
