@@ -472,13 +472,14 @@ fn what_makes_no_sense_is_refused_with_a_problem() {
 }
 
 /// `fullcircle serve` as a process of its own, killed when dropped.
-struct Serve {
+/// The endpoint as a process of its own, which is killed when this is dropped.
+pub(crate) struct Serve {
     child: std::process::Child,
-    ready: Json,
+    pub(crate) ready: Json,
 }
 
 impl Serve {
-    fn start(data: &std::path::Path) -> Self {
+    pub(crate) fn start(data: &std::path::Path) -> Self {
         let mut child = Command::new(program())
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -491,7 +492,7 @@ impl Serve {
         Self { child, ready: serde_json::from_str(&line).unwrap() }
     }
 
-    fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.ready["url"].as_str().unwrap()
     }
 }

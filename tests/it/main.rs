@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod circle;
+mod crash;
 mod decisions;
 mod endpoint;
 mod expression_oracle;
