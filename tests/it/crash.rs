@@ -1,7 +1,7 @@
 //! What was acknowledged survives a kill at any moment: each client's journal is the judge.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ struct Journal {
 }
 
 /// Sends events until the endpoint is gone.
-fn send(url: &str, key: &str, client: usize, journal: &mut Journal, done: &Sender<()>) {
+fn send(url: &str, key: &str, client: usize, journal: &mut Journal, done: &SyncSender<()>) {
     let agent = agent();
     loop {
         let id = format!("{client}-{}", journal.acknowledged);
@@ -75,7 +75,7 @@ fn nothing_acknowledged_is_lost_doubled_or_out_of_order_over_hundreds_of_kills()
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let until = 1 + (random >> 33) % 60;
         let url = serve.url().to_owned();
-        let (sender, answers) = channel();
+        let (sender, answers) = sync_channel(CLIENTS);
         std::thread::scope(|scope| {
             for (client, journal) in journals.iter_mut().enumerate() {
                 let (url, write, sender) = (&url, &write, sender.clone());

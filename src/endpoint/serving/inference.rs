@@ -166,7 +166,12 @@ fn tensors(headers: &HeaderMap, body: &[u8]) -> Result<(InferRequest, Rows)> {
         let message = "the Inference-Header-Content-Length is more than there is".to_owned();
         return Err(Error::BadRequest(message));
     };
-    let request: InferRequest = wire::parse(head)?;
+    // tritonclient leaves the header of a binary request in the headers that its caller shares among
+    // requests; what is JSON as a whole has no binary part.
+    let request: InferRequest = wire::parse(head).or_else(|error| {
+        binary = &[];
+        wire::parse(body).map_err(|_not_json_either| error)
+    })?;
     let mut rows = Rows::new();
     for tensor in &request.inputs {
         let values = match tensor.parameters.binary_data_size {

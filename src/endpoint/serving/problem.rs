@@ -19,21 +19,28 @@ impl IntoResponse for Error {
             Self::InUse(_) | Self::Listen { .. } => StatusCode::CONFLICT,
             Self::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let title = status.canonical_reason().unwrap_or("Error");
-        let body = json!({
-            "type": "about:blank",
-            "title": title,
-            "status": status.as_u16(),
-            "detail": self.to_string(),
-            // Where clients of the Open Inference Protocol look for it.
-            "error": self.to_string(),
-        });
-        let mut response = (status, Json(body)).into_response();
+        let mut response = document(status, &self.to_string());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(self, Self::Busy | Self::Poisoned(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
+}
+
+/// A problem document.
+pub(super) fn document(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let body = json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        // Where clients of the Open Inference Protocol look for it.
+        "error": detail,
+    });
+    let mut response = (status, Json(body)).into_response();
+    let problem = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, problem);
+    response
 }

@@ -58,7 +58,38 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v2/health/ready", get(operations::ready))
         .route("/ping", get(inference::live))
         .route("/metrics", get(operations::metrics));
-    collector.merge(ours).merge(operations).fallback(operations::nothing_here).with_state(endpoint)
+    let all = collector.merge(ours).merge(operations).fallback(operations::nothing_here);
+    all.layer(middleware::from_fn(as_problem)).with_state(endpoint)
+}
+
+/// Bytes of a refusal by the framework that are read.
+const LONGEST_REFUSAL: usize = 4 * 1024;
+
+/// What the framework refuses by itself (a body that is too large, a query that lacks something, a method
+/// that is not there) as a problem document like every other refusal.
+async fn as_problem(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_json = |value: &HeaderValue| value.to_str().is_ok_and(|type_| type_.contains("json"));
+    let is_ours = response.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, LONGEST_REFUSAL).await.unwrap_or_default();
+    let detail = match (String::from_utf8_lossy(&said).trim(), status) {
+        ("", StatusCode::METHOD_NOT_ALLOWED) => "this path takes another method".to_owned(),
+        ("", _) => status.canonical_reason().unwrap_or("refused").to_owned(),
+        (said, _) => said.to_owned(),
+    };
+    let mut problem = super::problem::document(status, &detail);
+    for (name, value) in &parts.headers {
+        // CORS and what else was said beside the body stays.
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            problem.headers_mut().insert(name, value.clone());
+        }
+    }
+    problem
 }
 
 /// Browsers may send events from any page: the write key is public, and says all.

@@ -196,10 +196,12 @@ async fn limit_time(
     request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> axum::response::Response {
-    use axum::response::IntoResponse as _;
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => axum::http::StatusCode::REQUEST_TIMEOUT.into_response(),
+        Err(_) => {
+            let status = axum::http::StatusCode::REQUEST_TIMEOUT;
+            super::problem::document(status, "the request took longer than 30 seconds")
+        }
     }
 }
 
