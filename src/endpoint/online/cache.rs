@@ -76,6 +76,11 @@ impl Cache {
         Ok(timeline)
     }
 
+    /// Whether the timeline of a customer is here.
+    pub(super) fn has(&self, customer_id: &str) -> bool {
+        self.shard(customer_id).entries.contains_key(customer_id)
+    }
+
     /// Adds an event to its customer's timeline, if that is here.
     pub(super) fn add(&self, event: &Arc<Event>) {
         let mut guard = self.shard(&event.customer_id);

@@ -298,6 +298,10 @@ impl TimelineStore for Embedded {
         let timeline = self.cache.get(&customer_id, load)?;
         Ok((customer_id, timeline))
     }
+
+    fn is_in_memory(&self, id: &str) -> bool {
+        self.resolve(id).is_ok_and(|customer_id| self.cache.has(&customer_id))
+    }
 }
 
 impl ConfigStore for Embedded {

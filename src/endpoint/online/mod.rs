@@ -81,6 +81,9 @@ pub trait TimelineStore: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)>;
+
+    /// Whether the timeline that an id stands for is in memory, so that nobody waits for a disk.
+    fn is_in_memory(&self, id: &str) -> bool;
 }
 
 /// Small named values: functions, deployments, keys.

@@ -46,7 +46,7 @@ pub(super) async fn get(
         explain: query.explain,
         as_of: query.as_of,
     };
-    tokio::task::block_in_place(|| answer(&endpoint, &name, &request))
+    answer_in_place(&endpoint, &name, &request)
 }
 
 /// `POST /v1/score/{name}`: one customer, or many.
@@ -58,8 +58,22 @@ pub(super) async fn post(
 ) -> Result<Json<wire::ScoreAnswer>> {
     endpoint.keys.check(&headers, None, Role::Score)?;
     let request = wire::parse(&body)?;
-    // A timeline that is not in memory is read from disk; others must not wait for that.
-    tokio::task::block_in_place(|| answer(&endpoint, &name, &request))
+    answer_in_place(&endpoint, &name, &request)
+}
+
+/// Answers at once what is in memory. A timeline that is not is read from disk, on a thread that the runtime
+/// gives up for it: others must not wait for that.
+fn answer_in_place(
+    endpoint: &Endpoint,
+    name: &str,
+    request: &wire::ScoreRequest,
+) -> Result<Json<wire::ScoreAnswer>> {
+    let mut ids = request.customer_ids.iter().chain(&request.customer_id);
+    if ids.all(|id| endpoint.timelines.is_in_memory(id)) {
+        answer(endpoint, name, request)
+    } else {
+        tokio::task::block_in_place(|| answer(endpoint, name, request))
+    }
 }
 
 fn answer(
