@@ -66,18 +66,6 @@ impl Warehouse {
     }
 }
 
-/// The columns of an event that are written, before the properties.
-const HEAD: [&str; 8] = [
-    "message_uuid",
-    "message_id",
-    "customer_id",
-    "anonymous_id",
-    "event",
-    "event_time",
-    "received_at",
-    "seq",
-];
-
 /// Joins an anonymous timeline to a customer's.
 fn join(connection: &Connection, alias: &Event) -> Result<()> {
     let Some(anonymous) = &alias.anonymous_id else { return Ok(()) };
@@ -109,7 +97,7 @@ fn add_run(connection: &Connection, events: &[Event]) -> Result<Pulled> {
     Ok(Pulled { accepted, duplicate: total - accepted })
 }
 
-/// What each event has, in the order of [`HEAD`].
+/// What each event has, in the order of [`schema::EVENT_COLUMNS`].
 fn head(event: &Event) -> Vec<Sql> {
     let (uuid, text) = match MessageId::of(&event.message_id) {
         MessageId::Uuid(_) => (Sql::Text(event.message_id.clone()), Sql::Null),
@@ -142,7 +130,7 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     // Beyond the most columns there can be, properties stay in the endpoint's log.
     let columns: Vec<(String, Type)> =
         schema::ensure_columns(connection, &wanted)?.into_iter().flatten().collect();
-    let names: Vec<String> = HEAD
+    let names: Vec<String> = schema::EVENT_COLUMNS
         .iter()
         .copied()
         .chain(columns.iter().map(|(name, _)| name.as_str()))

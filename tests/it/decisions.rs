@@ -341,3 +341,25 @@ fn a_replay_says_what_a_function_would_have_said_and_changes_nothing() {
     let again = replay(&function(0.5));
     assert_eq!(again["requests"], 10, "and is not recorded");
 }
+
+#[test]
+fn a_function_that_reads_scores_sees_each_that_was_given() {
+    let mut endpoint = TestEndpoint::new();
+    endpoint.track("ada", "order", &json!({}));
+    deploy(&endpoint, "tiny", &function(0.5));
+    score(&endpoint, "tiny", "ada");
+    let mut file = kernel::scoring::FunctionFile::from_json(&function(0.5)).unwrap();
+    file.view.features[0].events = vec!["$score".to_owned()];
+    file.schema.events.insert("$score".to_owned());
+    let reading = file.sealed().unwrap().to_json().unwrap();
+    assert_eq!(deploy(&endpoint, "reading", &reading).status, 200);
+    let seen = |endpoint: &TestEndpoint| {
+        // What was recorded is in the log before an event that was sent after it.
+        endpoint.track("ada", "view", &json!({}));
+        score(endpoint, "reading", "ada")["features"]["orders"].clone()
+    };
+    assert_eq!(seen(&endpoint), 1.0, "what was said before it was live");
+    assert_eq!(seen(&endpoint), 2.0);
+    endpoint.restart();
+    assert_eq!(seen(&endpoint), 3.0);
+}

@@ -94,6 +94,13 @@ impl Cache {
         }
     }
 
+    /// Forgets everyone. What is being loaded meanwhile is forgotten or was loaded after.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            *shard.lock().unwrap_or_else(PoisonError::into_inner) = Shard::default();
+        }
+    }
+
     /// Forgets a customer.
     pub(super) fn remove(&self, customer_id: &str) {
         let mut shard = self.shard(customer_id);

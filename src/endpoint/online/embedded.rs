@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -42,6 +43,8 @@ pub struct Embedded {
     config: Keyspace,
     cache: Cache,
     clock: Arc<Clock>,
+    /// Whether timelines in memory have the scores that were recorded.
+    keeps_scores: AtomicBool,
     /// Held to read while an id is resolved and its timeline read, to write while a join changes both.
     joining: RwLock<()>,
 }
@@ -124,6 +127,7 @@ impl Embedded {
             config,
             cache: Cache::new(CACHE_BYTES),
             clock: Arc::new(Clock::after(Time(last))),
+            keeps_scores: AtomicBool::new(false),
             joining: RwLock::new(()),
         };
         store.check_format()?;
@@ -294,9 +298,36 @@ impl TimelineStore for Embedded {
     fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)> {
         let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
         let customer_id = self.resolve(id)?;
-        let load = || self.load(&customer_id).map(Timeline::new);
+        let load = || {
+            let mut events = self.load(&customer_id)?;
+            if !self.keeps_scores.load(Ordering::Acquire) {
+                events.retain(|event| event.event != SCORE);
+            }
+            Ok(Timeline::new(events))
+        };
         let timeline = self.cache.get(&customer_id, load)?;
         Ok((customer_id, timeline))
+    }
+
+    fn page(&self, id: &str, before: Time, limit: usize) -> Result<Vec<Event>> {
+        let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
+        let mut page = Vec::new();
+        for entry in self.timelines.prefix(prefix(&self.resolve(id)?)).rev() {
+            if page.len() == limit {
+                break;
+            }
+            let event = decode(&entry.value().map_err(Error::store("read a timeline"))?)?;
+            if event.event_time < before {
+                page.push(event);
+            }
+        }
+        Ok(page)
+    }
+
+    fn keep_scores(&self) {
+        if !self.keeps_scores.swap(true, Ordering::AcqRel) {
+            self.cache.clear();
+        }
     }
 
     fn is_in_memory(&self, id: &str) -> bool {
@@ -351,7 +382,8 @@ impl Embedded {
         let _joining = (!changed.is_empty())
             .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
         batch.commit().map_err(Error::store("write events"))?;
-        for event in &added {
+        let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
+        for event in added.iter().filter(|event| keeps_scores || event.event != SCORE) {
             self.cache.add(event);
         }
         for customer_id in &changed {

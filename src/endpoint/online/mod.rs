@@ -19,7 +19,7 @@ pub use writer::{Receipt, Writer};
 
 use std::sync::Arc;
 
-use kernel::domain::Event;
+use kernel::domain::{Event, Time};
 
 use crate::Result;
 
@@ -76,11 +76,21 @@ pub struct Erased {
 /// The timelines of customers.
 pub trait TimelineStore: Send + Sync {
     /// The customer that an id stands for (itself, unless it is an anonymous id that was joined), and
-    /// their timeline; empty if there is none.
+    /// their timeline; empty if there is none. It has recorded scores only if they are kept.
     ///
     /// # Errors
     /// The store cannot be read.
     fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)>;
+
+    /// The events of a customer before a time, newest first, at most so many; recorded scores are there.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn page(&self, id: &str, before: Time, limit: usize) -> Result<Vec<Event>>;
+
+    /// Keeps recorded scores in the timelines that are in memory, from now on: something that is live reads
+    /// them. Otherwise each score would take the memory of what scores are made of.
+    fn keep_scores(&self);
 
     /// Whether the timeline that an id stands for is in memory, so that nobody waits for a disk.
     fn is_in_memory(&self, id: &str) -> bool;

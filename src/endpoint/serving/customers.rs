@@ -61,13 +61,13 @@ fn read(
     let own = || timeline.iter().filter(|event| !is_system(&event.event));
     let before = query.before.unwrap_or(Time(i64::MAX));
     let limit = query.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
-    let page = timeline.iter().rev().filter(|event| event.event_time < before).take(limit);
+    let page = endpoint.timelines.page(&customer_id, before, limit)?;
     Ok(Json(wire::Customer {
         traits: traits(timeline.iter().map(|event| &**event)),
         event_count: own().count(),
         first_seen: own().next().map(|event| event.event_time),
         last_seen: own().next_back().map(|event| event.event_time),
-        timeline: page.map(|event| wire::TimelineEvent::from(&**event)).collect(),
+        timeline: page.iter().map(wire::TimelineEvent::from).collect(),
         features,
         scores,
         customer_id,

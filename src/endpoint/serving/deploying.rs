@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use kernel::domain::{Name, Time};
 use kernel::scoring::ScoringFunction;
 
-use super::deployments::{Challenger, Change, Record, Version, function_key};
+use super::deployments::{Challenger, Change, Record, Variant, Version, function_key};
 use super::state::Endpoint;
 use super::{Role, wire};
 use crate::{Error, Result};
@@ -150,7 +150,12 @@ async fn change(
     let name: Name = parse_name(name)?;
     let at = endpoint.clock.as_of();
     let live = super::server::blocking(&endpoint, move |endpoint| {
-        endpoint.deployments.change(&*endpoint.config, &name, |record| change(record, at))
+        let change = |record: &mut Record| change(record, at);
+        endpoint.deployments.change(&*endpoint.config, &name, change, |live| {
+            if live.variants().any(Variant::reads_scores) {
+                endpoint.timelines.keep_scores();
+            }
+        })
     })
     .await?;
     Ok(Json(wire::Deployment::from(&*live)))

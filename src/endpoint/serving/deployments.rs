@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use kernel::domain::{Name, Time};
+use kernel::domain::{Name, SCORE, Time};
 use kernel::scoring::ScoringFunction;
 use serde::{Deserialize, Serialize};
 
@@ -112,12 +112,14 @@ impl Deployments {
         })
     }
 
-    /// Makes a change durable, then visible, in one step: requests see all of it or nothing.
+    /// Makes a change durable, then visible, in one step: requests see all of it or nothing. `before_live`
+    /// prepares for what they will see.
     pub(super) fn change(
         &self,
         store: &dyn ConfigStore,
         name: &Name,
         change: impl FnOnce(&mut Record) -> Result<()>,
+        before_live: impl FnOnce(&Live),
     ) -> Result<Arc<Live>> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot().get(name.as_str()).map(|live| live.record.clone());
@@ -135,6 +137,7 @@ impl Deployments {
         let json = serde_json::to_vec(&record).map_err(Error::store("write a deployment"))?;
         let live = Arc::new(load(store, record)?);
         store.put(&[(format!("deployment/{name}"), json)])?;
+        before_live(&live);
         let mut all = BTreeMap::clone(&self.snapshot());
         all.insert(name.to_string(), live.clone());
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
@@ -155,6 +158,14 @@ impl Live {
     /// All functions that are live.
     pub(super) fn variants(&self) -> impl Iterator<Item = &Variant> {
         std::iter::once(&self.champion).chain(&self.challenger).chain(&self.shadow)
+    }
+}
+
+impl Variant {
+    /// Whether it reads recorded scores.
+    pub(super) fn reads_scores(&self) -> bool {
+        let mut selections = self.function.view().selections().iter();
+        selections.any(|selection| selection.events.iter().any(|event| event == SCORE))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::deployments::Deployments;
+use super::deployments::{Deployments, Variant};
 use super::keys::{KeyRing, Keys};
 use super::metrics::Metrics;
 use crate::Result;
@@ -55,6 +55,10 @@ impl Endpoint {
             timelines: store.clone(),
             config: store,
         };
+        let live = endpoint.deployments.snapshot();
+        if live.values().flat_map(|live| live.variants()).any(Variant::reads_scores) {
+            endpoint.timelines.keep_scores();
+        }
         Ok((endpoint, new_keys))
     }
 

@@ -205,6 +205,14 @@ impl Column {
         }
     }
 
+    /// The order of the values of two rows, as [`Value::order`] has it.
+    pub(super) fn order(&self, left: usize, right: usize) -> std::cmp::Ordering {
+        match self {
+            Self::Text(texts) => texts.get(left).cmp(&texts.get(right)),
+            column => column.value(left).order(&column.value(right)),
+        }
+    }
+
     /// Appends values, each brought to the type of the column.
     pub(super) fn extend<'c>(&mut self, cells: impl Iterator<Item = Cell<'c>>) {
         match self {

@@ -129,7 +129,7 @@ fn count(rows: impl Iterator<Item = usize> + Clone, column: &Column) -> Vec<(u64
 /// The most frequent of values, given by their counts and a row of each.
 fn most_frequent(mut best: Vec<(u64, usize)>, k: usize, column: &Column) -> Vec<(Value, u64)> {
     let order = |left: &(u64, usize), right: &(u64, usize)| {
-        let by_value = || column.value(left.1).order(&column.value(right.1));
+        let by_value = || column.order(left.1, right.1);
         right.0.cmp(&left.0).then_with(by_value)
     };
     if k < best.len() && k > 0 {
