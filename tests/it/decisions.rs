@@ -343,6 +343,17 @@ fn a_replay_says_what_a_function_would_have_said_and_changes_nothing() {
 }
 
 #[test]
+fn who_was_only_ever_scored_is_found() {
+    let endpoint = TestEndpoint::new();
+    deploy(&endpoint, "tiny", &function(0.5));
+    score(&endpoint, "tiny", "eve");
+    // What was recorded is in the log before an event that was sent after it.
+    endpoint.track("ada", "view", &json!({}));
+    let eve = endpoint.customer("eve");
+    assert_eq!((&eve["event_count"], &eve["timeline"][0]["event"]), (&json!(0), &json!("$score")));
+}
+
+#[test]
 fn a_function_that_reads_scores_sees_each_that_was_given() {
     let mut endpoint = TestEndpoint::new();
     endpoint.track("ada", "order", &json!({}));
