@@ -43,9 +43,9 @@ pub enum Command {
     /// Put a scoring function live under a name.
     Deploy(Deploy),
     /// Make the version before champion again.
-    Rollback(Rollback),
+    Rollback(AtEndpoint),
     /// Make the challenger, or else the shadow, the champion.
-    Promote(Promote),
+    Promote(AtEndpoint),
     /// Ask for a customer's score.
     Score(Score),
     /// Pull new live events into the warehouse, exactly once.
@@ -334,26 +334,9 @@ pub struct Deploy {
     pub json: Json,
 }
 
-/// `fullcircle promote`.
+/// `fullcircle promote` and `fullcircle rollback`: a name at an endpoint.
 #[derive(Debug, Args)]
-pub struct Promote {
-    /// The endpoint, like http://127.0.0.1:7360.
-    #[arg(long)]
-    pub to: String,
-    /// The name.
-    #[arg(long)]
-    pub name: String,
-    /// A project that knows the endpoint's keys; else FULLCIRCLE_KEY.
-    #[arg(long)]
-    pub project: Option<PathBuf>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub json: Json,
-}
-
-/// `fullcircle rollback`.
-#[derive(Debug, Args)]
-pub struct Rollback {
+pub struct AtEndpoint {
     /// The endpoint, like http://127.0.0.1:7360.
     #[arg(long)]
     pub to: String,

@@ -181,14 +181,17 @@ fn base64_of(text: &str) -> String {
         .collect()
 }
 
+/// Sends one call of an SDK, which must be taken.
+fn send(endpoint: &TestEndpoint, method: &str, body: &Json) {
+    let answer = endpoint.post(&endpoint.keys.write, method, body.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 #[test]
 fn an_anonymous_timeline_joins_the_customers() {
     let endpoint = TestEndpoint::new();
     deploy(&endpoint, "tiny", &function(0.5));
-    let send = |method: &str, body: Json| {
-        let answer = endpoint.post(&endpoint.keys.write, method, body.to_string().as_bytes());
-        assert_eq!(answer.status, 200, "{answer:?}");
-    };
+    let send = |method: &str, body: Json| send(&endpoint, method, &body);
     send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));
     send("/v1/track", json!({ "userId": "ada", "event": "order" }));
     assert_eq!(score(&endpoint, "tiny", "ada")["features"]["orders"], 1.0);
@@ -203,10 +206,7 @@ fn an_anonymous_timeline_joins_the_customers() {
 fn a_score_of_an_anonymous_visitor_does_not_keep_them_from_being_identified() {
     let endpoint = TestEndpoint::new();
     deploy(&endpoint, "tiny", &function(0.5));
-    let send = |method: &str, body: Json| {
-        let answer = endpoint.post(&endpoint.keys.write, method, body.to_string().as_bytes());
-        assert_eq!(answer.status, 200, "{answer:?}");
-    };
+    let send = |method: &str, body: Json| send(&endpoint, method, &body);
     send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));
     assert_eq!(score(&endpoint, "tiny", "anon")["features"]["orders"], 1.0);
     send("/v1/track", json!({ "anonymousId": "anon", "event": "order" }));

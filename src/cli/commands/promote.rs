@@ -1,8 +1,8 @@
 use super::{Result, client, to_json};
-use crate::arguments::Promote;
+use crate::arguments::AtEndpoint;
 use crate::output;
 
-pub(super) fn run(arguments: &Promote) -> Result {
+pub(super) fn run(arguments: &AtEndpoint) -> Result {
     let client = client(&arguments.to, arguments.project.as_deref())?;
     let deployment = client.promote(&arguments.name)?;
     if arguments.json.json {

@@ -1,8 +1,8 @@
 use super::{Result, client, to_json};
-use crate::arguments::Rollback;
+use crate::arguments::AtEndpoint;
 use crate::output;
 
-pub(super) fn run(arguments: &Rollback) -> Result {
+pub(super) fn run(arguments: &AtEndpoint) -> Result {
     let client = client(&arguments.to, arguments.project.as_deref())?;
     let deployment = client.roll_back(&arguments.name)?;
     if arguments.json.json {

@@ -43,7 +43,7 @@ pub(super) async fn deploy(
     endpoint.keys.check(&headers, None, Role::Admin)?;
     let request: wire::DeployRequest = wire::parse(&body)?;
     let share = share(&request)?;
-    change(endpoint, &name, move |record, at| {
+    change(endpoint, &headers, &name, move |record, at| {
         if request.role != wire::DeployRole::Champion && record.champions.is_empty() {
             let message = format!("deploy a champion of '{}' first", record.name);
             return Err(Error::BadRequest(message));
@@ -91,8 +91,7 @@ pub(super) async fn promote(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    change(endpoint, &name, |record, at| {
+    change(endpoint, &headers, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         let Some(version) = challenger.or_else(|| record.shadow.take()) else {
             let message = format!("'{}' has no challenger and no shadow to promote", record.name);
@@ -111,8 +110,7 @@ pub(super) async fn stop(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    change(endpoint, &name, |record, at| {
+    change(endpoint, &headers, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         for version in challenger.into_iter().chain(record.shadow.take()) {
             record.changes.push(Change { at, action: "stop".to_owned(), version });
@@ -128,8 +126,7 @@ pub(super) async fn roll_back(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
-    change(endpoint, &name, |record, at| {
+    change(endpoint, &headers, &name, |record, at| {
         let [.., before, _] = *record.champions else {
             let message = format!("'{}' has no earlier version to roll back to", record.name);
             return Err(Error::BadRequest(message));
@@ -141,12 +138,14 @@ pub(super) async fn roll_back(
     .await
 }
 
-/// Changes a deployment away from the runtime's threads. Only a deploy makes a new name.
+/// Changes a deployment for who may, away from the runtime's threads. Only a deploy makes a new name.
 async fn change(
     endpoint: Arc<Endpoint>,
+    headers: &HeaderMap,
     name: &str,
     change: impl FnOnce(&mut Record, Time) -> Result<()> + Send + 'static,
 ) -> Result<Json<wire::Deployment>> {
+    endpoint.keys.check(headers, None, Role::Admin)?;
     let name: Name = parse_name(name)?;
     let at = endpoint.clock.as_of();
     let live = super::server::blocking(&endpoint, move |endpoint| {

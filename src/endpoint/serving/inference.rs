@@ -140,9 +140,9 @@ pub(super) async fn infer(
     let body = collect::unpack(&headers, &body)?;
     let (request, rows) = tensors(&headers, &body)?;
     let live = endpoint.deployments.get(&model.name)?;
-    let version = model.version.is_some();
     let variant = model.variant(&live)?;
-    let scores = tokio::task::block_in_place(|| scores(&endpoint, &live, variant, version, &rows))?;
+    let asked = model.version.is_some().then_some(variant);
+    let scores = tokio::task::block_in_place(|| scores(&endpoint, &live, asked, &rows))?;
     let output = |name: &str, datatype: &str, data: Vec<Json_>| json!({ "name": name, "datatype": datatype, "shape": [data.len()], "data": data });
     Ok(Json(InferAnswer {
         model_name: live.record.name.to_string(),
@@ -256,13 +256,12 @@ fn decoded(tensor: &Tensor, mut bytes: &[u8]) -> Result<Vec<Json_>> {
     })
 }
 
-/// The score of each row, and whether its customer is known. A row with a customer is recorded as any other
+/// The score of each row, by the version that was asked for if one was, and whether its customer is known. A row with a customer is recorded as any other
 /// score; one with features has no customer.
 fn scores(
     endpoint: &Endpoint,
     live: &Live,
-    variant: &Variant,
-    is_version: bool,
+    asked: Option<&Variant>,
     rows: &Rows,
 ) -> Result<Vec<(f64, bool)>> {
     let mut scores = Vec::with_capacity(rows.len());
@@ -270,12 +269,11 @@ fn scores(
         scores.push(match row.get(CUSTOMER) {
             Some(customer) => {
                 let id = customer.as_str().map_or_else(|| customer.to_string(), str::to_owned);
-                let asked = is_version.then_some(variant);
                 let context = Properties::new();
                 let scored = score::score_one(endpoint, live, asked, &id, &context)?;
                 (scored.score, scored.known)
             }
-            None => (of_features(variant, row)?, false),
+            None => (of_features(asked.unwrap_or(&live.champion), row)?, false),
         });
     }
     Ok(scores)
@@ -345,8 +343,7 @@ pub(super) async fn invocations(
         }
     };
     let live = endpoint.deployments.get(&name)?;
-    let scores =
-        tokio::task::block_in_place(|| scores(&endpoint, &live, &live.champion, false, &rows))?;
+    let scores = tokio::task::block_in_place(|| scores(&endpoint, &live, None, &rows))?;
     Ok(Json(Predictions { predictions: scores.into_iter().map(|(score, _)| score).collect() }))
 }
 
