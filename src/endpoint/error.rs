@@ -24,6 +24,20 @@ pub enum Error {
     /// Too many events wait to be written.
     #[error("too many events are waiting to be written; try again in a second")]
     Busy,
+    /// A key was used more often than it may.
+    #[error("this key may make {rate} requests a second; try again in {wait:.1} s")]
+    TooMany {
+        /// Requests a second.
+        rate: f64,
+        /// Seconds until the next one.
+        wait: f64,
+    },
+    /// The store takes nothing now; what was sent is not in it.
+    #[error("the store takes nothing now: {0}; try again later")]
+    Full(String),
+    /// A deadline passed, and there is nothing to answer instead.
+    #[error("the deadline of {0} ms passed, and no earlier score is known")]
+    TooLate(u64),
     /// The store has failed and takes no more writes until a restart.
     #[error("the store takes no more writes since it failed: {0}; restart the endpoint")]
     Poisoned(String),
@@ -39,6 +53,15 @@ pub enum Error {
         found: u32,
         /// Latest format that is known here.
         known: u32,
+    },
+    /// The data folder was written by an older program.
+    #[error(
+        "the data folder has format {found}, which this program does not read; start with an empty folder, \
+         and publish the history of the project again"
+    )]
+    TooOld {
+        /// Format of the folder.
+        found: u32,
     },
     /// The address to listen on cannot be used.
     #[error(
@@ -69,11 +92,12 @@ impl Error {
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
             | Self::TooLarge(_)
-            | Self::TooNew { .. } => ErrorKind::BadInput,
+            | Self::TooNew { .. }
+            | Self::TooOld { .. } => ErrorKind::BadInput,
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Busy => ErrorKind::Busy,
+            Self::Busy | Self::TooMany { .. } => ErrorKind::Busy,
             Self::InUse(_) | Self::Listen { .. } => ErrorKind::Conflict,
-            Self::Poisoned(_) => ErrorKind::Unavailable,
+            Self::Poisoned(_) | Self::Full(_) | Self::TooLate(_) => ErrorKind::Unavailable,
             Self::Store { .. } => ErrorKind::Internal,
         }
     }

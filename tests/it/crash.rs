@@ -1,6 +1,7 @@
 //! What was acknowledged survives a kill at any moment: each client's journal is the judge.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde_json::json;
@@ -20,7 +21,13 @@ struct Journal {
 }
 
 /// Sends events until the endpoint is gone.
-fn send(url: &str, key: &str, client: usize, journal: &mut Journal, done: &SyncSender<()>) {
+fn send(
+    (url, key): (&str, &str),
+    client: usize,
+    journal: &mut Journal,
+    done: &SyncSender<()>,
+    is_killed: &AtomicBool,
+) {
     let agent = agent();
     loop {
         let id = format!("{client}-{}", journal.acknowledged);
@@ -30,10 +37,11 @@ fn send(url: &str, key: &str, client: usize, journal: &mut Journal, done: &SyncS
         let request = request.header("authorization", format!("Bearer {key}"));
         match request.send(body) {
             Ok(answer) if answer.status() == 200 => journal.acknowledged += 1,
+            // Once it is gone, an endpoint of another test may be at its port.
+            Ok(_) if is_killed.load(Ordering::Acquire) => return,
             Ok(_) => journal.refused += 1,
             Err(_) => return,
         }
-        // The one who kills has stopped counting when the endpoint is about to go.
         if done.send(()).is_err() {
             return;
         }
@@ -76,15 +84,18 @@ fn nothing_acknowledged_is_lost_doubled_or_out_of_order_over_hundreds_of_kills()
         let until = 1 + (random >> 33) % 60;
         let url = serve.url().to_owned();
         let (sender, answers) = sync_channel(CLIENTS);
+        let is_killed = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for (client, journal) in journals.iter_mut().enumerate() {
-                let (url, write, sender) = (&url, &write, sender.clone());
-                scope.spawn(move || send(url, write, client, journal, &sender));
+                let (to, sender, is_killed) = ((&*url, &*write), sender.clone(), &is_killed);
+                scope.spawn(move || send(to, client, journal, &sender, is_killed));
             }
             drop(sender);
             let n = answers.iter().take(usize::try_from(until).unwrap()).count();
             assert_eq!(n as u64, until, "the endpoint ended by itself");
+            is_killed.store(true, Ordering::Release);
             drop(serve);
+            drop(answers);
         });
     }
     let serve = Serve::start(folder.path());

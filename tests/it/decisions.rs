@@ -235,7 +235,8 @@ fn nothing_is_left_of_a_customer_who_is_erased() {
     let refused = endpoint.delete(&endpoint.keys.score, "/v1/customers/ada");
     assert_eq!(refused.status, 403, "{refused:?}");
     let erased = endpoint.delete(&endpoint.keys.admin, "/v1/customers/anon").body;
-    let expected = json!({ "customer_id": "ada", "events": 3, "scores": 1, "aliases": 1 });
+    let expected =
+        json!({ "customer_id": "ada", "events": 3, "scores": 1, "aliases": 1, "rejected": 0 });
     assert_eq!(erased, expected, "by any of their ids");
     for restarted in [false, true] {
         if restarted {

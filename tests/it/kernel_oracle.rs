@@ -342,7 +342,8 @@ fn one_by_one(
         // Some of the events are there at once, the others come one by one; a row is asked for between.
         let mut live = LiveTimeline::new(view, &own[..own.len() / 2]);
         for end in own.len() / 2..=own.len() {
-            live.catch_up(view, &own[..end]);
+            let taken = live.taken();
+            live.extend(view, &own[taken..end]);
             live.values(view, as_of, &[], &mut out);
         }
         assert_eq!(out.iter().map(bits).collect::<Vec<_>>(), expected, "live, {id} at {time}");

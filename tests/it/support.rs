@@ -89,8 +89,7 @@ pub(crate) struct Answer {
 }
 
 fn start(data: &Path) -> endpoint::serving::Running {
-    let config =
-        endpoint::serving::Config { data: data.to_owned(), listen: "127.0.0.1:0".parse().unwrap() };
+    let config = endpoint::serving::Config::new(data.to_owned(), "127.0.0.1:0".parse().unwrap());
     endpoint::serving::Running::start(&config).unwrap()
 }
 

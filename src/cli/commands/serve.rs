@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Serve) -> Result {
         output::remark(&format!("no log: {error}"));
     }
     let Store::Embedded = arguments.store;
-    let config = Config { data: arguments.data.clone(), listen: arguments.listen };
+    let config = Config::new(arguments.data.clone(), arguments.listen);
     let print = if arguments.json.json { print_json } else { print_text };
     endpoint::serving::run(&config, print)?;
     Ok(())

@@ -2,15 +2,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kernel::domain::{Event, Value};
+use kernel::domain::Event;
 
 use super::Timeline;
-use crate::Result;
+use super::recent::Place;
 
 /// Recently used timelines, within a budget of memory.
-///
-/// Loading a timeline and adding an event to it both hold the lock of its shard, and adding is
-/// idempotent, so a cached timeline is always that of the log.
 #[derive(Debug)]
 pub(super) struct Cache {
     shards: Vec<Mutex<Shard>>,
@@ -32,15 +29,11 @@ struct Entry {
     used: u64,
 }
 
-const N_SHARDS: usize = 16;
+const N_SHARDS: usize = 64;
 /// Entries that are looked at to find one to drop.
 const EVICTION_SAMPLE: usize = 16;
-/// What an entry takes beside its events, roughly.
-const ENTRY_BYTES: usize = 200;
-/// What an event takes beside its properties, roughly: itself, and what functions make of it.
-const EVENT_BYTES: usize = 600;
-/// What a property takes, roughly.
-const PROPERTY_BYTES: usize = 120;
+/// An entry is weighed again after so many uses of its shard.
+const WEIGHED_EVERY: u64 = 64;
 
 impl Cache {
     pub(super) fn new(budget: usize) -> Self {
@@ -53,48 +46,49 @@ impl Cache {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The timeline of a customer, loaded if it is not here.
-    pub(super) fn get(
-        &self,
-        customer_id: &str,
-        load: impl FnOnce() -> Result<Timeline>,
-    ) -> Result<Arc<Timeline>> {
+    /// The timeline of a customer, if it is here.
+    pub(super) fn find(&self, customer_id: &str) -> Option<Arc<Timeline>> {
+        let mut shard = self.shard(customer_id);
+        shard.tick += 1;
+        let tick = shard.tick;
+        let entry = shard.entries.get_mut(customer_id)?;
+        entry.used = tick;
+        let timeline = entry.timeline.clone();
+        if tick % WEIGHED_EVERY == 0 {
+            shard.weigh(customer_id, self.shard_budget);
+        }
+        Some(timeline)
+    }
+
+    /// The timeline of a customer, which is empty if it is not here.
+    pub(super) fn get(&self, customer_id: &str) -> Arc<Timeline> {
         let mut shard = self.shard(customer_id);
         shard.tick += 1;
         let tick = shard.tick;
         if let Some(entry) = shard.entries.get_mut(customer_id) {
             entry.used = tick;
-            return Ok(entry.timeline.clone());
+            return entry.timeline.clone();
         }
-        let timeline = Arc::new(load()?);
-        let events: usize = timeline.events().iter().map(|event| event_bytes(event)).sum();
-        let bytes = events + ENTRY_BYTES + customer_id.len();
-        shard.bytes += bytes;
-        let entry = Entry { timeline: timeline.clone(), bytes, used: tick };
+        let timeline = Arc::new(Timeline::new(customer_id));
+        let entry = Entry { timeline: timeline.clone(), bytes: 0, used: tick };
         shard.entries.insert(customer_id.to_owned(), entry);
-        shard.evict(self.shard_budget, customer_id);
-        Ok(timeline)
+        shard.weigh(customer_id, self.shard_budget);
+        timeline
     }
 
-    /// Whether the timeline of a customer is here.
-    pub(super) fn has(&self, customer_id: &str) -> bool {
-        self.shard(customer_id).entries.contains_key(customer_id)
+    /// Takes note of what a timeline weighs now.
+    pub(super) fn weigh(&self, customer_id: &str) {
+        self.shard(customer_id).weigh(customer_id, self.shard_budget);
     }
 
     /// Adds an event to its customer's timeline, if that is here.
-    pub(super) fn add(&self, event: &Arc<Event>) {
-        let mut guard = self.shard(&event.customer_id);
-        let shard = &mut *guard;
-        let Some(entry) = shard.entries.get_mut(&event.customer_id) else { return };
-        if entry.timeline.add(event) {
-            entry.bytes += event_bytes(event);
-            shard.bytes += event_bytes(event);
-            let budget = self.shard_budget;
-            shard.evict(budget, &event.customer_id);
+    pub(super) fn add(&self, offset: u64, place: Place, event: &Arc<Event>) {
+        if let Some(entry) = self.shard(&event.customer_id).entries.get(&event.customer_id) {
+            entry.timeline.add(offset, place, event);
         }
     }
 
-    /// Forgets everyone. What is being loaded meanwhile is forgotten or was loaded after.
+    /// Forgets everyone.
     pub(super) fn clear(&self) {
         for shard in &self.shards {
             *shard.lock().unwrap_or_else(PoisonError::into_inner) = Shard::default();
@@ -108,9 +102,25 @@ impl Cache {
             shard.bytes -= entry.bytes;
         }
     }
+
+    /// The memory that it takes, in bytes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes =
+            |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).bytes;
+        self.shards.iter().map(bytes).sum()
+    }
 }
 
 impl Shard {
+    fn weigh(&mut self, customer_id: &str, budget: usize) {
+        if let Some(entry) = self.entries.get_mut(customer_id) {
+            let bytes = entry.timeline.bytes();
+            self.bytes = self.bytes + bytes - entry.bytes;
+            entry.bytes = bytes;
+        }
+        self.evict(budget, customer_id);
+    }
+
     /// Drops what was not used for longest, of a few looked at, until the budget holds.
     fn evict(&mut self, budget: usize, keep: &str) {
         while self.bytes > budget {
@@ -127,14 +137,4 @@ impl Shard {
             }
         }
     }
-}
-
-fn event_bytes(event: &Event) -> usize {
-    let text = |value: &Value| match value {
-        Value::Text(text) => text.len(),
-        _ => 0,
-    };
-    let properties = event.properties.iter();
-    EVENT_BYTES
-        + properties.map(|(name, value)| PROPERTY_BYTES + name.len() + text(value)).sum::<usize>()
 }

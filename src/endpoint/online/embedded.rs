@@ -1,147 +1,166 @@
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use kernel::domain::{ALIAS, Event, Properties, SCORE, Time};
+use kernel::domain::{ALIAS, Event, Time, Value};
+use kernel::features::AsOf;
+use kernel::scoring::{Score, ScoringFunction};
 
 use super::cache::Cache;
+use super::config::Config;
+use super::group::{self, Change};
+use super::index::Index;
+use super::log::{Folder, Log, LogError};
+use super::recent::{MessageHash, Place, Recent};
+use super::record::{self, Record};
+use super::timeline::Loaded;
 use super::{
-    Clock, ConfigStore, Erased, EventLog, Incoming, Kind, LIVE_SEQ, Receipt, Timeline,
+    Clock, ConfigStore, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Timeline,
     TimelineStore,
 };
 use crate::{Error, Result};
 
 /// The format of the data folder.
-const FORMAT: u32 = 1;
-/// Where the latest arrival is kept, so that the clock does not go back over a restart.
-const CLOCK: &str = "clock";
-/// Where the next place in the log is kept.
-const NEXT_OFFSET: &str = "next_offset";
+const FORMAT: u32 = 2;
+/// The file that says it.
+const FORMAT_FILE: &str = "FORMAT";
 /// Joins that are followed from an id to its customer.
 const LONGEST_CHAIN: usize = 16;
-/// Memory for recently used timelines.
-const CACHE_BYTES: usize = 256 * 1024 * 1024;
-/// Memory for fjall's blocks.
-const BLOCK_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What is recent goes into the index when it takes so many bytes.
+const CHECKPOINT_BYTES: usize = 64 * 1024 * 1024;
+/// Beyond so many nothing more is taken until the index has caught up.
+const MOST_RECENT_BYTES: usize = 4 * CHECKPOINT_BYTES;
+/// Records that are looked at together from the end of the log.
+const RUN: u64 = 20_000;
 
-/// The store in one fjall database: everything that an event changes is one atomic batch.
-pub struct Embedded {
-    database: Database,
-    /// Offset (big endian) to event.
-    log: Keyspace,
-    /// Customer, NUL, time, seq, message id (all in byte order) to event.
-    timelines: Keyspace,
-    /// Message id to offset.
-    messages: Keyspace,
-    /// Anonymous id to customer id.
-    aliases: Keyspace,
-    /// Ids that were sent as those of known customers: they cannot be joined to another.
-    customers: Keyspace,
-    /// Name to value.
-    config: Keyspace,
-    cache: Cache,
-    clock: Arc<Clock>,
-    /// Whether timelines in memory have the scores that were recorded.
-    keeps_scores: AtomicBool,
-    /// Held to read while an id is resolved and its timeline read, to write while a join changes both.
-    joining: RwLock<()>,
+/// How a store works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes of memory for recently used timelines.
+    pub memory: usize,
+    /// What is kept of the past.
+    pub retention: Retention,
 }
 
-impl std::fmt::Debug for Embedded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Embedded").finish_non_exhaustive()
+impl Default for Settings {
+    fn default() -> Self {
+        Self { memory: 512 * 1024 * 1024, retention: Retention::default() }
     }
 }
 
-/// What a group of events changes, before it is written.
-struct Group<'a> {
-    store: &'a Embedded,
-    batch: fjall::OwnedWriteBatch,
-    next_offset: u64,
-    /// What this group has written already, which the database does not show yet.
-    messages: HashMap<String, u64>,
-    aliases: HashMap<String, String>,
-    added: Vec<Arc<Event>>,
-    /// Customers whose cached timelines are no longer right.
-    changed: Vec<String>,
+/// The store on one machine: the log is the truth; the index has all of it but what is recent.
+#[derive(Debug)]
+pub struct Embedded {
+    folder: PathBuf,
+    log: Log,
+    index: Index,
+    recent: RwLock<Generations>,
+    /// Held by the one who brings the index up to date.
+    indexing: Mutex<()>,
+    /// Held by the one who writes.
+    writing: Mutex<()>,
+    /// The offset after the last record that is found.
+    applied: AtomicU64,
+    config: Config,
+    cache: Cache,
+    clock: Arc<Clock>,
+    retention: Retention,
+    /// Whether timelines in memory have the scores that were recorded.
+    keeps_scores: AtomicBool,
+    /// Held to read while an id is resolved and its timeline found, to write while a join changes both.
+    joining: RwLock<()>,
 }
 
-/// Ordered by customer, time and seq; the message id keeps events of two projects apart.
-fn key(event: &Event, customer_id: &str) -> Vec<u8> {
-    let mut key = prefix(customer_id);
-    // With its sign bit flipped an i64 is ordered by its bytes.
-    key.extend_from_slice(&(event.event_time.0.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-    key.extend_from_slice(&event.seq.to_be_bytes());
-    key.extend_from_slice(event.message_id.as_bytes());
-    key
+/// What is recent: what grows, and what goes into the index now.
+#[derive(Debug, Default)]
+struct Generations {
+    active: Recent,
+    frozen: Option<Arc<Recent>>,
 }
 
-fn prefix(customer_id: &str) -> Vec<u8> {
-    let mut prefix = customer_id.as_bytes().to_vec();
-    prefix.push(0);
-    prefix
+impl Generations {
+    fn all(&self) -> impl Iterator<Item = &Recent> {
+        std::iter::once(&self.active).chain(self.frozen.as_deref())
+    }
 }
 
-fn encode(event: &Event) -> Result<Vec<u8>> {
-    serde_json::to_vec(event).map_err(Error::store("encode an event"))
-}
-
-fn decode(bytes: &[u8]) -> Result<Event> {
-    serde_json::from_slice(bytes).map_err(Error::store("decode an event"))
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Refused(error) => Self::Full(error.to_string()),
+            LogError::Failed(message) => Self::Poisoned(message),
+            other => Self::Store { action: "use its log", message: other.to_string() },
+        }
+    }
 }
 
 impl Embedded {
     /// Opens the store in a folder, and makes it if it is not there.
     ///
     /// # Errors
-    /// The folder cannot be written, is open in another process, or has a newer format.
-    pub fn open(folder: &Path) -> Result<Self> {
+    /// The folder cannot be written, is open in another process, or has another format.
+    pub fn open(folder: &Path, settings: Settings) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(Error::store("make its data folder"))?;
-        let database =
-            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).open().map_err(|error| {
-                match error {
-                    fjall::Error::Locked => Error::InUse(folder.to_owned()),
-                    other => Error::Store { action: "open", message: other.to_string() },
-                }
-            })?;
-        let keyspace = |name: &str| {
-            database
-                .keyspace(name, KeyspaceCreateOptions::default)
-                .map_err(Error::store("open a keyspace"))
-        };
-        let (log, timelines) = (keyspace("log")?, keyspace("timelines")?);
-        let (messages, aliases) = (keyspace("messages")?, keyspace("aliases")?);
-        let (customers, config) = (keyspace("customers")?, keyspace("config")?);
-        let last = config.get(CLOCK).map_err(Error::store("read its clock"))?;
-        let last =
-            last.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, i64::from_be_bytes);
+        check_format(folder)?;
+        // The index is locked by the process that has it open, and with it the folder.
+        let index = open_index(&folder.join("index"))?;
+        let log = open_log(&folder.join("log"))?;
+        let (checkpoint, clock) = index.checkpoint()?;
+        if checkpoint > log.next() {
+            return Err(Error::Store {
+                action: "open",
+                message: format!(
+                    "its log ends at {} and its index at {checkpoint}; put back the log, or remove {} to \
+                     make it again from the log",
+                    log.next(),
+                    folder.join("index").display()
+                ),
+            });
+        }
         let store = Self {
-            database,
+            config: Config::open(&folder.join("config"))?,
+            folder: folder.to_owned(),
+            applied: AtomicU64::new(log.next()),
             log,
-            timelines,
-            messages,
-            aliases,
-            customers,
-            config,
-            cache: Cache::new(CACHE_BYTES),
-            clock: Arc::new(Clock::after(Time(last))),
+            index,
+            recent: RwLock::default(),
+            indexing: Mutex::new(()),
+            writing: Mutex::new(()),
+            cache: Cache::new(settings.memory),
+            clock: Arc::new(Clock::after(Time(0))),
+            retention: settings.retention,
             keeps_scores: AtomicBool::new(false),
             joining: RwLock::new(()),
         };
-        store.check_format()?;
+        let clock = clock.max(store.replay(checkpoint)?);
+        store.clock.go_on_after(Time(clock));
+        let erasing = store.index.erasing()?;
+        if !erasing.is_empty() {
+            store.finish_erasing(&erasing)?;
+        }
         Ok(store)
     }
 
-    fn check_format(&self) -> Result<()> {
-        // What cannot be read is of a program that is not known here.
-        let number = |bytes: Vec<u8>| String::from_utf8(bytes).ok()?.parse().ok();
-        match self.get("format")?.map(|bytes| number(bytes).unwrap_or(u32::MAX)) {
-            None => self.put(&[("format".to_owned(), FORMAT.to_string().into_bytes())]),
-            Some(found) if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
-            Some(_) => Ok(()),
-        }
+    /// Takes what the log has and the index has not; gives the latest arrival.
+    fn replay(&self, checkpoint: u64) -> Result<i64> {
+        let mut recent = Recent::default();
+        let mut clock = 0;
+        let mut failed = Ok(());
+        self.log.read(checkpoint, |offset, bytes| {
+            failed =
+                group::replay(offset, bytes, &mut recent, |id| Ok(self.index.alias(id)?.is_some()));
+            clock = clock.max(recent.clock);
+            if failed.is_ok() && recent.bytes > CHECKPOINT_BYTES {
+                recent.clock = clock;
+                failed = self.index.take(&std::mem::take(&mut recent));
+            }
+            failed.is_ok()
+        })?;
+        failed?;
+        recent.clock = clock;
+        self.recent.write().unwrap_or_else(PoisonError::into_inner).active = recent;
+        Ok(clock)
     }
 
     /// The clock of arrivals and live scores.
@@ -150,100 +169,334 @@ impl Embedded {
         self.clock.clone()
     }
 
-    /// The next place in the log: never one that an event had that was erased.
-    fn next_offset(&self) -> Result<u64> {
-        let kept = self.get(NEXT_OFFSET)?.map_or(0, |bytes| offset(&bytes));
-        match self.log.last_key_value() {
-            Some(last) => {
-                let last = offset(&last.key().map_err(Error::store("read its log"))?);
-                Ok(kept.max(last + 1))
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether what is recent is large enough to go into the index.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        recent.frozen.is_some() || recent.active.bytes >= CHECKPOINT_BYTES
+    }
+
+    /// Brings the index up to date. If that fails what is recent stays in memory, for the next time.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn checkpoint(&self) -> Result<()> {
+        let _indexing = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let frozen = {
+                let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+                if recent.frozen.is_none() && !recent.active.is_empty() {
+                    recent.frozen = Some(Arc::new(std::mem::take(&mut recent.active)));
+                }
+                recent.frozen.clone()
+            };
+            let Some(frozen) = frozen else { return Ok(()) };
+            self.index.take(&frozen)?;
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            recent.frozen = None;
+            if recent.active.bytes < CHECKPOINT_BYTES {
+                return Ok(());
             }
-            None => Ok(kept),
         }
     }
 
+    /// Forgets what is not to be kept; gives how many events and scores that were.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn forget_the_past(&self) -> Result<usize> {
+        let n = self.retention.apply(self, self.clock.as_of())?;
+        if n > 0 {
+            self.cache.clear();
+        }
+        Ok(n)
+    }
+
+    /// Writes the log anew without some records.
+    pub(super) fn forget(&self, is_forgotten: impl Fn(&Record) -> bool) -> Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_forgotten = |offset: u64, bytes: &[u8]| {
+            !bytes.is_empty()
+                && record::read(offset, bytes).is_ok_and(|record| is_forgotten(&record))
+        };
+        Ok(self.log.forget(is_forgotten)?)
+    }
+
+    /// What the generations of what is recent and then the index say.
+    fn find<T>(
+        &self,
+        recent: impl Fn(&Recent) -> Option<T>,
+        index: impl FnOnce(&Index) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let found = {
+            let generations = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+            generations.all().find_map(recent)
+        };
+        found.map_or_else(|| index(&self.index), |found| Ok(Some(found)))
+    }
+
+    /// The offset of the event with a message id.
+    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<u64>> {
+        let offset = |recent: &Recent| recent.messages.get(hash).map(|(offset, _)| *offset);
+        self.find(offset, |index| index.message(hash))
+    }
+
+    pub(super) fn is_customer(&self, id: &str) -> Result<bool> {
+        let known = |recent: &Recent| recent.customers.contains(id).then_some(());
+        let found = self.find(known, |index| Ok(index.is_customer(id)?.then_some(())))?;
+        Ok(found.is_some())
+    }
+
+    fn alias(&self, id: &str) -> Result<Option<String>> {
+        self.find(|recent| recent.aliases.get(id).cloned(), |index| index.alias(id))
+    }
+
+    /// Whether an id was joined to another.
+    pub(super) fn is_joined(&self, id: &str) -> Result<bool> {
+        Ok(self.alias(id)?.is_some())
+    }
+
     /// The customer that an id stands for in the end.
-    fn resolve(&self, id: &str) -> Result<String> {
+    pub(super) fn resolve(&self, id: &str) -> Result<String> {
         let mut id = id.to_owned();
         for _ in 0..LONGEST_CHAIN {
-            match self.aliases.get(&id).map_err(Error::store("read an alias"))? {
-                Some(next) => id = String::from_utf8_lossy(&next).into_owned(),
+            match self.alias(&id)? {
+                Some(next) => id = next,
                 None => break,
             }
         }
         Ok(id)
     }
 
-    /// Whether an event joins two timelines that are not one yet.
-    fn is_new_join(&self, incoming: &Incoming) -> bool {
-        match (incoming.kind, &incoming.anonymous_id, &incoming.customer_id) {
-            (Kind::Join, Some(anonymous), Some(customer)) => {
-                // What cannot be read is found again, and said, when the event is added.
-                self.resolve(anonymous).ok() != self.resolve(customer).ok()
+    /// A customer's own id, then those that were joined to it.
+    fn ids(&self, customer_id: &str) -> Result<Vec<String>> {
+        let mut ids = vec![customer_id.to_owned()];
+        let mut n = 0;
+        while let Some(id) = ids.get(n).cloned() {
+            let mut joined: Vec<String> = {
+                let generations = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+                generations
+                    .all()
+                    .filter_map(|recent| recent.joined.get(&id))
+                    .flatten()
+                    .cloned()
+                    .collect()
+            };
+            joined.extend(self.index.joined(&id)?);
+            for id in joined {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
             }
-            _ => false,
+            n += 1;
         }
+        Ok(ids)
     }
 
-    /// The places in the log of an event, and of the join that it may have made.
-    fn offsets(&self, event: &Event) -> Result<Vec<u64>> {
-        if event.event == SCORE {
-            return Ok(event.seq.checked_sub(LIVE_SEQ).into_iter().collect());
+    /// The events of a customer in order, with recorded scores if asked for.
+    fn load(&self, customer_id: &str, with_scores: bool) -> Result<Loaded> {
+        // What is written from here on is given to timelines in memory after it is found here.
+        let until = self.applied.load(Ordering::Acquire);
+        let mut events: Vec<(Place, Event)> = Vec::new();
+        let mut take = |place: Place, bytes: &[u8]| {
+            let is_new = place.seq >= LIVE_SEQ && place.seq - LIVE_SEQ >= until;
+            let record = record::read(place.seq.saturating_sub(LIVE_SEQ), bytes)?;
+            if let (Record::Event { mut event, .. }, false) = (record, is_new) {
+                customer_id.clone_into(&mut event.customer_id);
+                events.push((place, event));
+            }
+            Ok(true)
+        };
+        for id in self.ids(customer_id)? {
+            for scores in [false, true].into_iter().filter(|scores| with_scores || !scores) {
+                for row in self.recent_rows(&id, scores) {
+                    if row.offset < until {
+                        take(row.place, row.bytes())?;
+                    }
+                }
+                self.index.rows(&id, scores, false, &mut take)?;
+            }
         }
-        let mut places = Vec::new();
-        for id in [event.message_id.clone(), join_id(&event.message_id)] {
-            let known = self.messages.get(id).map_err(Error::store("read a message"))?;
-            places.extend(known.map(|place| offset(&place)));
-        }
-        Ok(places)
+        // What went into the index meanwhile was found in both.
+        events.sort_by_key(|(place, _)| *place);
+        events.dedup_by_key(|(place, _)| *place);
+        Ok(Loaded { events, until })
     }
 
-    fn load(&self, customer_id: &str) -> Result<Vec<Arc<Event>>> {
-        let entries = self.timelines.prefix(prefix(customer_id));
-        entries
-            .map(|entry| {
-                let value = entry.value().map_err(Error::store("read a timeline"))?;
-                Ok(Arc::new(decode(&value)?))
-            })
-            .collect()
+    fn recent_rows(&self, id: &str, scores: bool) -> Vec<super::recent::Row> {
+        let generations = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = |recent: &Recent| {
+            let rows = if scores { &recent.scores } else { &recent.rows };
+            rows.get(id).cloned().unwrap_or_default()
+        };
+        generations.all().flat_map(rows).collect()
+    }
+
+    fn write(&self, group: &Group, first_arrival: Time) -> Result<Vec<Receipt>> {
+        let mut change = Change::new(self);
+        let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
+        let mut receipts = Vec::with_capacity(group.events.len());
+        let mut arrivals = (first_arrival.0..).map(Time);
+        for (incoming, arrival) in group.events.iter().zip(&mut arrivals) {
+            receipts.push(change.add(incoming, arrival)?);
+        }
+        for (said, arrival) in group.scores.iter().zip(&mut arrivals) {
+            change.say(said, arrival, keeps_scores)?;
+        }
+        for rejected in &group.rejected {
+            change.reject(rejected)?;
+        }
+        let frame = change.take_frame();
+        if frame.is_empty() {
+            return Ok(receipts);
+        }
+        if self.recent.read().unwrap_or_else(PoisonError::into_inner).active.bytes
+            > MOST_RECENT_BYTES
+        {
+            return Err(Error::Full("its index is behind".to_owned()));
+        }
+        let bytes = self.log.append(frame)?;
+        let joins = std::mem::take(&mut change.joins);
+        let _joining = (!joins.is_empty())
+            .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
+        let events = {
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            for join in &joins {
+                join.put_into(&mut recent.active);
+            }
+            change.into_recent(&bytes, &mut recent.active)
+        };
+        self.applied.store(self.log.next(), Ordering::Release);
+        for (offset, place, event) in &events {
+            self.cache.add(*offset, *place, event);
+        }
+        for join in &joins {
+            self.cache.remove(&join.anonymous);
+            self.cache.remove(&join.customer);
+        }
+        Ok(receipts)
+    }
+
+    /// Erases what is known under ids, and notes when that is done.
+    fn finish_erasing(&self, ids: &[String]) -> Result<Erased> {
+        let mut erased = Erased::default();
+        for id in ids {
+            self.index.rows(id, false, false, |_, _| {
+                erased.events += 1;
+                Ok(true)
+            })?;
+            self.index.rows(id, true, false, |_, _| {
+                erased.scores += 1;
+                Ok(true)
+            })?;
+        }
+        self.index.erase(ids)?;
+        let all: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        // As JSON has them, so that one is not found within another.
+        let quoted: Vec<String> =
+            ids.iter().filter_map(|id| serde_json::to_string(id).ok()).collect();
+        let rejected = std::cell::Cell::new(0);
+        self.forget(|record| match record {
+            Record::Event { event, .. } => {
+                let joined = event.anonymous_id.as_deref().filter(|_| event.event == ALIAS);
+                all.contains(event.customer_id.as_str())
+                    || joined.is_some_and(|joined| all.contains(joined))
+            }
+            Record::Rejected(record) => {
+                let names = quoted.iter().any(|id| record.event.contains(id));
+                rejected.set(rejected.get() + usize::from(names));
+                names
+            }
+            Record::Erased => false,
+        })?;
+        erased.rejected = rejected.get();
+        self.index.note_erasing(ids, false)?;
+        ids.iter().for_each(|id| self.cache.remove(id));
+        Ok(erased)
     }
 }
 
-/// The message id of the join that an event makes.
-fn join_id(message_id: &str) -> String {
-    format!("{message_id}/join")
+fn open_index(folder: &Path) -> Result<Index> {
+    match Index::open(folder) {
+        Err(Error::Store { message, .. }) if folder.exists() => {
+            // All of it follows from the log.
+            let aside = folder.with_extension("damaged");
+            tracing::error!(message, aside = %aside.display(), "the index is damaged; making it again");
+            if aside.exists() {
+                std::fs::remove_dir_all(&aside).map_err(Error::store("remove a damaged index"))?;
+            }
+            std::fs::rename(folder, &aside).map_err(Error::store("put its index aside"))?;
+            Index::open(folder)
+        }
+        opened => opened,
+    }
 }
 
-fn offset(key: &[u8]) -> u64 {
-    key.try_into().map_or(0, u64::from_be_bytes)
+fn open_log(folder: &Path) -> Result<Log> {
+    let disk = Folder::new(folder).map_err(Error::store("make its log"))?;
+    Ok(Log::open(Box::new(disk))?)
+}
+
+fn check_format(folder: &Path) -> Result<()> {
+    let file = folder.join(FORMAT_FILE);
+    let found = match std::fs::read_to_string(&file) {
+        // What cannot be read is of a program that is not known here.
+        Ok(text) => text.trim().parse().unwrap_or(u32::MAX),
+        Err(_) if folder.join("keyspaces").exists() => 1,
+        Err(_) => {
+            return std::fs::write(&file, FORMAT.to_string())
+                .map_err(Error::store("write its format"));
+        }
+    };
+    match found {
+        FORMAT => Ok(()),
+        found if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
+        found => Err(Error::TooOld { found }),
+    }
 }
 
 impl EventLog for Embedded {
-    fn append(&self, events: &[Incoming]) -> Result<Vec<Receipt>> {
-        let mut arrival = self.clock.begin_group(events.len());
-        let mut receipts = Vec::with_capacity(events.len());
-        // A join moves what is in the database already, so it begins a batch of its own.
-        let mut result = Ok(());
-        for run in events.chunk_by(|_, next| !self.is_new_join(next)) {
-            result = self.append_batch(run, arrival).map(|added| receipts.extend(added));
-            arrival = arrival.plus(i64::try_from(run.len()).unwrap_or(i64::MAX));
-            if result.is_err() {
-                break;
-            }
-        }
+    fn append(&self, group: &Group) -> Result<Vec<Receipt>> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrival = self.clock.begin_group(group.events.len() + group.scores.len());
+        let result = self.write(group, arrival);
         self.clock.end_group();
-        result.map(|()| receipts)
+        result
     }
 
     fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)> {
-        let mut next = from;
         let mut events = Vec::new();
-        for entry in self.log.range(from.to_be_bytes()..).take(limit) {
-            let (key, value) = entry.into_inner().map_err(Error::store("read its log"))?;
-            next = offset(&key) + 1;
-            events.push(decode(&value)?);
-        }
-        Ok((events, next))
+        let mut failed = Ok(());
+        let mut looked_at = 0;
+        let next = self.log.read(from, |offset, bytes| {
+            looked_at += 1;
+            match record::read(offset, bytes) {
+                Ok(Record::Event { event, .. }) => events.push(event),
+                Ok(Record::Rejected(_) | Record::Erased) => {}
+                Err(error) => failed = Err(error),
+            }
+            looked_at < limit && failed.is_ok()
+        })?;
+        failed.map(|()| (events, next))
+    }
+
+    fn rejected(&self, limit: usize) -> Result<Vec<Rejected>> {
+        let mut all = Vec::new();
+        self.backwards(u64::MAX, |record| {
+            if let Record::Rejected(rejected) = record {
+                all.push(rejected);
+            }
+            all.len() < limit
+        })?;
+        Ok(all)
     }
 
     fn latest(
@@ -253,75 +506,147 @@ impl EventLog for Embedded {
         wanted: &dyn Fn(&Event) -> bool,
     ) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        for entry in self.log.iter().rev().take(looked_at) {
-            if events.len() == limit {
-                break;
-            }
-            let event = decode(&entry.value().map_err(Error::store("read its log"))?)?;
-            if wanted(&event) {
+        self.backwards(u64::try_from(looked_at).unwrap_or(u64::MAX), |record| {
+            if let Record::Event { event, .. } = record
+                && wanted(&event)
+            {
                 events.push(event);
             }
-        }
+            events.len() < limit
+        })?;
         Ok(events)
     }
 
     fn erase(&self, id: &str) -> Result<Erased> {
         let customer_id = self.resolve(id)?;
-        let mut erased = Erased { customer_id: customer_id.clone(), ..Erased::default() };
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for event in self.load(&customer_id)? {
-            *(if event.event == SCORE { &mut erased.scores } else { &mut erased.events }) += 1;
-            batch.remove(&self.timelines, key(&event, &customer_id));
-            for place in self.offsets(&event)? {
-                batch.remove(&self.log, place.to_be_bytes());
+        self.checkpoint()?;
+        let ids = self.ids(&customer_id)?;
+        self.index.note_erasing(&ids, true)?;
+        let erased = self.finish_erasing(&ids)?;
+        Ok(Erased { customer_id, aliases: ids.len() - 1, ..erased })
+    }
+
+    fn try_it(&self) -> Result<()> {
+        Ok(self.log.try_it()?)
+    }
+
+    fn back_up(&self) -> Result<PathBuf> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let to = self.folder.join("backups").join(self.clock.as_of().0.to_string());
+        for (name, files) in [("log", self.log.files()), ("config", self.config.files())] {
+            let (from, to) = (self.folder.join(name), to.join(name));
+            std::fs::create_dir_all(&to).map_err(Error::store("make a backup"))?;
+            for (file, length) in files {
+                copy(&from.join(&file), &to.join(&file), length)
+                    .map_err(Error::store("copy its log"))?;
             }
         }
-        for alias in self.aliases.iter() {
-            let (alias, _) = alias.into_inner().map_err(Error::store("read an alias"))?;
-            if self.resolve(&String::from_utf8_lossy(&alias))? == customer_id {
-                erased.aliases += 1;
-                batch.remove(&self.aliases, alias.clone());
-                batch.remove(&self.customers, alias);
+        std::fs::write(to.join(FORMAT_FILE), FORMAT.to_string())
+            .map_err(Error::store("make a backup"))?;
+        Ok(to)
+    }
+}
+
+/// Copies so many bytes of a file, or where it does not change any more, gives it a second name.
+fn copy(from: &Path, to: &Path, length: Option<u64>) -> std::io::Result<()> {
+    if length.is_none() && std::fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut from = std::io::Read::take(std::fs::File::open(from)?, length.unwrap_or(u64::MAX));
+    let mut to = std::fs::File::create(to)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.sync_all()
+}
+
+impl Embedded {
+    /// The latest records, newest first, until `each` says that it has enough; only so many are looked at.
+    fn backwards(&self, looked_at: u64, mut each: impl FnMut(Record) -> bool) -> Result<()> {
+        let mut end = self.log.next();
+        let last = end.saturating_sub(looked_at).max(self.log.first());
+        while end > last {
+            let start = end.saturating_sub(RUN).max(last);
+            let mut run = Vec::new();
+            self.log.read(start, |offset, bytes| {
+                if offset < end {
+                    run.push(record::read(offset, bytes));
+                }
+                offset + 1 < end
+            })?;
+            for record in run.into_iter().rev() {
+                if !each(record?) {
+                    return Ok(());
+                }
             }
+            end = start;
         }
-        batch.remove(&self.customers, customer_id.as_bytes());
-        let next = self.next_offset()?;
-        batch.insert(&self.config, NEXT_OFFSET, next.to_be_bytes());
-        let _joining = self.joining.write().unwrap_or_else(PoisonError::into_inner);
-        batch.commit().map_err(Error::store("erase a customer"))?;
-        self.cache.remove(&customer_id);
-        Ok(erased)
+        Ok(())
     }
 }
 
 impl TimelineStore for Embedded {
-    fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)> {
-        let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
-        let customer_id = self.resolve(id)?;
-        let load = || {
-            let mut events = self.load(&customer_id)?;
-            if !self.keeps_scores.load(Ordering::Acquire) {
-                events.retain(|event| event.event != SCORE);
-            }
-            Ok(Timeline::new(events))
-        };
-        let timeline = self.cache.get(&customer_id, load)?;
-        Ok((customer_id, timeline))
+    fn timeline(&self, id: &str) -> Result<Arc<Timeline>> {
+        let _finding = self.joining.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.cache.get(&self.resolve(id)?))
     }
 
-    fn page(&self, id: &str, before: Time, limit: usize) -> Result<Vec<Event>> {
-        let _reading = self.joining.read().unwrap_or_else(PoisonError::into_inner);
-        let mut page = Vec::new();
-        for entry in self.timelines.prefix(prefix(&self.resolve(id)?)).rev() {
-            if page.len() == limit {
-                break;
-            }
-            let event = decode(&entry.value().map_err(Error::store("read a timeline"))?)?;
-            if event.event_time < before {
-                page.push(event);
+    fn in_memory(&self, id: &str) -> Option<Arc<Timeline>> {
+        // An id that was joined to another is not the key of a timeline.
+        self.cache.find(id)
+    }
+
+    fn score(
+        &self,
+        timeline: &Timeline,
+        function: &Arc<ScoringFunction>,
+        as_of: AsOf,
+        context: &[Value],
+    ) -> Result<Score> {
+        let mut was_loaded = false;
+        let load = || {
+            was_loaded = true;
+            self.load(timeline.customer_id(), self.keeps_scores.load(Ordering::Acquire))
+        };
+        let score = timeline.score(function, as_of, context, load)?;
+        if was_loaded {
+            self.cache.weigh(timeline.customer_id());
+        }
+        Ok(score)
+    }
+
+    fn events(&self, customer_id: &str) -> Result<Vec<Event>> {
+        let loaded = self.load(customer_id, false)?;
+        Ok(loaded.events.into_iter().map(|(_, event)| event).collect())
+    }
+
+    fn page(&self, customer_id: &str, before: Time, limit: usize) -> Result<Vec<Event>> {
+        let mut page: Vec<(Place, Event)> = Vec::new();
+        for id in self.ids(customer_id)? {
+            for scores in [false, true] {
+                let mut take = |place: Place, bytes: &[u8]| -> Result<()> {
+                    let offset = place.seq.saturating_sub(LIVE_SEQ);
+                    if let (true, Record::Event { mut event, .. }) =
+                        (place.time < before.0, record::read(offset, bytes)?)
+                    {
+                        customer_id.clone_into(&mut event.customer_id);
+                        page.push((place, event));
+                    }
+                    Ok(())
+                };
+                for row in self.recent_rows(&id, scores) {
+                    take(row.place, row.bytes())?;
+                }
+                let mut n = 0;
+                self.index.rows(&id, scores, true, |place, bytes| {
+                    n += usize::from(place.time < before.0);
+                    take(place, bytes)?;
+                    Ok(n < limit)
+                })?;
             }
         }
-        Ok(page)
+        page.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        page.dedup_by_key(|(place, _)| *place);
+        page.truncate(limit);
+        Ok(page.into_iter().map(|(_, event)| event).collect())
     }
 
     fn keep_scores(&self) {
@@ -330,190 +655,22 @@ impl TimelineStore for Embedded {
         }
     }
 
-    fn is_in_memory(&self, id: &str) -> bool {
-        self.resolve(id).is_ok_and(|customer_id| self.cache.has(&customer_id))
+    fn memory(&self) -> usize {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        self.cache.bytes() + recent.all().map(|recent| recent.bytes).sum::<usize>()
     }
 }
 
 impl ConfigStore for Embedded {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let value = self.config.get(name).map_err(Error::store("read its configuration"))?;
-        Ok(value.map(|value| value.to_vec()))
+        self.config.get(name)
     }
 
     fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for (name, value) in values {
-            batch.insert(&self.config, name.as_bytes(), value.as_slice());
-        }
-        batch.commit().map_err(Error::store("write its configuration"))
+        self.config.put(values)
     }
 
     fn names(&self, prefix: &str) -> Result<Vec<String>> {
-        self.config
-            .prefix(prefix)
-            .map(|entry| {
-                let key = entry.key().map_err(Error::store("read its configuration"))?;
-                Ok(String::from_utf8_lossy(&key).into_owned())
-            })
-            .collect()
-    }
-}
-
-impl Embedded {
-    fn append_batch(&self, events: &[Incoming], first_arrival: Time) -> Result<Vec<Receipt>> {
-        let mut group = Group {
-            store: self,
-            batch: self.database.batch().durability(Some(PersistMode::SyncData)),
-            next_offset: self.next_offset()?,
-            messages: HashMap::new(),
-            aliases: HashMap::new(),
-            added: Vec::with_capacity(events.len()),
-            changed: Vec::new(),
-        };
-        let mut receipts = Vec::with_capacity(events.len());
-        for (incoming, arrival) in events.iter().zip(first_arrival.0..) {
-            receipts.push(group.add(incoming, Time(arrival))?);
-        }
-        let Group { mut batch, added, changed, next_offset, .. } = group;
-        let last = first_arrival.0 + i64::try_from(events.len()).unwrap_or(0);
-        batch.insert(&self.config, CLOCK, last.to_be_bytes());
-        batch.insert(&self.config, NEXT_OFFSET, next_offset.to_be_bytes());
-        let _joining = (!changed.is_empty())
-            .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
-        batch.commit().map_err(Error::store("write events"))?;
-        let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
-        for event in added.iter().filter(|event| keeps_scores || event.event != SCORE) {
-            self.cache.add(event);
-        }
-        for customer_id in &changed {
-            self.cache.remove(customer_id);
-        }
-        Ok(receipts)
-    }
-}
-
-impl Group<'_> {
-    /// Adds one event to the group, unless its message id is known.
-    fn add(&mut self, incoming: &Incoming, arrival: Time) -> Result<Receipt> {
-        if let Some(offset) = self.known_offset(&incoming.message_id)? {
-            return Ok(Receipt { offset, duplicate: true });
-        }
-        // A score of an anonymous id does not make it that of a known customer.
-        if let Some(customer) = &incoming.customer_id
-            && incoming.event != SCORE
-            && incoming.anonymous_id.as_ref() != Some(customer)
-        {
-            self.remember_customer(customer)?;
-        }
-        if incoming.kind == Kind::Join
-            && let (Some(anonymous), Some(customer)) =
-                (&incoming.anonymous_id, &incoming.customer_id)
-        {
-            self.join(anonymous, customer, incoming, arrival)?;
-        }
-        let id = incoming.customer_id.as_ref().or(incoming.anonymous_id.as_ref());
-        let id = id.map(String::as_str).unwrap_or_default();
-        let customer_id = self.resolve(id)?;
-        let offset = self.next_offset;
-        let (received_at, seq) = match incoming.kind {
-            Kind::History { received_at, seq } => (received_at, seq),
-            Kind::Live | Kind::Join => (arrival, LIVE_SEQ + offset),
-        };
-        let event = Event {
-            message_id: incoming.message_id.clone(),
-            customer_id,
-            anonymous_id: incoming.anonymous_id.clone(),
-            event: incoming.event.clone(),
-            // No event happens after it was learned of.
-            event_time: incoming.event_time.unwrap_or(received_at).min(received_at),
-            received_at,
-            seq,
-            properties: incoming.properties.clone(),
-        };
-        self.write(event)?;
-        Ok(Receipt { offset, duplicate: false })
-    }
-
-    /// Writes an event to the log, to its timeline and to the known messages.
-    fn write(&mut self, event: Event) -> Result<()> {
-        let offset = self.next_offset.to_be_bytes();
-        let bytes = encode(&event)?;
-        let store = self.store;
-        self.batch.insert(&store.log, offset, bytes.as_slice());
-        if event.event != ALIAS {
-            let key = key(&event, &event.customer_id);
-            self.batch.insert(&store.timelines, key, bytes);
-        }
-        // A score has an id of our making that nobody sends again.
-        if event.event != SCORE {
-            self.batch.insert(&store.messages, event.message_id.as_bytes(), offset);
-            self.messages.insert(event.message_id.clone(), self.next_offset);
-        }
-        self.next_offset += 1;
-        if event.event != ALIAS {
-            self.added.push(Arc::new(event));
-        }
-        Ok(())
-    }
-
-    fn known_offset(&self, message_id: &str) -> Result<Option<u64>> {
-        if let Some(offset) = self.messages.get(message_id) {
-            return Ok(Some(*offset));
-        }
-        let known = self.store.messages.get(message_id).map_err(Error::store("read a message"))?;
-        Ok(known.map(|key| offset(&key)))
-    }
-
-    fn resolve(&self, id: &str) -> Result<String> {
-        let known = self.store.resolve(id)?;
-        Ok(self.aliases.get(&known).cloned().unwrap_or(known))
-    }
-
-    /// Remembers that an id was sent as that of a known customer.
-    fn remember_customer(&mut self, id: &str) -> Result<()> {
-        let customers = &self.store.customers;
-        if !customers.contains_key(id).map_err(Error::store("read a customer"))? {
-            self.batch.insert(customers, id.as_bytes(), b"".as_slice());
-        }
-        Ok(())
-    }
-
-    /// Joins the anonymous timeline to the customer's, now and for what comes later. Who was sent as a
-    /// known customer keeps their timeline: a write key is public, and must not move it.
-    fn join(
-        &mut self,
-        anonymous: &str,
-        customer: &str,
-        incoming: &Incoming,
-        arrival: Time,
-    ) -> Result<()> {
-        let customer = &self.resolve(customer)?;
-        let store = self.store;
-        let is_customer =
-            store.customers.contains_key(anonymous).map_err(Error::store("read a customer"))?;
-        if is_customer || self.resolve(anonymous)? == *customer {
-            return Ok(());
-        }
-        self.write(Event {
-            message_id: join_id(&incoming.message_id),
-            customer_id: customer.clone(),
-            anonymous_id: Some(anonymous.to_owned()),
-            event: ALIAS.to_owned(),
-            event_time: arrival,
-            received_at: arrival,
-            seq: LIVE_SEQ + self.next_offset,
-            properties: Properties::new(),
-        })?;
-        self.batch.insert(&store.aliases, anonymous.as_bytes(), customer.as_bytes());
-        self.aliases.insert(anonymous.to_owned(), customer.clone());
-        for event in store.load(anonymous)? {
-            self.batch.remove(&store.timelines, key(&event, anonymous));
-            let event = Event { customer_id: customer.clone(), ..Event::clone(&event) };
-            let to = key(&event, customer);
-            self.batch.insert(&store.timelines, to, encode(&event)?);
-        }
-        self.changed.extend([anonymous.to_owned(), customer.clone()]);
-        Ok(())
+        self.config.names(prefix)
     }
 }

@@ -1,25 +1,40 @@
 //! The online store: the event log, the timelines that follow from it, and the configuration.
 //!
 //! In: events to append. Out: durable offsets, timelines of customers, runs of the log. The traits are
-//! what the rest of the endpoint knows, so that a cluster can stand behind them later; the embedded
-//! default is one fjall database with one writer thread. Never: HTTP, or what a score is.
+//! what the rest of the endpoint knows, so that a cluster can stand behind them later. The embedded
+//! default is a log of our own, which is the truth; an index in fjall that follows from it, run by run; and
+//! between the two what is recent, in memory. Never: HTTP, or what a score is.
 
 mod cache;
 mod clock;
+mod config;
 mod embedded;
+mod group;
 mod incoming;
+mod index;
+pub mod log;
+mod maintenance;
+mod recent;
+mod record;
+mod retention;
 mod timeline;
 mod writer;
 
 pub use clock::Clock;
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Settings};
 pub use incoming::{Incoming, Kind};
-pub use timeline::{Timeline, TimelineEvents};
+pub use maintenance::Maintenance;
+pub use record::{Rejected, Said};
+pub use retention::Retention;
+pub use timeline::Timeline;
 pub use writer::{Receipt, Writer};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use kernel::domain::{Event, Time};
+use kernel::domain::{Event, Time, Value};
+use kernel::features::AsOf;
+use kernel::scoring::{Score, ScoringFunction};
 
 use crate::Result;
 
@@ -27,19 +42,37 @@ use crate::Result;
 /// warehouse uses the same numbers, so that ties in time are ordered alike on both sides.
 pub const LIVE_SEQ: u64 = 1 << 40;
 
+/// What is written together.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// Events, for each of which there is a receipt.
+    pub events: Vec<Incoming>,
+    /// Scores that were given.
+    pub scores: Vec<Said>,
+    /// Events that were not taken.
+    pub rejected: Vec<Rejected>,
+}
+
 /// The log of all events in the order of their arrival: the truth that everything else follows from.
 pub trait EventLog: Send + Sync {
-    /// Makes events durable, all or none, and gives a receipt for each, in their order.
+    /// Makes a group durable, all or none, and gives a receipt for each event, in their order.
     ///
     /// # Errors
-    /// The log cannot be written; then none of the events is in it.
-    fn append(&self, events: &[Incoming]) -> Result<Vec<Receipt>>;
+    /// The log cannot be written; then nothing of the group is in it. [`crate::Error::Full`] may be tried
+    /// again.
+    fn append(&self, group: &Group) -> Result<Vec<Receipt>>;
 
-    /// Events from an offset on, at most so many, and the offset to go on from.
+    /// Events from an offset on, at most so many records, and the offset to go on from.
     ///
     /// # Errors
     /// The log cannot be read.
     fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
+
+    /// Events that were not taken, newest first, at most so many.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn rejected(&self, limit: usize) -> Result<Vec<Rejected>>;
 
     /// The latest events that are wanted, newest first, at most so many; only so many are looked at.
     ///
@@ -56,8 +89,20 @@ pub trait EventLog: Send + Sync {
     /// joined to theirs. Message ids stay, so that what is sent again is not taken again.
     ///
     /// # Errors
-    /// The log cannot be written; then nothing is erased.
+    /// The log cannot be written; what was begun is done again at the next start.
     fn erase(&self, id: &str) -> Result<Erased>;
+
+    /// Whether something could be written now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn try_it(&self) -> Result<()>;
+
+    /// Copies what is durable now into a folder of its own, which another endpoint can start from.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn back_up(&self) -> Result<PathBuf>;
 }
 
 /// What was erased of a customer.
@@ -71,29 +116,53 @@ pub struct Erased {
     pub scores: usize,
     /// Ids that were joined to theirs.
     pub aliases: usize,
+    /// Events that were not taken, and named them.
+    pub rejected: usize,
 }
 
 /// The timelines of customers.
 pub trait TimelineStore: Send + Sync {
-    /// The customer that an id stands for (itself, unless it is an anonymous id that was joined), and
-    /// their timeline; empty if there is none. It has recorded scores only if they are kept.
+    /// The timeline of the customer that an id stands for (themselves, unless it is an anonymous id that
+    /// was joined); empty if nothing is known of them.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn timeline(&self, id: &str) -> Result<(String, Arc<Timeline>)>;
+    fn timeline(&self, id: &str) -> Result<Arc<Timeline>>;
+
+    /// The timeline of an id, if it is in memory.
+    fn in_memory(&self, id: &str) -> Option<Arc<Timeline>>;
+
+    /// What a function says of a timeline as of a time, with `context` for what its view reads of the
+    /// occasion. It has recorded scores only if they are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn score(
+        &self,
+        timeline: &Timeline,
+        function: &Arc<ScoringFunction>,
+        as_of: AsOf,
+        context: &[Value],
+    ) -> Result<Score>;
+
+    /// All events of a customer in the order of their timeline, recorded scores left out.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn events(&self, customer_id: &str) -> Result<Vec<Event>>;
 
     /// The events of a customer before a time, newest first, at most so many; recorded scores are there.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn page(&self, id: &str, before: Time, limit: usize) -> Result<Vec<Event>>;
+    fn page(&self, customer_id: &str, before: Time, limit: usize) -> Result<Vec<Event>>;
 
-    /// Keeps recorded scores in the timelines that are in memory, from now on: something that is live reads
+    /// Reads recorded scores as events of the timelines, from now on: something that is live reads
     /// them. Otherwise each score would take the memory of what scores are made of.
     fn keep_scores(&self);
 
-    /// Whether the timeline that an id stands for is in memory, so that nobody waits for a disk.
-    fn is_in_memory(&self, id: &str) -> bool;
+    /// The memory that timelines take, in bytes, roughly.
+    fn memory(&self) -> usize;
 }
 
 /// Small named values: functions, deployments, keys.

@@ -1,107 +1,197 @@
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kernel::domain::{Event, Time};
+use kernel::domain::{Event, SCORE, Value};
 use kernel::features::{AsOf, LiveTimeline};
 use kernel::scoring::{Score, ScoringFunction};
 
-/// One customer's events, ordered by (event time, seq), identify events included, and what functions have
-/// made of them, so that a score costs what is new and not what is there.
-#[derive(Debug, Default)]
+use super::recent::Place;
+use crate::Result;
+
+/// One customer's timeline as functions read it, kept up to date event by event, so that a score costs what
+/// is new and not what is there. The events themselves are with the store.
+#[derive(Debug)]
 pub struct Timeline {
-    events: RwLock<Events>,
-    readings: Mutex<Vec<(String, Arc<Mutex<Reading>>)>>,
+    customer_id: String,
+    /// What came since the readings were brought up to date.
+    pending: Mutex<Pending>,
+    readings: Mutex<Vec<Reading>>,
+    /// Grows with every event.
+    changes: AtomicU64,
 }
 
-/// Events in order, and how often one came that was not the last.
 #[derive(Debug, Default)]
-struct Events {
-    ordered: Vec<Arc<Event>>,
-    insertions: u64,
+struct Pending {
+    events: Vec<(u64, Place, Arc<Event>)>,
+    /// More came than is kept: the readings begin anew.
+    overflowed: bool,
 }
 
-/// The timeline as one function reads it, as of so many insertions.
+/// The timeline as one function reads it.
 #[derive(Debug)]
 struct Reading {
+    function: Arc<ScoringFunction>,
     live: LiveTimeline,
-    insertions: u64,
+    /// Events of smaller offsets are in it.
+    until: u64,
+    /// The place of its last event.
+    last: Option<Place>,
+    /// Bytes when it was weighed last, and the events that it had then.
+    weight: usize,
+    weighed_at: usize,
+}
+
+/// A timeline as it was loaded: its events in order, and the offset from which on they may be missing.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) events: Vec<(Place, Event)>,
+    pub(super) until: u64,
 }
 
 /// Functions whose readings are kept: a champion, a challenger, a shadow and the version before.
 const MOST_READINGS: usize = 4;
+/// Events that wait for a score.
+const MOST_PENDING: usize = 64;
+/// What a timeline takes beside its readings, roughly.
+const TIMELINE_BYTES: usize = 400;
+
+/// Numbers of changes are never given twice, so that a timeline that was loaded again is not the one before.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn next_change() -> u64 {
+    CHANGES.fetch_add(1, Ordering::Relaxed)
+}
 
 impl Timeline {
-    /// A timeline of events that are in order.
-    #[must_use]
-    pub fn new(ordered: Vec<Arc<Event>>) -> Self {
-        let events = RwLock::new(Events { ordered, insertions: 0 });
-        Self { events, readings: Mutex::default() }
-    }
-
-    /// Its events, which stay as they are while this is held.
-    #[must_use]
-    pub fn events(&self) -> TimelineEvents<'_> {
-        TimelineEvents(self.events.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Adds an event at its place, and says whether it was new.
-    pub(super) fn add(&self, event: &Arc<Event>) -> bool {
-        fn key(event: &Event) -> (Time, u64, &str) {
-            (event.event_time, event.seq, &event.message_id)
+    pub(super) fn new(customer_id: &str) -> Self {
+        Self {
+            customer_id: customer_id.to_owned(),
+            pending: Mutex::default(),
+            readings: Mutex::default(),
+            changes: AtomicU64::new(next_change()),
         }
-        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
-        let place = events.ordered.partition_point(|known| key(known) < key(event));
-        match events.ordered.get(place) {
-            Some(known) if key(known) == key(event) => return false,
-            Some(_) => events.insertions += 1,
-            None => {}
-        }
-        events.ordered.insert(place, event.clone());
-        true
     }
 
-    /// The score of a function as of a time, with `context` for what its view reads of the occasion.
+    /// Whose it is.
     #[must_use]
-    pub fn score(
-        &self,
-        function: &ScoringFunction,
-        as_of: AsOf,
-        context: &[kernel::domain::Value],
-    ) -> Score {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        let reading = self.reading(function, &events);
-        let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if reading.insertions == events.insertions {
-            reading.live.catch_up(function.view(), &events.ordered);
+    pub fn customer_id(&self) -> &str {
+        &self.customer_id
+    }
+
+    /// A number that is another one after every event.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Takes an event that was written at an offset.
+    pub(super) fn add(&self, offset: u64, place: Place, event: &Arc<Event>) {
+        if event.event != SCORE {
+            self.changes.store(next_change(), Ordering::Release);
+        }
+        let mut pending = lock(&self.pending);
+        if pending.overflowed {
+            return;
+        }
+        if pending.events.len() == MOST_PENDING {
+            *pending = Pending { events: Vec::new(), overflowed: true };
         } else {
-            reading.live = LiveTimeline::new(function.view(), &events.ordered);
-            reading.insertions = events.insertions;
+            pending.events.push((offset, place, event.clone()));
         }
-        function.score_live(&mut reading.live, as_of, context)
     }
 
-    fn reading(&self, function: &ScoringFunction, events: &Events) -> Arc<Mutex<Reading>> {
-        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, reading)) = readings.iter().find(|(hash, _)| hash == function.hash()) {
-            return reading.clone();
+    /// Whether a function has read it, so that a score waits for no disk.
+    #[must_use]
+    pub fn is_read_by(&self, function: &ScoringFunction) -> bool {
+        let is_late = |pending: &Pending, reading: &Reading| {
+            pending.overflowed
+                || pending.events.iter().any(|(_, place, _)| Some(*place) <= reading.last)
+        };
+        let readings = lock(&self.readings);
+        let reading = readings.iter().find(|reading| reading.function.hash() == function.hash());
+        reading.is_some_and(|reading| !is_late(&lock(&self.pending), reading))
+    }
+
+    /// The score of a function as of a time, with `context` for what its view reads of the occasion. `load`
+    /// gives the events if the function has not read them.
+    pub(super) fn score(
+        &self,
+        function: &Arc<ScoringFunction>,
+        as_of: AsOf,
+        context: &[Value],
+        load: impl FnOnce() -> Result<Loaded>,
+    ) -> Result<Score> {
+        let mut readings = lock(&self.readings);
+        self.catch_up(&mut readings);
+        let known = readings.iter().position(|known| known.function.hash() == function.hash());
+        let place = match known {
+            Some(place) => place,
+            None => {
+                if readings.len() == MOST_READINGS {
+                    readings.remove(0);
+                }
+                readings.push(Reading::new(function, load()?));
+                readings.len() - 1
+            }
+        };
+        Ok(function.score_live(&mut readings[place].live, as_of, context))
+    }
+
+    /// Gives each reading what is new. An event that is not the last begins a reading anew.
+    fn catch_up(&self, readings: &mut Vec<Reading>) {
+        let mut pending = lock(&self.pending);
+        if pending.events.is_empty() && !pending.overflowed {
+            return;
         }
-        if readings.len() == MOST_READINGS {
-            readings.remove(0);
+        let Pending { events, overflowed } = std::mem::take(&mut *pending);
+        drop(pending);
+        if overflowed {
+            readings.clear();
         }
-        let live = LiveTimeline::new(function.view(), &events.ordered);
-        let reading = Arc::new(Mutex::new(Reading { live, insertions: events.insertions }));
-        readings.push((function.hash().to_owned(), reading.clone()));
-        reading
+        readings.retain_mut(|reading| reading.take(&events));
+    }
+
+    /// The memory that it takes, in bytes, roughly. A score that runs is not waited for.
+    pub(super) fn bytes(&self) -> usize {
+        let readings = match self.readings.try_lock() {
+            Ok(readings) => readings.iter().map(|reading| reading.weight).sum(),
+            Err(_) => 0,
+        };
+        TIMELINE_BYTES + 2 * self.customer_id.len() + readings
     }
 }
 
-/// The events of a timeline, held as they are.
-#[derive(Debug)]
-pub struct TimelineEvents<'t>(RwLockReadGuard<'t, Events>);
+impl Reading {
+    fn new(function: &Arc<ScoringFunction>, loaded: Loaded) -> Self {
+        let last = loaded.events.last().map(|(place, _)| *place);
+        let events: Vec<Event> = loaded.events.into_iter().map(|(_, event)| event).collect();
+        let live = LiveTimeline::new(function.view(), &events);
+        let weight = live.bytes();
+        let weighed_at = events.len();
+        Self { function: function.clone(), live, until: loaded.until, last, weight, weighed_at }
+    }
 
-impl std::ops::Deref for TimelineEvents<'_> {
-    type Target = [Arc<Event>];
-
-    fn deref(&self) -> &Self::Target {
-        &self.0.ordered
+    /// Takes events that come after all that it has; gives false where one does not.
+    fn take(&mut self, events: &[(u64, Place, Arc<Event>)]) -> bool {
+        let new = || events.iter().filter(|(offset, ..)| *offset >= self.until);
+        let mut last = self.last;
+        for (_, place, _) in new() {
+            if Some(*place) <= last {
+                return false;
+            }
+            last = Some(*place);
+        }
+        self.live.extend(self.function.view(), new().map(|(.., event)| &**event));
+        self.last = last;
+        self.until = events.last().map_or(self.until, |(offset, ..)| self.until.max(offset + 1));
+        if self.live.taken() >= 2 * self.weighed_at {
+            self.weight = self.live.bytes();
+            self.weighed_at = self.live.taken();
+        }
+        true
     }
 }

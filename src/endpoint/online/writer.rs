@@ -1,10 +1,12 @@
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Erased, EventLog, Incoming};
+use super::{Erased, EventLog, Group, Incoming, Rejected, Said};
 use crate::{Error, Result};
 
 /// What became of an event.
@@ -17,11 +19,22 @@ pub struct Receipt {
 }
 
 /// The one thread that writes: it drains the queue, writes one group, syncs once, and answers all who
-/// waited. After a failed sync nothing is retried: it refuses everything until a restart.
+/// waited. After a failed sync nothing is retried: it refuses everything until a restart. Scores that were
+/// given wait beside the queue for a moment, and go with the next group.
 #[derive(Debug)]
 pub struct Writer {
     queue: Mutex<Option<SyncSender<Request>>>,
+    shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What is beside the queue.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Scores that were given and are not written yet.
+    scores: Mutex<Vec<Said>>,
+    /// Bytes of the requests that wait or are being written, roughly.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -29,19 +42,29 @@ enum Request {
     Append(Append),
     /// Nothing is written of a customer while they are erased.
     Erase(String, oneshot::Sender<Result<Erased>>),
+    /// Scores wait.
+    Scores,
 }
 
 #[derive(Debug)]
 struct Append {
     events: Vec<Incoming>,
-    /// None where nobody waits for the answer.
-    answer: Option<oneshot::Sender<Result<Vec<Receipt>>>>,
+    rejected: Vec<Rejected>,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Vec<Receipt>>>,
 }
 
 /// Requests that may wait; more are refused as too busy.
-const QUEUE: usize = 2_048;
-/// Events of one group.
+const QUEUE: usize = 4_096;
+/// Bytes of requests that may wait; a single one may be larger.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Events and bytes of one group.
 const GROUP: usize = 5_000;
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+/// Scores that may wait; more are not recorded.
+const MOST_SCORES: usize = 200_000;
+/// Scores wait so long for others.
+const SCORES_WAIT: Duration = Duration::from_millis(25);
 
 impl Writer {
     /// Starts the thread over a log.
@@ -50,11 +73,14 @@ impl Writer {
     /// The thread cannot be started.
     pub fn start(log: Arc<dyn EventLog>) -> Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
+        let shared = Arc::new(Shared::default());
+        let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("event-writer".to_owned())
-            .spawn(move || write_groups(&*log, &receiver))
+            .spawn(move || write_groups(&*log, &receiver, &of_thread))
             .map_err(Error::store("start its writer"))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        let (queue, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { queue, shared, thread })
     }
 
     fn send(&self, request: Request) -> Result<()> {
@@ -66,13 +92,34 @@ impl Writer {
         })
     }
 
-    /// Makes events durable; answers when they are.
+    /// Whether so much is waiting that more is refused: asked before a request is read, so that refusing
+    /// costs little.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > QUEUE_BYTES
+    }
+
+    /// Makes events durable, and keeps those that were not taken with their reasons; answers when they are.
+    /// `bytes` is what they take, roughly.
     ///
     /// # Errors
-    /// Too much is waiting, or the store has failed.
-    pub async fn append(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>> {
+    /// Too much is waiting, or the store cannot write.
+    pub async fn append(
+        &self,
+        events: Vec<Incoming>,
+        rejected: Vec<Rejected>,
+        bytes: usize,
+    ) -> Result<Vec<Receipt>> {
+        if self.is_busy() {
+            return Err(Error::Busy);
+        }
         let (answer, receipts) = oneshot::channel();
-        self.send(Request::Append(Append { events, answer: Some(answer) }))?;
+        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.send(Request::Append(Append { events, rejected, bytes, answer })).inspect_err(
+            |_| {
+                self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            },
+        )?;
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
@@ -86,9 +133,19 @@ impl Writer {
         erased.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
-    /// Appends events that nobody waits for; gives whether they were taken.
-    pub fn append_later(&self, events: Vec<Incoming>) -> bool {
-        self.send(Request::Append(Append { events, answer: None })).is_ok()
+    /// Records scores that were given, soon; gives whether they were taken.
+    pub fn record(&self, said: impl IntoIterator<Item = Said>) -> bool {
+        let was_empty = {
+            let mut scores = self.shared.scores.lock().unwrap_or_else(PoisonError::into_inner);
+            if scores.len() >= MOST_SCORES {
+                return false;
+            }
+            let was_empty = scores.is_empty();
+            scores.extend(said);
+            was_empty && !scores.is_empty()
+        };
+        // If the queue is full, the thread is not asleep, and finds them.
+        !was_empty || !matches!(self.send(Request::Scores), Err(Error::Poisoned(_)))
     }
 
     /// Writes what is waiting, then ends the thread. Later requests are refused.
@@ -103,67 +160,117 @@ impl Writer {
     }
 }
 
-fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>) {
-    let mut failed: Option<Error> = None;
-    let mut waiting = None;
-    while let Some(first) = waiting.take().or_else(|| queue.recv().ok()) {
-        let first = match first {
-            Request::Append(first) => first,
-            Request::Erase(customer_id, answer) => {
-                let erased = failed.clone().map_or_else(|| log.erase(&customer_id), Err);
+/// The thread's own: the log, and why it cannot be written any more.
+struct Groups<'a> {
+    log: &'a dyn EventLog,
+    shared: &'a Shared,
+    failed: Option<Error>,
+}
+
+fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) {
+    let mut groups = Groups { log, shared, failed: None };
+    // When scores that wait are written at the latest.
+    let mut due: Option<Instant> = None;
+    let mut next = None;
+    loop {
+        let request = match (next.take(), due) {
+            (Some(request), _) => Some(request),
+            (None, None) => match queue.recv() {
+                Ok(request) => Some(request),
+                Err(_) => break,
+            },
+            (None, Some(due)) => match queue.recv_timeout(due - Instant::now().min(due)) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            },
+        };
+        match request {
+            Some(Request::Scores) => due = due.or_else(|| Some(Instant::now() + SCORES_WAIT)),
+            Some(Request::Erase(customer_id, answer)) => {
+                groups.write(Vec::new());
+                due = None;
+                let erased = groups.failed.clone().map_or_else(|| log.erase(&customer_id), Err);
                 if answer.send(erased).is_err() {
                     tracing::debug!("a client went away before its answer");
                 }
-                continue;
             }
-        };
-        let mut n = first.events.len();
-        let mut requests = vec![first];
-        while n < GROUP {
-            match queue.try_recv() {
-                Ok(Request::Append(next)) => {
-                    n += next.events.len();
-                    requests.push(next);
+            Some(Request::Append(first)) => {
+                let (mut events, mut bytes) = (first.events.len(), first.bytes);
+                let mut requests = vec![first];
+                while events < GROUP && bytes < GROUP_BYTES {
+                    match queue.try_recv() {
+                        Ok(Request::Append(more)) => {
+                            events += more.events.len();
+                            bytes += more.bytes;
+                            requests.push(more);
+                        }
+                        Ok(Request::Scores) => {}
+                        Ok(other) => {
+                            next = Some(other);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
                 }
-                Ok(other) => {
-                    waiting = Some(other);
-                    break;
-                }
-                Err(_) => break,
+                groups.write(requests);
+                due = None;
+            }
+            None => {
+                groups.write(Vec::new());
+                due = None;
             }
         }
-        let result = match &failed {
+    }
+    groups.write(Vec::new());
+}
+
+impl Groups<'_> {
+    /// Writes requests and the scores that wait as one group, and answers.
+    fn write(&mut self, mut requests: Vec<Append>) {
+        let scores = {
+            let mut scores = self.shared.scores.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *scores)
+        };
+        if requests.is_empty() && scores.is_empty() {
+            return;
+        }
+        let mut group = Group { scores, ..Group::default() };
+        let mut n = Vec::with_capacity(requests.len());
+        for request in &mut requests {
+            n.push(request.events.len());
+            group.events.append(&mut request.events);
+            group.rejected.append(&mut request.rejected);
+        }
+        let result = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => write_group(log, &requests),
+            None => self.log.append(&group),
         };
-        if let (Err(error), None) = (&result, &failed) {
-            tracing::error!(%error, "the store failed; refusing writes until a restart");
-            failed = Some(Error::Poisoned(error.to_string()));
+        match &result {
+            Ok(_) | Err(Error::Full(_)) => {}
+            Err(error) if self.failed.is_none() => {
+                tracing::error!(%error, "the store failed; refusing writes until a restart");
+                self.failed = Some(Error::Poisoned(error.to_string()));
+            }
+            Err(_) => {}
         }
-        answer(requests, result);
+        let bytes: usize = requests.iter().map(|request| request.bytes).sum();
+        self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        answer(requests, &n, result);
     }
 }
 
-fn write_group(log: &dyn EventLog, requests: &[Append]) -> Result<Vec<Receipt>> {
-    let events: Vec<Incoming> =
-        requests.iter().flat_map(|request| request.events.iter().cloned()).collect();
-    log.append(&events)
-}
-
 /// Tells each request what became of its own events.
-fn answer(requests: Vec<Append>, result: Result<Vec<Receipt>>) {
+fn answer(requests: Vec<Append>, n: &[usize], result: Result<Vec<Receipt>>) {
     let mut start = 0;
-    for Append { events, answer } in requests {
-        let end = start + events.len();
+    for (request, n) in requests.into_iter().zip(n) {
         let own = match &result {
-            Ok(receipts) => Ok(receipts[start..end].to_vec()),
+            Ok(receipts) => Ok(receipts[start..start + n].to_vec()),
             Err(error) => Err(error.clone()),
         };
-        start = end;
+        start += n;
         // Who has gone away does not hear the answer; the events are durable all the same.
-        if let Some(answer) = answer
-            && answer.send(own).is_err()
-        {
+        if request.answer.send(own).is_err() {
             tracing::debug!("a client went away before its answer");
         }
     }

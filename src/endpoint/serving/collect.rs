@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json_};
 use super::keys::Keys;
 use super::state::Endpoint;
 use super::{Role, wire};
-use crate::online::{Incoming, Kind};
+use crate::online::{Incoming, Kind, Rejected};
 use crate::{Error, Result};
 
 /// The largest body, before and after decompression.
@@ -47,8 +47,8 @@ pub(super) async fn collect(
     };
     let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
     let in_body = in_body.or_else(|| key_of_event(items.first()));
-    endpoint.keys.check(&headers, in_body.as_deref(), Role::Write)?;
     let now = endpoint.clock.as_of();
+    endpoint.keys.check(&headers, in_body.as_deref(), Role::Write, now)?;
     let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
     let sent_at = sent_at.and_then(|text| text.parse().ok());
     let mut events = Vec::with_capacity(items.len());
@@ -60,13 +60,14 @@ pub(super) async fn collect(
         }
     }
     let rejected = rejects.len();
-    if rejected > 0 {
-        let record = rejected_record(&rejects, now);
-        let kept = super::server::blocking(&endpoint, move |endpoint| endpoint.config.put(&record));
-        kept.await?;
-    }
+    let kept = |(_, reason, event): &(usize, String, &str)| Rejected {
+        received_at: now,
+        reason: reason.clone(),
+        event: (*event).to_owned(),
+    };
+    let kept = rejects.iter().map(kept).collect();
     let n = events.len();
-    let receipts = endpoint.writer.append(events).await.inspect_err(|_| {
+    let receipts = endpoint.writer.append(events, kept, body.len()).await.inspect_err(|_| {
         endpoint.metrics.refused.add(n);
     })?;
     let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
@@ -113,23 +114,13 @@ pub(super) async fn settings(
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Json_>> {
-    endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Write)?;
+    let now = endpoint.clock.as_of();
+    endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Write, now)?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let ours = serde_json::json!({
         "apiKey": key, "apiHost": format!("{host}/v1"), "protocol": "http",
     });
     Ok(Json(serde_json::json!({ "integrations": { "Segment.io": ours } })))
-}
-
-/// Rejected events are kept with their reasons, under the time of their arrival.
-fn rejected_record(rejects: &[(usize, String, &str)], now: Time) -> Vec<(String, Vec<u8>)> {
-    let events: Vec<Json_> = rejects
-        .iter()
-        .map(|(_, reason, event)| serde_json::json!({ "reason": reason, "event": event }))
-        .collect();
-    let record = serde_json::json!({ "received_at": now, "events": events });
-    let key = format!("rejected/{:020}-{}", now.0, Keys::random_id());
-    vec![(key, record.to_string().into_bytes())]
 }
 
 /// The body, unpacked if its header or its first bytes say that it is gzipped.

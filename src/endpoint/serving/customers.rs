@@ -3,12 +3,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use kernel::domain::{Event, IDENTIFY, Properties, Time, is_system};
 use kernel::features::{AsOf, Knowledge};
 
 use super::state::Endpoint;
-use super::{Role, score, wire};
+use super::{score, wire};
 use crate::online::Erased;
 use crate::{Error, Result};
 
@@ -21,9 +20,7 @@ pub(super) async fn get(
     State(endpoint): State<Arc<Endpoint>>,
     Path(id): Path<String>,
     Query(query): Query<wire::CustomerQuery>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::Customer>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
     tokio::task::block_in_place(|| read(&endpoint, &id, &query))
 }
 
@@ -31,11 +28,13 @@ pub(super) async fn get(
 pub(super) async fn erase(
     State(endpoint): State<Arc<Endpoint>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<Erased>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
     score::check_id(&id)?;
-    Ok(Json(endpoint.writer.erase(id).await?))
+    let erased = endpoint.writer.erase(id).await?;
+    for name in endpoint.deployments.snapshot().keys() {
+        endpoint.last_scores.remove(name, &erased.customer_id);
+    }
+    Ok(Json(erased))
 }
 
 fn read(
@@ -43,10 +42,12 @@ fn read(
     id: &str,
     query: &wire::CustomerQuery,
 ) -> Result<Json<wire::Customer>> {
-    let (customer_id, known) = endpoint.timelines.timeline(id)?;
+    let known = endpoint.timelines.timeline(id)?;
+    let customer_id = known.customer_id().to_owned();
+    let events = endpoint.timelines.events(&customer_id)?;
     // Who was only ever scored has an empty timeline, but was heard of.
-    let is_known = !known.events().is_empty()
-        || !endpoint.timelines.page(&customer_id, Time(i64::MAX), 1)?.is_empty();
+    let is_known =
+        !events.is_empty() || !endpoint.timelines.page(&customer_id, Time(i64::MAX), 1)?.is_empty();
     if !is_known {
         return Err(Error::NotFound(format!("no event of customer '{id}' is known here")));
     }
@@ -55,18 +56,17 @@ fn read(
     let mut scores = Vec::new();
     for live in endpoint.deployments.snapshot().values() {
         let variant = live.answering(&customer_id);
-        let scored = score::scored(variant, &known, as_of, &Properties::new());
-        scores.push(score::said(live, variant, &customer_id, as_of, &scored, false));
+        let scored = score::scored(endpoint, variant, &known, as_of, &Properties::new())?;
+        scores.push(score::answer_of(live, variant, &customer_id, as_of, &scored, false));
         let view = variant.function.view().name().clone();
         features.insert(view, score::named(variant, &scored.features));
     }
-    let timeline = known.events();
-    let own = || timeline.iter().filter(|event| !is_system(&event.event));
+    let own = || events.iter().filter(|event| !is_system(&event.event));
     let before = query.before.unwrap_or(Time(i64::MAX));
     let limit = query.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
     let page = endpoint.timelines.page(&customer_id, before, limit)?;
     Ok(Json(wire::Customer {
-        traits: traits(timeline.iter().map(|event| &**event)),
+        traits: traits(events.iter()),
         event_count: own().count(),
         first_seen: own().next().map(|event| event.event_time),
         last_seen: own().next_back().map(|event| event.event_time),

@@ -5,22 +5,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use kernel::domain::{Name, Time};
 use kernel::scoring::ScoringFunction;
 
 use super::deployments::{Challenger, Change, Record, Variant, Version, function_key};
 use super::state::Endpoint;
-use super::{Role, wire};
+use super::wire;
 use crate::{Error, Result};
 
 /// `POST /v1/functions`: uploads a function file.
 pub(super) async fn upload(
     State(endpoint): State<Arc<Endpoint>>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Uploaded>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
     let text = std::str::from_utf8(&body)
         .map_err(|_not_utf8| Error::BadRequest("the function is not UTF-8 text".to_owned()))?;
     let function =
@@ -37,13 +34,11 @@ pub(super) async fn upload(
 pub(super) async fn deploy(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
     let request: wire::DeployRequest = wire::parse(&body)?;
     let share = share(&request)?;
-    change(endpoint, &headers, &name, move |record, at| {
+    change(endpoint, &name, move |record, at| {
         if request.role != wire::DeployRole::Champion && record.champions.is_empty() {
             let message = format!("deploy a champion of '{}' first", record.name);
             return Err(Error::BadRequest(message));
@@ -89,9 +84,8 @@ fn share(request: &wire::DeployRequest) -> Result<f64> {
 pub(super) async fn promote(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    change(endpoint, &headers, &name, |record, at| {
+    change(endpoint, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         let Some(version) = challenger.or_else(|| record.shadow.take()) else {
             let message = format!("'{}' has no challenger and no shadow to promote", record.name);
@@ -108,9 +102,8 @@ pub(super) async fn promote(
 pub(super) async fn stop(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    change(endpoint, &headers, &name, |record, at| {
+    change(endpoint, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         for version in challenger.into_iter().chain(record.shadow.take()) {
             record.changes.push(Change { at, action: "stop".to_owned(), version });
@@ -124,9 +117,8 @@ pub(super) async fn stop(
 pub(super) async fn roll_back(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::Deployment>> {
-    change(endpoint, &headers, &name, |record, at| {
+    change(endpoint, &name, |record, at| {
         let [.., before, _] = *record.champions else {
             let message = format!("'{}' has no earlier version to roll back to", record.name);
             return Err(Error::BadRequest(message));
@@ -138,14 +130,33 @@ pub(super) async fn roll_back(
     .await
 }
 
-/// Changes a deployment for who may, away from the runtime's threads. Only a deploy makes a new name.
+/// `POST /v1/deployments/{name}/freshness`: how long a score may be given again.
+pub(super) async fn freshness(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<wire::Deployment>> {
+    let request: wire::FreshnessRequest = wire::parse(&body)?;
+    if request.shelf_life_seconds.is_some_and(|seconds| !seconds.is_finite() || seconds <= 0.0) {
+        return Err(Error::BadRequest("shelf_life_seconds must be above 0, or null".to_owned()));
+    }
+    change(endpoint, &name, move |record, at| {
+        let Some(version) = record.champions.last().copied() else {
+            return Err(Error::NotFound(format!("nothing is deployed as '{}'", record.name)));
+        };
+        record.shelf_life = request.shelf_life_seconds;
+        record.changes.push(Change { at, action: "freshness".to_owned(), version });
+        Ok(())
+    })
+    .await
+}
+
+/// Changes a deployment, away from the runtime's threads. Only a deploy makes a new name.
 async fn change(
     endpoint: Arc<Endpoint>,
-    headers: &HeaderMap,
     name: &str,
     change: impl FnOnce(&mut Record, Time) -> Result<()> + Send + 'static,
 ) -> Result<Json<wire::Deployment>> {
-    endpoint.keys.check(headers, None, Role::Admin)?;
     let name: Name = parse_name(name)?;
     let at = endpoint.clock.as_of();
     let live = super::server::blocking(&endpoint, move |endpoint| {
@@ -163,9 +174,7 @@ async fn change(
 /// `GET /v1/deployments`: what is live.
 pub(super) async fn list(
     State(endpoint): State<Arc<Endpoint>>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::DeploymentList>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
     let live = endpoint.deployments.snapshot();
     let deployments = live.values().map(|live| wire::Deployment::from(&**live)).collect();
     Ok(Json(wire::DeploymentList { deployments }))

@@ -33,7 +33,9 @@ pub(super) struct Variant {
     /// `champion`, `challenger` or `shadow`.
     pub(super) role: &'static str,
     pub(super) version: u32,
-    pub(super) function: ScoringFunction,
+    pub(super) function: Arc<ScoringFunction>,
+    /// The hash of the function.
+    pub(super) hash: Arc<str>,
 }
 
 /// A deployment as it is stored, with all that ever was live under its name.
@@ -47,6 +49,9 @@ pub(super) struct Record {
     pub(super) challenger: Option<Challenger>,
     #[serde(default)]
     pub(super) shadow: Option<u32>,
+    /// A score that is younger, in seconds, is given again unless an event came since.
+    #[serde(default)]
+    pub(super) shelf_life: Option<f64>,
     /// What was changed, latest last.
     #[serde(default)]
     pub(super) changes: Vec<Change>,
@@ -129,6 +134,7 @@ impl Deployments {
             champions: Vec::new(),
             challenger: None,
             shadow: None,
+            shelf_life: None,
             changes: Vec::new(),
         });
         change(&mut record)?;
@@ -162,6 +168,10 @@ impl Live {
 }
 
 impl Variant {
+    pub(super) fn new(role: &'static str, version: u32, function: ScoringFunction) -> Self {
+        Self { role, version, hash: function.hash().into(), function: Arc::new(function) }
+    }
+
     /// Whether it reads recorded scores.
     pub(super) fn reads_scores(&self) -> bool {
         let mut selections = self.function.view().selections().iter();
@@ -183,7 +193,7 @@ fn load(store: &dyn ConfigStore, record: Record) -> Result<Live> {
         let known = known.ok_or_else(|| {
             Error::NotFound(format!("'{}' has no version {version}", record.name))
         })?;
-        Ok(Variant { role, version, function: function(store, &known.function)? })
+        Ok(Variant::new(role, version, function(store, &known.function)?))
     };
     let champion = *record
         .champions

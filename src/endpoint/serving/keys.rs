@@ -1,15 +1,23 @@
+//! Keys: what each may do, how often, and until when. Only hashes are kept.
+
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use kernel::domain::Time;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::online::ConfigStore;
 use crate::{Error, Result};
 
 /// What a key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// To send events; it may be public, in a browser.
     Write,
@@ -29,8 +37,6 @@ pub struct Keys {
     /// To deploy, and everything else.
     pub admin: String,
 }
-
-const ROLES: [Role; 3] = [Role::Write, Role::Score, Role::Admin];
 
 impl Role {
     const fn prefix(self) -> &'static str {
@@ -55,55 +61,159 @@ impl Role {
     }
 }
 
-/// The hashes of the keys that are valid.
-#[derive(Clone, Debug)]
-pub(super) struct KeyRing {
-    hashes: Vec<(Role, [u8; 32])>,
+/// What is kept of a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Names it, and is no secret.
+    pub(super) id: String,
+    pub(super) role: Role,
+    /// SHA-256 of the key, in hex.
+    hash: String,
+    pub(super) made_at: Time,
+    /// It is not valid from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) valid_until: Option<Time>,
+    /// Requests a second that it may make, and as many at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requests_per_second: Option<f64>,
 }
+
+/// A key, ready to be checked.
+#[derive(Debug)]
+struct Known {
+    kept: Kept,
+    allowance: Mutex<Allowance>,
+}
+
+/// Requests that a key may make now; they grow with time.
+#[derive(Debug)]
+struct Allowance {
+    requests: f64,
+    at: Instant,
+}
+
+type ByHash = HashMap<[u8; 32], Known>;
+
+/// The keys that are valid. Which is asked about is found by its hash, so that time tells nothing.
+#[derive(Debug)]
+pub(super) struct KeyRing {
+    known: RwLock<Arc<ByHash>>,
+    /// Held by the one who changes something.
+    changing: Mutex<()>,
+}
+
+/// Before the names that keys are kept under.
+const KEPT: &str = "key/";
 
 impl KeyRing {
     /// Reads the ring; at the first start makes one key of each kind, which are given here only.
-    pub(super) fn open(store: &dyn ConfigStore) -> Result<(Self, Option<Keys>)> {
-        let mut hashes = Vec::new();
-        for role in ROLES {
-            let stored = store.get(&format!("key/{}", role.name()))?;
-            if let Some(hash) = stored.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
-                hashes.push((role, hash));
-            }
+    pub(super) fn open(store: &dyn ConfigStore, now: Time) -> Result<(Self, Option<Keys>)> {
+        let ring = Self { known: RwLock::default(), changing: Mutex::new(()) };
+        ring.read(store)?;
+        if !ring.list().is_empty() {
+            return Ok((ring, None));
         }
-        if hashes.len() == ROLES.len() {
-            return Ok((Self { hashes }, None));
+        let (write, write_kept) = new_key(Role::Write, now, None)?;
+        let (score, score_kept) = new_key(Role::Score, now, None)?;
+        let (admin, admin_kept) = new_key(Role::Admin, now, None)?;
+        ring.keep(store, &[write_kept, score_kept, admin_kept])?;
+        Ok((ring, Some(Keys { write, score, admin })))
+    }
+
+    fn read(&self, store: &dyn ConfigStore) -> Result<()> {
+        let mut known = ByHash::new();
+        for name in store.names(KEPT)? {
+            let Some(bytes) = store.get(&name)? else { continue };
+            let kept: Kept = serde_json::from_slice(&bytes).map_err(Error::store("read a key"))?;
+            let Some(hash) = from_hex(&kept.hash) else { continue };
+            let requests = kept.requests_per_second.unwrap_or(0.0).max(1.0);
+            let allowance = Mutex::new(Allowance { requests, at: Instant::now() });
+            known.insert(hash, Known { kept, allowance });
         }
-        let keys = Keys {
-            write: new_key(Role::Write)?,
-            score: new_key(Role::Score)?,
-            admin: new_key(Role::Admin)?,
-        };
-        let pairs = [&keys.write, &keys.score, &keys.admin];
-        let hashes: Vec<_> =
-            ROLES.into_iter().zip(pairs).map(|(role, key)| (role, hash(key))).collect();
-        let values: Vec<_> = hashes
-            .iter()
-            .map(|(role, hash)| (format!("key/{}", role.name()), hash.to_vec()))
-            .collect();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        Ok(())
+    }
+
+    fn keep(&self, store: &dyn ConfigStore, kept: &[Kept]) -> Result<()> {
+        let mut values = Vec::with_capacity(kept.len());
+        for kept in kept {
+            let json = serde_json::to_vec(kept).map_err(Error::store("write a key"))?;
+            values.push((format!("{KEPT}{}", kept.id), json));
+        }
         store.put(&values)?;
-        Ok((Self { hashes }, Some(keys)))
+        self.read(store)
     }
 
-    /// Whether a request has any key that is known here: asked before its body is read.
-    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
-        key_of(headers).is_some_and(|key| {
-            let hashed = hash(&key);
-            self.hashes.iter().any(|(_, hash)| *hash == hashed)
-        })
+    fn snapshot(&self) -> Arc<ByHash> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a request may do something.
+    /// All keys that were made, the oldest first.
+    pub(super) fn list(&self) -> Vec<Kept> {
+        let mut kept: Vec<Kept> =
+            self.snapshot().values().map(|known| known.kept.clone()).collect();
+        kept.sort_by(|left, right| (left.made_at, &left.id).cmp(&(right.made_at, &right.id)));
+        kept
+    }
+
+    /// Makes a key, which is given here only.
+    pub(super) fn make(
+        &self,
+        store: &dyn ConfigStore,
+        role: Role,
+        requests_per_second: Option<f64>,
+        now: Time,
+    ) -> Result<(String, Kept)> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, kept) = new_key(role, now, requests_per_second)?;
+        self.keep(store, std::slice::from_ref(&kept))?;
+        Ok((key, kept))
+    }
+
+    /// Makes a key that replaces another, which stays valid until a time.
+    pub(super) fn rotate(
+        &self,
+        store: &dyn ConfigStore,
+        id: &str,
+        until: Time,
+        now: Time,
+    ) -> Result<(String, Kept)> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut old = self.find(id)?;
+        let (key, kept) = new_key(old.role, now, old.requests_per_second)?;
+        old.valid_until = Some(old.valid_until.map_or(until, |earlier| earlier.min(until)));
+        self.keep(store, &[old, kept.clone()])?;
+        Ok((key, kept))
+    }
+
+    /// Ends a key. The last admin key stays: nobody could make another.
+    pub(super) fn revoke(&self, store: &dyn ConfigStore, id: &str, now: Time) -> Result<Kept> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.find(id)?;
+        let is_valid = |key: &Kept| key.valid_until.is_none_or(|until| until > now);
+        let others = self.list().into_iter().filter(|key| key.id != id);
+        let mut admins = others.filter(|key| key.role == Role::Admin && is_valid(key));
+        if kept.role == Role::Admin && admins.next().is_none() {
+            let message = "this is the last admin key; make another one first".to_owned();
+            return Err(Error::BadRequest(message));
+        }
+        kept.valid_until = Some(now);
+        self.keep(store, std::slice::from_ref(&kept))?;
+        Ok(kept)
+    }
+
+    fn find(&self, id: &str) -> Result<Kept> {
+        let found = self.list().into_iter().find(|key| key.id == id);
+        found.ok_or_else(|| Error::NotFound(format!("there is no key '{id}'")))
+    }
+
+    /// Checks that a request may do something, and counts it.
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
         body_key: Option<&str>,
         wanted: Role,
+        now: Time,
     ) -> Result<()> {
         let name = wanted.name();
         let Some(key) = key_of(headers).or_else(|| body_key.map(str::to_owned)) else {
@@ -111,38 +221,78 @@ impl KeyRing {
                 "this needs a {name} key: send it as 'Authorization: Bearer KEY'"
             )));
         };
-        let hashed = hash(&key);
-        let mut role = None;
-        for (known, hash) in &self.hashes {
-            // All hashes are compared, and each in full, so that time tells nothing.
-            let same = hash.iter().zip(hashed).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0;
-            if same {
-                role = Some(*known);
-            }
-        }
-        match role {
-            None => Err(Error::Unauthorized(format!(
-                "this key is not known here; a {name} key begins with {}",
+        let all = self.snapshot();
+        let valid = |known: &&Known| known.kept.valid_until.is_none_or(|until| now < until);
+        let Some(known) = all.get(&hash(&key)).filter(valid) else {
+            return Err(Error::Unauthorized(format!(
+                "this key is not known here, or not valid any more; a {name} key begins with {}",
                 wanted.prefix()
-            ))),
-            Some(role) if role.may(wanted) => Ok(()),
-            Some(role) => Err(Error::Forbidden(format!(
+            )));
+        };
+        if !known.kept.role.may(wanted) {
+            return Err(Error::Forbidden(format!(
                 "this is a {} key, but a {name} key is needed here",
-                role.name()
-            ))),
+                known.kept.role.name()
+            )));
         }
+        known.count()
     }
 }
 
-fn new_key(role: Role) -> Result<String> {
+impl Known {
+    /// Counts a request, if there is a limit.
+    fn count(&self) -> Result<()> {
+        let Some(rate) = self.kept.requests_per_second else { return Ok(()) };
+        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let since = now.duration_since(allowance.at).as_secs_f64();
+        allowance.requests = (allowance.requests + since * rate).min(rate.max(1.0));
+        allowance.at = now;
+        if allowance.requests < 1.0 {
+            return Err(Error::TooMany { rate, wait: (1.0 - allowance.requests) / rate });
+        }
+        allowance.requests -= 1.0;
+        Ok(())
+    }
+}
+
+fn new_key(role: Role, now: Time, requests_per_second: Option<f64>) -> Result<(String, Kept)> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(Error::store("make a key"))?;
-    Ok(format!("{}{}", role.prefix(), URL_SAFE_NO_PAD.encode(bytes)))
+    let key = format!("{}{}", role.prefix(), URL_SAFE_NO_PAD.encode(bytes));
+    let hash = hash(&key);
+    let hex = hex(&hash);
+    let kept = Kept {
+        id: format!("{}-{}", role.name(), &hex[..12]),
+        role,
+        hash: hex,
+        made_at: now,
+        valid_until: None,
+        requests_per_second,
+    };
+    Ok((key, kept))
 }
 
 /// The keys have full entropy, so one round of SHA-256 is enough.
 fn hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        if write!(text, "{byte:02x}").is_err() {
+            text.push('0');
+        }
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// The key of a request: bearer, `X-API-Key`, or the user of basic authentication, as SDKs send it.
@@ -170,11 +320,6 @@ impl Keys {
         if getrandom::fill(&mut bytes).is_err() {
             return "0".to_owned();
         }
-        bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
-            if write!(text, "{byte:02x}").is_err() {
-                text.push('0');
-            }
-            text
-        })
+        hex(&bytes)
     }
 }

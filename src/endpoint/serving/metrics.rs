@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Counts of what happened since the start.
 #[derive(Debug, Default)]
@@ -19,6 +20,71 @@ pub(super) struct Metrics {
     pub(super) unrecorded_scores: Count,
     /// Microseconds spent on scores.
     pub(super) score_micros: Count,
+    /// How long requests took.
+    pub(super) latencies: Latencies,
+}
+
+/// What a request was about, as far as its latency goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Score,
+    Collect,
+    Other,
+}
+
+const KINDS: [(Kind, &str); 3] =
+    [(Kind::Score, "score"), (Kind::Collect, "collect"), (Kind::Other, "other")];
+
+/// Upper bounds of latencies in microseconds; the last bucket has no bound.
+const BOUNDS: [u64; 13] =
+    [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 2_000_000];
+
+/// How long requests took, by kind; and how they were answered.
+#[derive(Debug, Default)]
+pub(super) struct Latencies {
+    buckets: [[Count; BOUNDS.len() + 1]; KINDS.len()],
+    micros: [Count; KINDS.len()],
+    /// By kind and hundreds of the status.
+    statuses: [[Count; 6]; KINDS.len()],
+}
+
+impl Latencies {
+    /// A request was answered.
+    pub(super) fn add(&self, kind: Kind, status: u16, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
+        let kind = kind as usize;
+        self.buckets[kind][bucket].add(1);
+        self.micros[kind].add(usize::try_from(micros).unwrap_or(0));
+        self.statuses[kind][usize::from(status / 100).min(5)].add(1);
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "seconds for a graph")]
+    fn to_text(&self) -> String {
+        let name = "fullcircle_request_seconds";
+        let mut text = format!("# HELP {name} How long requests took.\n# TYPE {name} histogram\n");
+        for (kind, said) in KINDS {
+            let mut n = 0;
+            for (place, count) in self.buckets[kind as usize].iter().enumerate() {
+                n += count.get();
+                let bound = BOUNDS.get(place).map(|micros| (*micros as f64 / 1e6).to_string());
+                let bound = bound.as_deref().unwrap_or("+Inf");
+                text += &format!("{name}_bucket{{kind=\"{said}\",le=\"{bound}\"}} {n}\n");
+            }
+            let seconds = self.micros[kind as usize].get() as f64 / 1e6;
+            text += &format!("{name}_sum{{kind=\"{said}\"}} {seconds}\n");
+            text += &format!("{name}_count{{kind=\"{said}\"}} {n}\n");
+        }
+        let name = "fullcircle_answers_total";
+        text += &format!("# HELP {name} Answers by status.\n# TYPE {name} counter\n");
+        for (kind, said) in KINDS {
+            for hundreds in 1..6 {
+                let n = self.statuses[kind as usize][hundreds].get();
+                text += &format!("{name}{{kind=\"{said}\",status=\"{hundreds}xx\"}} {n}\n");
+            }
+        }
+        text
+    }
 }
 
 /// A count that only grows.
@@ -36,8 +102,14 @@ impl Count {
 }
 
 impl Metrics {
-    /// In the text format of Prometheus.
-    pub(super) fn to_text(&self) -> String {
+    /// Scores were given.
+    pub(super) fn scored(&self, n: usize, took: Duration) {
+        self.scores.add(n);
+        self.score_micros.add(usize::try_from(took.as_micros()).unwrap_or(0));
+    }
+
+    /// In the text format of Prometheus; `memory` is what timelines take, in bytes.
+    pub(super) fn to_text(&self, memory: usize) -> String {
         let rows = [
             ("events_received_total", "Events in requests.", &self.received),
             ("events_accepted_total", "Events that are new and durable.", &self.accepted),
@@ -48,12 +120,17 @@ impl Metrics {
             ("scores_unrecorded_total", "Scores that were not recorded.", &self.unrecorded_scores),
             ("score_microseconds_total", "Microseconds spent on scores.", &self.score_micros),
         ];
-        rows.iter()
+        let mut text: String = rows
+            .iter()
             .map(|(name, help, count)| {
                 let name = format!("fullcircle_{name}");
                 let count = count.get();
                 format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}\n")
             })
-            .collect()
+            .collect();
+        let name = "fullcircle_timelines_bytes";
+        let help = "Memory of recently used timelines and of what is not in the index yet.";
+        text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {memory}\n");
+        text + &self.latencies.to_text()
     }
 }

@@ -4,13 +4,16 @@
 //! words of the domain, call one thing, and write the answer. Never: waiting for a disk on the
 //! runtime's threads, or an answer that is not true yet.
 
+mod administration;
 mod collect;
 mod customers;
 mod deploying;
 mod deployments;
+mod documentation;
 mod history;
 mod inference;
 mod keys;
+mod last_scores;
 mod metrics;
 mod operations;
 mod problem;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,8 +16,12 @@ pub(super) async fn health(State(endpoint): State<Arc<Endpoint>>) -> Json<wire::
 
 /// `GET /readyz`: it takes events and gives scores.
 pub(super) async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<wire::Health>> {
-    // An empty group goes through the writer and back, so it says whether writing works.
-    endpoint.writer.append(Vec::new()).await?;
+    if endpoint.is_draining.load(Ordering::Acquire) {
+        return Err(Error::Full("it is stopping".to_owned()));
+    }
+    // A value that is written goes through the log and its disk, so it says whether writing works.
+    super::server::blocking(&endpoint, |endpoint| endpoint.log.try_it()).await?;
+    endpoint.writer.append(Vec::new(), Vec::new(), 0).await?;
     Ok(answer(&endpoint, "ready"))
 }
 
@@ -27,7 +32,10 @@ fn answer(endpoint: &Endpoint, status: &'static str) -> Json<wire::Health> {
 
 /// `GET /metrics`: counts in the text format of Prometheus.
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
-    ([("content-type", "text/plain; version=0.0.4")], endpoint.metrics.to_text())
+    (
+        [("content-type", "text/plain; version=0.0.4")],
+        endpoint.metrics.to_text(endpoint.timelines.memory()),
+    )
 }
 
 /// Any other path.

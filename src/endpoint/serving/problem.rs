@@ -9,20 +9,30 @@ use crate::Error;
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::BadRequest(_) | Self::TooNew { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::TooNew { .. } | Self::TooOld { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Self::Poisoned(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Poisoned(_) | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLate(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::InUse(_) | Self::Listen { .. } => StatusCode::CONFLICT,
             Self::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = document(status, &self.to_string());
         let headers = response.headers_mut();
-        if matches!(self, Self::Busy | Self::Poisoned(_)) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        match self {
+            Self::Busy | Self::Full(_) | Self::Poisoned(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds")]
+            Self::TooMany { wait, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.ceil().max(1.0) as u64));
+            }
+            _ => {}
         }
         response
     }

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use kernel::domain::{Properties, Value};
+use kernel::domain::Properties;
 use kernel::features::{AsOf, Knowledge};
 
 use super::state::Endpoint;
-use super::{Role, score, wire};
+use super::{score, wire};
+use crate::online::Said;
 use crate::{Error, Result};
 
 /// The most candidates of one request.
@@ -19,10 +19,8 @@ const MOST_CANDIDATES: usize = 1_000;
 pub(super) async fn rank(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Ranking>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
     let request: wire::RankRequest = wire::parse(&body)?;
     tokio::task::block_in_place(|| ranked(&endpoint, &name, request))
 }
@@ -40,15 +38,15 @@ fn ranked(
     }
     let time = endpoint.clock.as_of();
     let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
-    let (customer_id, timeline) = endpoint.timelines.timeline(&request.customer_id)?;
-    let variant = live.answering(&customer_id);
+    let timeline = endpoint.timelines.timeline(&request.customer_id)?;
+    let variant = live.answering(timeline.customer_id());
     let mut ranking = Vec::with_capacity(request.candidates.len());
     let mut best: Option<(String, Properties, kernel::scoring::Score)> = None;
     for candidate in request.candidates {
         let mut context: Properties = request.context.clone();
         context.extend(candidate.context);
         score::check_context(&live, &context)?;
-        let scored = score::scored(variant, &timeline, as_of, &context);
+        let scored = score::scored(endpoint, variant, &timeline, as_of, &context)?;
         ranking.push(wire::Ranked { id: candidate.id.clone(), score: scored.score });
         if best.as_ref().is_none_or(|(.., best)| scored.score > best.score) {
             best = Some((candidate.id, context, scored));
@@ -58,10 +56,9 @@ fn ranked(
     let Some((chosen, context, scored)) = best else {
         return Err(Error::BadRequest("there is no candidate".to_owned()));
     };
-    let said = score::said(&live, variant, &customer_id, as_of, &scored, false);
-    let mut record = score::record(&said, &scored.features, &context);
-    record.properties.insert("candidate".to_owned(), Value::text(chosen));
-    score::record_later(endpoint, vec![record]);
+    let said = score::answer_of(&live, variant, timeline.customer_id(), as_of, &scored, false);
+    let record = score::record(&said, score::hash(&scored.features), &context);
+    score::record_later(endpoint, [Said { candidate: Some(chosen), ..record }]);
     endpoint.metrics.scores.add(ranking.len());
     Ok(Json(wire::Ranking {
         name: said.name,

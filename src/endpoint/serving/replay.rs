@@ -7,13 +7,12 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use kernel::domain::{Event, Name, Properties, SCORE, Time, Value, is_system};
 use kernel::features::{AsOf, Knowledge};
 
 use super::deployments::{Live, Variant, function};
 use super::state::Endpoint;
-use super::{Role, deploying, score, wire};
+use super::{deploying, score, wire};
 use crate::Result;
 
 /// Requests of a replay unless said otherwise, and at most.
@@ -37,18 +36,13 @@ struct Asked {
 pub(super) async fn replay(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Replay>> {
-    endpoint.keys.check(&headers, None, Role::Admin)?;
     let name = deploying::parse_name(&name)?;
     let request: wire::ReplayRequest = wire::parse(&body)?;
     super::server::blocking(&endpoint, move |endpoint| {
-        let candidate = Variant {
-            role: "candidate",
-            version: 0,
-            function: function(&*endpoint.config, &request.function)?,
-        };
+        let function = function(&*endpoint.config, &request.function)?;
+        let candidate = Variant::new("candidate", 0, function);
         let limit = request.limit.unwrap_or(REQUESTS).clamp(1, MOST_REQUESTS);
         Ok(Json(report(endpoint, &name, &candidate, limit)?))
     })
@@ -73,17 +67,18 @@ fn report(
     let mut parity = wire::Parity::default();
     for request in &asked {
         let as_of = AsOf { time: request.as_of, knowledge: Knowledge::AsItWasKnown };
-        let (customer_id, timeline) = endpoint.timelines.timeline(&request.customer_id)?;
+        let timeline = endpoint.timelines.timeline(&request.customer_id)?;
         let started = Instant::now();
-        let scored = score::scored(candidate, &timeline, as_of, &request.context);
+        let scored = score::scored(endpoint, candidate, &timeline, as_of, &request.context)?;
         micros.push(started.elapsed().as_secs_f64() * 1e6);
         scores.push(scored.score);
         for (n, value) in nulls.iter_mut().zip(&scored.features) {
             *n += usize::from(value.is_null());
         }
         let Some(live) = &live else { continue };
-        let answering = of_record(live, request).unwrap_or_else(|| live.answering(&customer_id));
-        let again = score::scored(answering, &timeline, as_of, &request.context).score;
+        let answering =
+            of_record(live, request).unwrap_or_else(|| live.answering(timeline.customer_id()));
+        let again = score::scored(endpoint, answering, &timeline, as_of, &request.context)?.score;
         if let Some((said, hash)) = &request.said
             && hash == answering.function.hash()
         {

@@ -1,18 +1,26 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::state::Endpoint;
-use super::{collect, customers, deploying, history, inference, operations, rank, replay, score};
-use crate::Error;
+use super::{
+    Role, administration, collect, customers, deploying, documentation, history, inference,
+    operations, rank, replay, score,
+};
+use crate::{Error, Result};
 
 /// The largest function file.
 const LARGEST_FUNCTION: usize = 16 * 1024 * 1024;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// All routes over one endpoint.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
@@ -22,7 +30,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/projects/{key}/settings", get(collect::settings))
         .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))
         .layer(middleware::from_fn(cors));
-    let ours = Router::new()
+    let scores = Router::new()
         .route("/v1/score/{name}", get(score::get).post(score::post))
         .route("/v1/rank/{name}", post(rank::rank))
         .route("/v2/models/{name}", get(inference::metadata))
@@ -32,13 +40,22 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v2/models/{name}/versions/{version}/ready", get(inference::ready))
         .route("/v2/models/{name}/versions/{version}/infer", post(inference::infer))
         .route("/invocations", post(inference::invocations))
-        .route("/v1/customers/{id}", get(customers::get).delete(customers::erase))
+        .route("/v1/customers/{id}", get(customers::get))
         .route("/v1/deployments", get(deploying::list))
+        .route_layer(middleware::from_fn_with_state(endpoint.clone(), may_score));
+    let administration = Router::new()
+        .route("/v1/customers/{id}", delete(customers::erase))
         .route("/v1/deployments/{name}", post(deploying::deploy))
         .route("/v1/deployments/{name}/rollback", post(deploying::roll_back))
         .route("/v1/deployments/{name}/replay", post(replay::replay))
         .route("/v1/deployments/{name}/promote", post(deploying::promote))
         .route("/v1/deployments/{name}/stop", post(deploying::stop))
+        .route("/v1/deployments/{name}/freshness", post(deploying::freshness))
+        .route("/v1/keys", get(administration::keys).post(administration::make_key))
+        .route("/v1/keys/{id}", delete(administration::revoke_key))
+        .route("/v1/keys/{id}/rotate", post(administration::rotate_key))
+        .route("/v1/backup", post(administration::back_up))
+        .route("/v1/rejected", get(administration::rejected))
         .route(
             "/v1/functions",
             post(deploying::upload).layer(DefaultBodyLimit::max(LARGEST_FUNCTION)),
@@ -48,8 +65,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
             post(history::publish).layer(DefaultBodyLimit::max(history::LARGEST_BODY)),
         )
         .route("/v1/events", get(history::export))
-        .layer(middleware::from_fn_with_state(endpoint.clone(), only_known))
-        .layer(middleware::from_fn(no_browser));
+        .route_layer(middleware::from_fn_with_state(endpoint.clone(), may_administer));
     let operations = Router::new()
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::ready))
@@ -57,9 +73,11 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v2/health/live", get(inference::live))
         .route("/v2/health/ready", get(operations::ready))
         .route("/ping", get(inference::live))
-        .route("/metrics", get(operations::metrics));
-    let all = collector.merge(ours).merge(operations).fallback(operations::nothing_here);
-    all.layer(middleware::from_fn(as_problem)).with_state(endpoint)
+        .route("/metrics", get(operations::metrics))
+        .route("/openapi.json", get(documentation::openapi))
+        .route("/", get(documentation::page));
+    let all = collector.merge(scores).merge(administration).merge(operations);
+    all.fallback(operations::nothing_here).with_state(endpoint)
 }
 
 /// Bytes of a refusal by the framework that are read.
@@ -67,12 +85,13 @@ const LONGEST_REFUSAL: usize = 4 * 1024;
 
 /// What the framework refuses by itself (a body that is too large, a query that lacks something, a method
 /// that is not there) as a problem document like every other refusal.
-async fn as_problem(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+pub(super) async fn as_problem(response: Response) -> Response {
     let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
     let is_json = |value: &HeaderValue| value.to_str().is_ok_and(|type_| type_.contains("json"));
-    let is_ours = response.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
-    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -119,25 +138,58 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     }
 }
 
-/// A body that may be large is read only for those who have a key.
-async fn only_known(
+/// Scores are for those who have a key for them: asked before a body is read.
+async fn may_score(
     State(endpoint): State<Arc<Endpoint>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if endpoint.keys.knows(request.headers()) {
-        return next.run(request).await;
+    match check(&endpoint, &request, Role::Score) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
     }
-    let message = "this needs a key that is known here: send it as 'Authorization: Bearer KEY'";
-    Error::Unauthorized(message.to_owned()).into_response()
 }
 
-/// Everything but collecting is for programs: a page in a browser on this machine, whatever name it
-/// reached us by, must not be able to ask.
-async fn no_browser(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
-        let message = "this is not for browsers; ask from a server".to_owned();
-        return Error::Forbidden(message).into_response();
+/// Administration needs its own key, and comes from this machine unless more was allowed.
+async fn may_administer(
+    State(endpoint): State<Arc<Endpoint>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    if !endpoint.allows_remote_administration && !peer.is_some_and(|peer| peer.0.is_loopback()) {
+        let message = "administration is taken from this machine only; start the endpoint with \
+                       --allow-remote-administration to change that";
+        return Error::Forbidden(message.to_owned()).into_response();
     }
-    next.run(request).await
+    match check(&endpoint, &request, Role::Admin) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn check(endpoint: &Endpoint, request: &Request, role: Role) -> Result<()> {
+    only_own_pages(request)?;
+    endpoint.keys.check(request.headers(), None, role, endpoint.clock.as_of())
+}
+
+/// All but collecting is for programs, and for the endpoint's own page: a page of somebody else in a browser
+/// on this machine, whatever name it reached us by, must not be able to ask.
+fn only_own_pages(request: &Request) -> Result<()> {
+    let text =
+        |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+    let host = text(header::HOST).unwrap_or_default();
+    let is_own = origin.as_bytes() == format!("http://{host}").as_bytes();
+    if is_own && is_this_machine(host) {
+        return Ok(());
+    }
+    Err(Error::Forbidden("this is not for pages of others; ask from a server".to_owned()))
+}
+
+/// Whether a host is named as this machine alone can be: a name may lead anywhere tomorrow.
+fn is_this_machine(host: &str) -> bool {
+    let Ok(uri) = format!("http://{host}/").parse::<Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -1,21 +1,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
-use kernel::domain::{Name, Properties, SCORE, Time, Type, Value, limits};
+use kernel::domain::{Name, Properties, Time, Type, Value, limits};
 use kernel::features::{AsOf, Knowledge};
 use kernel::scoring::Score as KernelScore;
 use serde::Deserialize;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::deployments::{Live, Variant};
-use super::keys::Keys;
+use super::last_scores::Last;
 use super::state::Endpoint;
-use super::{Role, wire};
-use crate::online::{Incoming, Kind, Timeline};
+use super::wire;
+use crate::online::{Said, Timeline};
 use crate::{Error, Result};
 
 /// The most customers of one request.
@@ -29,6 +30,7 @@ pub(super) struct ScoreQuery {
     #[serde(default)]
     explain: bool,
     as_of: Option<Time>,
+    deadline_ms: Option<u64>,
 }
 
 /// `GET /v1/score/{name}?customer_id=…`.
@@ -36,73 +38,115 @@ pub(super) async fn get(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
     Query(query): Query<ScoreQuery>,
-    headers: HeaderMap,
 ) -> Result<Json<wire::ScoreAnswer>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
     let request = wire::ScoreRequest {
         customer_id: Some(query.customer_id),
         customer_ids: Vec::new(),
         context: Properties::new(),
         explain: query.explain,
         as_of: query.as_of,
+        deadline_ms: query.deadline_ms,
     };
-    answer_in_place(&endpoint, &name, &request)
+    answer(endpoint, &name, request).await
 }
 
 /// `POST /v1/score/{name}`: one customer, or many.
 pub(super) async fn post(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::ScoreAnswer>> {
-    endpoint.keys.check(&headers, None, Role::Score)?;
-    let request = wire::parse(&body)?;
-    answer_in_place(&endpoint, &name, &request)
+    answer(endpoint, &name, wire::parse(&body)?).await
 }
 
-/// Answers at once what is in memory. A timeline that is not is read from disk, on a thread that the runtime
-/// gives up for it: others must not wait for that.
-fn answer_in_place(
-    endpoint: &Endpoint,
+async fn answer(
+    endpoint: Arc<Endpoint>,
     name: &str,
-    request: &wire::ScoreRequest,
-) -> Result<Json<wire::ScoreAnswer>> {
-    let mut ids = request.customer_ids.iter().chain(&request.customer_id);
-    if ids.all(|id| endpoint.timelines.is_in_memory(id)) {
-        answer(endpoint, name, request)
-    } else {
-        tokio::task::block_in_place(|| answer(endpoint, name, request))
-    }
-}
-
-fn answer(
-    endpoint: &Endpoint,
-    name: &str,
-    request: &wire::ScoreRequest,
+    request: wire::ScoreRequest,
 ) -> Result<Json<wire::ScoreAnswer>> {
     let live = endpoint.deployments.get(name)?;
-    let one = std::slice::from_ref;
-    let ids = match (&request.customer_id, request.customer_ids.as_slice()) {
-        (Some(id), []) => one(id),
-        (None, []) => {
-            return Err(Error::BadRequest("name a customer_id or customer_ids".to_owned()));
+    let ids = check(&live, &request)?;
+    let scores = match request.deadline_ms {
+        // What is in memory is answered at once. What is read from a disk has a thread that the runtime
+        // gives up for it: others must not wait for that.
+        _ if ids.iter().all(|id| is_ready(&endpoint, &live, id)) => {
+            score_all(&endpoint, &live, &request, &AtomicBool::new(false))?
         }
-        (None, ids) if ids.len() <= MOST_CUSTOMERS => ids,
-        (None, _) => {
-            return Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers")));
-        }
-        (Some(_), _) => {
-            let message = "name a customer_id or customer_ids, not both".to_owned();
-            return Err(Error::BadRequest(message));
-        }
+        None => tokio::task::block_in_place(|| {
+            score_all(&endpoint, &live, &request, &AtomicBool::new(false))
+        })?,
+        Some(deadline) => score_until(endpoint, live, request.clone(), deadline).await?,
     };
-    let mut scores = score_all(endpoint, &live, ids, request)?;
-    match (request.customer_id.is_some(), scores.pop()) {
-        (true, Some(only)) => Ok(Json(wire::ScoreAnswer::One(Box::new(only)))),
-        (_, last) => {
-            scores.extend(last);
-            Ok(Json(wire::ScoreAnswer::Many { scores }))
+    Ok(Json(match (request.customer_id.is_some(), scores) {
+        (true, mut scores) if scores.len() == 1 => {
+            wire::ScoreAnswer::One(Box::new(scores.remove(0)))
+        }
+        (_, scores) => wire::ScoreAnswer::Many { scores },
+    }))
+}
+
+/// The customers of a request that makes sense.
+fn check<'r>(live: &Live, request: &'r wire::ScoreRequest) -> Result<&'r [String]> {
+    let ids = request.ids();
+    if request.customer_id.is_some() && !request.customer_ids.is_empty() {
+        let message = "name a customer_id or customer_ids, not both".to_owned();
+        return Err(Error::BadRequest(message));
+    }
+    if ids.is_empty() {
+        return Err(Error::BadRequest("name a customer_id or customer_ids".to_owned()));
+    }
+    if ids.len() > MOST_CUSTOMERS {
+        return Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers")));
+    }
+    ids.iter().try_for_each(|id| check_id(id))?;
+    check_context(live, &request.context)?;
+    Ok(ids)
+}
+
+/// Whether a score of a customer waits for no disk.
+fn is_ready(endpoint: &Endpoint, live: &Live, id: &str) -> bool {
+    endpoint.timelines.in_memory(id).is_some_and(|timeline| {
+        let shadow = live.shadow.iter();
+        let mut asked = shadow.chain([live.answering(timeline.customer_id())]);
+        asked.all(|variant| timeline.is_read_by(&variant.function))
+    })
+}
+
+/// Scores until a deadline; then each customer's last score, marked stale.
+async fn score_until(
+    endpoint: Arc<Endpoint>,
+    live: Arc<Live>,
+    request: wire::ScoreRequest,
+    deadline: u64,
+) -> Result<Vec<wire::Score>> {
+    let is_abandoned = Arc::new(AtomicBool::new(false));
+    let work = {
+        let (endpoint, live, request) = (endpoint.clone(), live.clone(), request.clone());
+        let is_abandoned = is_abandoned.clone();
+        move || score_all(&endpoint, &live, &request, &is_abandoned)
+    };
+    let work = tokio::task::spawn_blocking(work);
+    match tokio::time::timeout(Duration::from_millis(deadline), work).await {
+        Ok(scores) => scores.map_err(Error::store("score"))?,
+        Err(_) => {
+            // What comes out of it now was not said to anybody, and is not recorded.
+            is_abandoned.store(true, Ordering::Release);
+            let stale = |id: &String| {
+                let last = endpoint.last_scores.get(live.record.name.as_str(), id);
+                last.map(|last| again(&live, id, &last, wire::Freshness::Stale))
+                    .ok_or(Error::TooLate(deadline))
+            };
+            let scores: Vec<wire::Score> =
+                request.ids().iter().map(stale).collect::<Result<_>>()?;
+            let name = live.record.name.as_str();
+            let records = request.ids().iter().zip(&scores).map(|(id, score)| {
+                let last = endpoint.last_scores.get(name, id);
+                let features = last.map_or(0, |last| last.features);
+                Said { reused: true, ..record(score, features, &request.context) }
+            });
+            record_later(&endpoint, records.collect::<Vec<_>>());
+            endpoint.metrics.scores.add(scores.len());
+            Ok(scores)
         }
     }
 }
@@ -111,37 +155,112 @@ fn answer(
 fn score_all(
     endpoint: &Endpoint,
     live: &Live,
-    ids: &[String],
     request: &wire::ScoreRequest,
+    is_abandoned: &AtomicBool,
 ) -> Result<Vec<wire::Score>> {
     let started = Instant::now();
-    check_context(live, &request.context)?;
+    let ids = request.ids();
     let mut scores = Vec::with_capacity(ids.len());
-    let mut records = Vec::new();
+    let mut records = Vec::with_capacity(ids.len());
     for id in ids {
-        check_id(id)?;
         // The as-of time is taken before the timeline is read: what arrives between the two is not yet
         // known as of that time. A replay reads what was known then, so that it repeats exactly.
         let time = request.as_of.unwrap_or_else(|| endpoint.clock.as_of());
         let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
-        let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
-        let variant = live.answering(&customer_id);
-        let scored = scored(variant, &timeline, as_of, &request.context);
-        let score = said(live, variant, &customer_id, as_of, &scored, request.explain);
+        let timeline = match endpoint.timelines.in_memory(id) {
+            Some(timeline) => timeline,
+            None => endpoint.timelines.timeline(id)?,
+        };
+        if let Some((score, features)) = still_fresh(endpoint, live, &timeline, as_of, request) {
+            records.push(Said { reused: true, ..record(&score, features, &request.context) });
+            scores.push(score);
+            continue;
+        }
+        let changes = timeline.changes();
+        let variant = live.answering(timeline.customer_id());
+        let scored = scored(endpoint, variant, &timeline, as_of, &request.context)?;
+        let customer_id = timeline.customer_id();
+        let score = answer_of(live, variant, customer_id, as_of, &scored, request.explain);
         if request.as_of.is_none() {
-            records.push(record(&score, &scored.features, &request.context));
+            let features = hash(&scored.features);
+            records.push(record(&score, features, &request.context));
+            remember(endpoint, variant, &score, features, changes);
             if let Some(shadow) = &live.shadow {
-                let scored = self::scored(shadow, &timeline, as_of, &request.context);
-                let score = said(live, shadow, &customer_id, as_of, &scored, false);
-                records.push(record(&score, &scored.features, &request.context));
+                let scored = self::scored(endpoint, shadow, &timeline, as_of, &request.context)?;
+                let score = answer_of(live, shadow, customer_id, as_of, &scored, false);
+                records.push(record(&score, hash(&scored.features), &request.context));
             }
         }
         scores.push(score);
     }
-    record_later(endpoint, records);
-    endpoint.metrics.scores.add(scores.len());
-    endpoint.metrics.score_micros.add(usize::try_from(started.elapsed().as_micros()).unwrap_or(0));
+    if !is_abandoned.load(Ordering::Acquire) {
+        record_later(endpoint, records);
+        endpoint.metrics.scored(scores.len(), started.elapsed());
+    }
     Ok(scores)
+}
+
+fn remember(
+    endpoint: &Endpoint,
+    variant: &Variant,
+    score: &wire::Score,
+    features: u128,
+    changes: u64,
+) {
+    let last = Last {
+        score: score.score,
+        as_of: score.as_of,
+        version: score.version,
+        function: variant.hash.clone(),
+        variant: variant.role,
+        known: score.known,
+        features,
+        changes,
+    };
+    endpoint.last_scores.put(score.name.as_str(), &score.customer_id, last);
+}
+
+/// A score that was given before, if it is young enough and nothing has happened since: only where the
+/// deployment says so, and nothing else is asked for.
+fn still_fresh(
+    endpoint: &Endpoint,
+    live: &Live,
+    timeline: &Timeline,
+    as_of: AsOf,
+    request: &wire::ScoreRequest,
+) -> Option<(wire::Score, u128)> {
+    let shelf_life = live.record.shelf_life?;
+    if request.explain || request.as_of.is_some() || !request.context.is_empty() {
+        return None;
+    }
+    let last = endpoint.last_scores.get(live.record.name.as_str(), timeline.customer_id())?;
+    #[allow(clippy::cast_precision_loss, reason = "seconds of an age")]
+    let age = (as_of.time.0 - last.as_of.0) as f64 / 1e6;
+    let answering = live.answering(timeline.customer_id());
+    let is_fresh =
+        age < shelf_life && last.changes == timeline.changes() && *last.function == *answering.hash;
+    is_fresh.then(|| {
+        let score = again(live, timeline.customer_id(), &last, wire::Freshness::Reused);
+        (score, last.features)
+    })
+}
+
+/// A score that was given before, as it is answered again.
+fn again(live: &Live, customer_id: &str, last: &Last, freshness: wire::Freshness) -> wire::Score {
+    wire::Score {
+        name: live.record.name.clone(),
+        version: last.version,
+        function: last.function.clone(),
+        customer_id: customer_id.to_owned(),
+        score: last.score,
+        as_of: last.as_of,
+        known: last.known,
+        stale: freshness == wire::Freshness::Stale,
+        freshness,
+        variant: last.variant,
+        features: None,
+        reasons: None,
+    }
 }
 
 /// The score of one customer now, recorded: of the function that answers for them, or of one that was
@@ -154,21 +273,22 @@ pub(super) fn score_one(
     context: &Properties,
 ) -> Result<KernelScore> {
     check_id(id)?;
+    let started = Instant::now();
     let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
-    let (customer_id, timeline) = endpoint.timelines.timeline(id)?;
-    let variant = asked.unwrap_or_else(|| live.answering(&customer_id));
-    let scored = scored(variant, &timeline, as_of, context);
-    let said = said(live, variant, &customer_id, as_of, &scored, false);
-    record_later(endpoint, vec![record(&said, &scored.features, context)]);
-    endpoint.metrics.scores.add(1);
+    let timeline = endpoint.timelines.timeline(id)?;
+    let variant = asked.unwrap_or_else(|| live.answering(timeline.customer_id()));
+    let scored = scored(endpoint, variant, &timeline, as_of, context)?;
+    let said = answer_of(live, variant, timeline.customer_id(), as_of, &scored, false);
+    record_later(endpoint, [record(&said, hash(&scored.features), context)]);
+    endpoint.metrics.scored(1, started.elapsed());
     Ok(scored)
 }
 
 /// Records scores without keeping the reply waiting.
-pub(super) fn record_later(endpoint: &Endpoint, records: Vec<Incoming>) {
-    let n = records.len();
-    if n > 0 && !endpoint.writer.append_later(records) {
-        endpoint.metrics.unrecorded_scores.add(n);
+pub(super) fn record_later(endpoint: &Endpoint, records: impl IntoIterator<Item = Said>) {
+    let mut n = 0;
+    if !endpoint.writer.record(records.into_iter().inspect(|_| n += 1)) {
+        endpoint.metrics.unrecorded_scores.add(n.max(1));
     }
 }
 
@@ -192,20 +312,21 @@ pub(super) fn check_context(live: &Live, said: &Properties) -> Result<()> {
 
 /// What a function says of a timeline as of a time. What is not said of the occasion is null.
 pub(super) fn scored(
+    endpoint: &Endpoint,
     variant: &Variant,
     timeline: &Timeline,
     as_of: AsOf,
     context: &Properties,
-) -> KernelScore {
+) -> Result<KernelScore> {
     let value = |(name, type_): &(String, Type)| {
         context.get(name).map_or(Value::Null, |value| value.coerce(*type_))
     };
     let context: Vec<Value> = variant.function.view().context().iter().map(value).collect();
-    timeline.score(&variant.function, as_of, &context)
+    endpoint.timelines.score(timeline, &variant.function, as_of, &context)
 }
 
 /// A score as it is answered.
-pub(super) fn said(
+pub(super) fn answer_of(
     live: &Live,
     variant: &Variant,
     customer_id: &str,
@@ -217,12 +338,13 @@ pub(super) fn said(
     wire::Score {
         name: live.record.name.clone(),
         version: variant.version,
-        function: variant.function.hash().to_owned(),
+        function: variant.hash.clone(),
         customer_id: customer_id.to_owned(),
         score: scored.score,
         as_of: as_of.time,
         known: scored.known,
         stale: false,
+        freshness: wire::Freshness::Computed,
         variant: variant.role,
         features: explain.then(|| named(variant, &scored.features)),
         reasons: explain.then(|| reasons().map(wire::Reason::from).collect()),
@@ -235,32 +357,45 @@ pub(super) fn named(variant: &Variant, values: &[Value]) -> BTreeMap<Name, Value
     features.map(|feature| feature.name.clone()).zip(values.iter().cloned()).collect()
 }
 
-/// What was said, as an event.
-pub(super) fn record(score: &wire::Score, features: &[Value], context: &Properties) -> Incoming {
-    let features = serde_json::to_string(features).unwrap_or_default();
-    let features_hash = blake3::hash(features.as_bytes()).to_hex();
-    let mut properties = Properties::from([
-        ("name".to_owned(), Value::text(score.name.as_str())),
-        ("version".to_owned(), Value::Number(f64::from(score.version))),
-        ("function".to_owned(), Value::text(score.function.as_str())),
-        ("score".to_owned(), Value::Number(score.score)),
-        ("variant".to_owned(), Value::text(score.variant)),
-        ("as_of".to_owned(), Value::text(score.as_of.to_string())),
-        ("features_hash".to_owned(), Value::text(features_hash.as_str())),
-    ]);
-    // What was asked with, so that a replay can ask again.
-    if let Ok(json) = serde_json::to_string(context)
-        && !context.is_empty()
-    {
-        properties.insert("context".to_owned(), Value::text(json));
+/// A hash of the values of features: of a letter for the type of each, then its bytes.
+pub(super) fn hash(features: &[Value]) -> u128 {
+    let mut hash = Xxh3::new();
+    for value in features {
+        match value {
+            Value::Null => hash.update(b"-"),
+            Value::Boolean(boolean) => hash.update(&[b'b', u8::from(*boolean)]),
+            Value::Number(number) => {
+                let mut bytes = [b'n'; 9];
+                bytes[1..].copy_from_slice(&number.to_bits().to_le_bytes());
+                hash.update(&bytes);
+            }
+            other => {
+                let text = other.to_string();
+                hash.update(&text.len().to_le_bytes());
+                hash.update(text.as_bytes());
+            }
+        }
     }
-    Incoming {
-        message_id: format!("score-{}-{}", score.as_of.0, Keys::random_id()),
-        customer_id: Some(score.customer_id.clone()),
-        anonymous_id: None,
-        event: SCORE.to_owned(),
-        event_time: None,
-        properties,
-        kind: Kind::Live,
+    hash.digest128()
+}
+
+/// What was said, as it is recorded.
+pub(super) fn record(score: &wire::Score, features: u128, context: &Properties) -> Said {
+    Said {
+        customer_id: score.customer_id.clone(),
+        name: score.name.clone(),
+        version: score.version,
+        function: score.function.clone(),
+        variant: score.variant,
+        score: score.score,
+        as_of: score.as_of,
+        features,
+        // What was asked with, so that a replay can ask again.
+        context: match context.is_empty() {
+            true => String::new(),
+            false => serde_json::to_string(context).unwrap_or_default(),
+        },
+        candidate: None,
+        reused: false,
     }
 }

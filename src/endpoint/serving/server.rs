@@ -1,14 +1,24 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::FutureExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
+use tower_service::Service as _;
 
+use super::metrics::Kind;
+use super::router::{Peer, as_problem};
 use super::{Endpoint, Keys, router};
+use crate::online::Settings;
 use crate::{Error, Result};
 
 /// How an endpoint is started.
@@ -18,6 +28,26 @@ pub struct Config {
     pub data: PathBuf,
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How its store works.
+    pub store: Settings,
+    /// Whether administration is taken from other machines.
+    pub allows_remote_administration: bool,
+    /// So long it says that it is not ready, and answers all the same, before it stops.
+    pub stop_delay: Duration,
+}
+
+impl Config {
+    /// An endpoint on a data folder and an address, as it is unless more is said.
+    #[must_use]
+    pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
+        Self {
+            data,
+            listen,
+            store: Settings::default(),
+            allows_remote_administration: false,
+            stop_delay: Duration::ZERO,
+        }
+    }
 }
 
 /// An endpoint that is ready.
@@ -33,6 +63,8 @@ pub struct Ready {
 const CONNECTIONS: usize = 1_024;
 /// A client has this long to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A client that reads nothing of its answer for so long is left.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request has this long in all, its body and its answer included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests have this long to end when the endpoint stops.
@@ -45,8 +77,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn run(config: &Config, ready: impl FnOnce(&Ready)) -> Result<()> {
     let running = Running::start(config)?;
     ready(&running.ready);
-    running.runtime.block_on(stop_signal());
-    tracing::info!("stopping");
+    running.runtime.block_on(async {
+        stop_signal().await;
+        tracing::info!("stopping");
+        // Load balancers see it, and send their requests elsewhere before the door closes.
+        running.endpoint.is_draining.store(true, Ordering::Release);
+        tokio::time::sleep(config.stop_delay).await;
+    });
     running.stop();
     Ok(())
 }
@@ -67,7 +104,7 @@ impl Running {
     /// # Errors
     /// The data folder or the address cannot be used.
     pub fn start(config: &Config) -> Result<Self> {
-        let (endpoint, keys) = Endpoint::open(&config.data)?;
+        let (endpoint, keys) = Endpoint::open(config)?;
         let endpoint = Arc::new(endpoint);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -135,13 +172,13 @@ async fn stop_signal() {
 
 /// Accepts connections ourselves: `axum::serve` sets no limit on header time or connections.
 async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch::Receiver<bool>) {
-    let router = router(endpoint);
+    let router = router(endpoint.clone());
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = connections.clone().acquire_owned().await else { return };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file handles, mostly: wait for connections to end.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -151,7 +188,9 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch:
             },
             _ = stop.changed() => break,
         };
-        let connection = serve(stream, router.clone(), stop.clone());
+        let answers =
+            Answers { router: router.clone(), endpoint: endpoint.clone(), peer: Peer(peer.ip()) };
+        let connection = serve(stream, answers, stop.clone());
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -165,17 +204,18 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch:
     }
 }
 
-async fn serve(stream: TcpStream, router: axum::Router, mut stop: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, answers: Answers, mut stop: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set no-delay");
     }
-    let router = router.layer(axum::middleware::from_fn(limit_time));
-    let service = TowerToHyperService::new(router);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let service = hyper::service::service_fn(move |request| answers.clone().answer(request));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(ended),
@@ -192,16 +232,59 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-async fn limit_time(
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> axum::response::Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let status = axum::http::StatusCode::REQUEST_TIMEOUT;
-            super::problem::document(status, "the request took longer than 30 seconds")
-        }
+/// What answers the requests of one connection.
+#[derive(Clone)]
+struct Answers {
+    router: axum::Router,
+    endpoint: Arc<Endpoint>,
+    peer: Peer,
+}
+
+impl Answers {
+    /// Answers a request in time, whatever happens in between. A panic is ours, and is said as that: other
+    /// requests go on.
+    async fn answer(
+        mut self,
+        request: hyper::Request<hyper::body::Incoming>,
+    ) -> std::result::Result<Response, Infallible> {
+        let started = Instant::now();
+        let kind = kind_of(request.uri().path());
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(self.peer);
+        let answer = AssertUnwindSafe(self.router.call(request)).catch_unwind();
+        let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+            Ok(Ok(Ok(response))) => as_problem(response).await,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_)) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                let message = "the endpoint made an error; its log says more";
+                super::problem::document(status, message)
+            }
+            Err(_) => {
+                let status = StatusCode::REQUEST_TIMEOUT;
+                super::problem::document(status, "the request took longer than 30 seconds")
+            }
+        };
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        self.endpoint.metrics.latencies.add(kind, status, took);
+        // Neither paths nor queries: they name customers.
+        tracing::debug!(?kind, status, micros = took.as_micros(), "answered");
+        Ok(response)
+    }
+}
+
+fn kind_of(path: &str) -> Kind {
+    const SCORES: [&str; 4] = ["/v1/score/", "/v1/rank/", "/v2/models/", "/invocations"];
+    if SCORES.iter().any(|start| path.starts_with(start)) {
+        return Kind::Score;
+    }
+    let rest = path.strip_prefix("/v1/").map(|rest| rest.trim_end_matches('/'));
+    match rest {
+        Some(
+            "batch" | "b" | "import" | "track" | "t" | "identify" | "i" | "page" | "p" | "screen"
+            | "s" | "group" | "g" | "alias" | "a",
+        ) => Kind::Collect,
+        _ => Kind::Other,
     }
 }
 

@@ -1,11 +1,13 @@
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::deployments::{Deployments, Variant};
 use super::keys::{KeyRing, Keys};
+use super::last_scores::LastScores;
 use super::metrics::Metrics;
+use super::server::Config;
 use crate::Result;
-use crate::online::{Clock, ConfigStore, Embedded, EventLog, TimelineStore, Writer};
+use crate::online::{Clock, ConfigStore, Embedded, EventLog, Maintenance, TimelineStore, Writer};
 
 /// Everything that handlers share.
 pub struct Endpoint {
@@ -14,9 +16,14 @@ pub struct Endpoint {
     pub(super) config: Arc<dyn ConfigStore>,
     pub(super) clock: Arc<Clock>,
     pub(super) writer: Writer,
+    pub(super) last_scores: LastScores,
+    _maintenance: Maintenance,
     pub(super) keys: KeyRing,
     pub(super) deployments: Deployments,
     pub(super) metrics: Metrics,
+    pub(super) allows_remote_administration: bool,
+    /// It stops: load balancers are told to send nothing more.
+    pub(super) is_draining: AtomicBool,
     /// Tells endpoints apart, for those who pull from several.
     pub(super) id: String,
 }
@@ -33,9 +40,9 @@ impl Endpoint {
     ///
     /// # Errors
     /// The folder cannot be written, is open in another process, or has a newer format.
-    pub fn open(data: &Path) -> Result<(Self, Option<Keys>)> {
-        let store = Arc::new(Embedded::open(data)?);
-        let (keys, new_keys) = KeyRing::open(&*store)?;
+    pub fn open(config: &Config) -> Result<(Self, Option<Keys>)> {
+        let store = Arc::new(Embedded::open(&config.data, config.store)?);
+        let (keys, new_keys) = KeyRing::open(&*store, store.clock().as_of())?;
         let id = match store.get("id")? {
             Some(id) => String::from_utf8_lossy(&id).into_owned(),
             None => {
@@ -47,9 +54,13 @@ impl Endpoint {
         let endpoint = Self {
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
+            last_scores: LastScores::default(),
+            _maintenance: Maintenance::start(store.clone())?,
             keys,
             deployments: Deployments::open(&*store)?,
             metrics: Metrics::default(),
+            allows_remote_administration: config.allows_remote_administration,
+            is_draining: AtomicBool::new(false),
             id,
             log: store.clone(),
             timelines: store.clone(),

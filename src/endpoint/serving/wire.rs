@@ -1,12 +1,15 @@
 //! The shapes of requests and answers. Nothing else in the room is a promise to clients.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kernel::domain::{Event, Name, Properties, Time, Value};
 use kernel::scoring::Reason as KernelReason;
 use serde::{Deserialize, Serialize};
 
+use super::Role;
 use super::deployments::{Challenger, Change, Live};
+use crate::online::Rejected;
 use crate::{Error, Result};
 
 /// Reads a JSON body, whatever its content type says.
@@ -131,6 +134,8 @@ pub(super) struct Deployment {
     challenger: Option<Challenger>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shelf_life_seconds: Option<f64>,
     versions: Vec<VersionEntry>,
     changes: Vec<Change>,
 }
@@ -157,6 +162,7 @@ impl From<&Live> for Deployment {
             function: live.champion.function.hash().to_owned(),
             challenger: live.record.challenger,
             shadow: live.record.shadow,
+            shelf_life_seconds: live.record.shelf_life,
             changes: live.record.changes.clone(),
             deployed_at: current.map(|version| version.deployed_at),
             versions: versions
@@ -172,7 +178,7 @@ impl From<&Live> for Deployment {
 }
 
 /// What `POST /v1/score/{name}` takes; `GET` takes the same as a query.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScoreRequest {
     pub(super) customer_id: Option<String>,
@@ -185,6 +191,30 @@ pub(super) struct ScoreRequest {
     pub(super) explain: bool,
     /// A replay as of this time, which is not recorded.
     pub(super) as_of: Option<Time>,
+    /// After so many milliseconds the last score is better than none.
+    pub(super) deadline_ms: Option<u64>,
+}
+
+impl ScoreRequest {
+    /// The customers that it is about.
+    pub(super) fn ids(&self) -> &[String] {
+        match &self.customer_id {
+            Some(id) => std::slice::from_ref(id),
+            None => &self.customer_ids,
+        }
+    }
+}
+
+/// Where a score comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Freshness {
+    /// Computed for this request.
+    Computed,
+    /// Given before; within its shelf life, and nothing has happened since.
+    Reused,
+    /// Given before; there was no time for a new one.
+    Stale,
 }
 
 #[derive(Debug, Serialize)]
@@ -198,12 +228,13 @@ pub(super) enum ScoreAnswer {
 pub(super) struct Score {
     pub(super) name: Name,
     pub(super) version: u32,
-    pub(super) function: String,
+    pub(super) function: Arc<str>,
     pub(super) customer_id: String,
     pub(super) score: f64,
     pub(super) as_of: Time,
     pub(super) known: bool,
     pub(super) stale: bool,
+    pub(super) freshness: Freshness,
     pub(super) variant: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) features: Option<BTreeMap<Name, Value>>,
@@ -235,7 +266,7 @@ pub(super) struct Candidate {
 pub(super) struct Ranking {
     pub(super) name: Name,
     pub(super) version: u32,
-    pub(super) function: String,
+    pub(super) function: Arc<str>,
     pub(super) customer_id: String,
     pub(super) as_of: Time,
     pub(super) known: bool,
@@ -327,4 +358,65 @@ pub(super) struct Health {
     pub(super) status: &'static str,
     pub(super) endpoint: String,
     pub(super) time: Time,
+}
+
+/// A key, without the key itself.
+#[derive(Debug, Serialize)]
+pub(super) struct Key {
+    pub(super) id: String,
+    pub(super) role: Role,
+    pub(super) made_at: Time,
+    pub(super) valid_until: Option<Time>,
+    pub(super) requests_per_second: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct KeyList {
+    pub(super) keys: Vec<Key>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyRequest {
+    pub(super) role: Role,
+    /// Requests a second that it may make; as many as it likes if not said.
+    pub(super) requests_per_second: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateRequest {
+    /// So long the old key stays valid; a day if not said.
+    pub(super) overlap_seconds: Option<f64>,
+}
+
+/// A key that was made: it is shown here only.
+#[derive(Debug, Serialize)]
+pub(super) struct NewKey {
+    pub(super) key: String,
+    #[serde(flatten)]
+    pub(super) about: Key,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Backup {
+    pub(super) folder: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RejectedQuery {
+    pub(super) limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RejectedList {
+    pub(super) rejected: Vec<Rejected>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreshnessRequest {
+    /// A score that is younger is given again unless an event came since; none computes every time.
+    pub(super) shelf_life_seconds: Option<f64>,
 }

@@ -32,22 +32,21 @@ impl LiveTimeline {
         Self { timelines, binding, history, known, taken: events.len() }
     }
 
-    /// Takes the events that came after those that it was made from: `events` are all of the customer's,
-    /// the new ones last in the order of event time and seq.
-    pub fn catch_up<E: Borrow<Event>>(&mut self, view: &View, events: &[E]) {
-        let new = events.get(self.taken..).unwrap_or_default();
-        if new.is_empty() {
-            return;
-        }
+    /// Takes events that come after all that it has, in the order of event time and seq.
+    pub fn extend<'e>(&mut self, view: &View, new: impl IntoIterator<Item = &'e Event>) {
+        let before = self.taken;
         for event in new {
-            self.timelines.push(event.borrow());
+            self.timelines.push(event);
+            self.taken += 1;
+        }
+        if self.taken == before {
+            return;
         }
         for name in &self.timelines.names[self.binding.n_names()..] {
             self.binding.add_name(view, name);
         }
         let reading = Reading { view, binding: &self.binding, timelines: &self.timelines };
         self.history.extend(reading, self.timelines.times.len(), None);
-        self.taken = events.len();
     }
 
     /// The number of events that it was made from.

@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::ConfigStore;
+use super::log::{Folder, Frame, Log, LogError};
+use crate::{Error, Result};
+
+/// Named values in a small log of their own, all of which are in memory.
+#[derive(Debug)]
+pub(super) struct Config {
+    log: Log,
+    values: RwLock<BTreeMap<String, Arc<[u8]>>>,
+}
+
+/// Segments beyond which values that were replaced are dropped when it is opened.
+const MOST_SEGMENTS: usize = 2;
+
+impl Config {
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let action = "open its configuration";
+        let disk = Folder::new(folder).map_err(Error::store(action))?;
+        let log = Log::open(Box::new(disk)).map_err(Error::store(action))?;
+        let mut values = BTreeMap::new();
+        log.read(0, |_, record| {
+            if let Ok((name, value)) = postcard::from_bytes::<(&str, &[u8])>(record) {
+                values.insert(name.to_owned(), Arc::from(value));
+            }
+            true
+        })
+        .map_err(Error::store(action))?;
+        if log.files().len() > MOST_SEGMENTS {
+            let is_old = |_: u64, record: &[u8]| {
+                postcard::from_bytes::<(&str, &[u8])>(record)
+                    .is_ok_and(|(name, value)| values.get(name).map(AsRef::as_ref) != Some(value))
+            };
+            log.forget(is_old).map_err(Error::store(action))?;
+        }
+        Ok(Self { log, values: RwLock::new(values) })
+    }
+
+    pub(super) fn files(&self) -> Vec<(String, Option<u64>)> {
+        self.log.files()
+    }
+}
+
+impl ConfigStore for Config {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(values.get(name).map(|value| value.to_vec()))
+    }
+
+    fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
+        let mut frame = Frame::new();
+        for (name, value) in values {
+            let record = postcard::to_allocvec(&(name.as_str(), value.as_slice()));
+            let record = record.map_err(Error::store("encode its configuration"))?;
+            frame.push(|bytes| {
+                bytes.extend_from_slice(&record);
+                Ok::<(), Error>(())
+            })?;
+        }
+        // Held while it is written, so that readers see what is durable, in its order.
+        let mut known = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        self.log.append(frame).map_err(|error| match error {
+            LogError::Refused(error) => Error::Full(error.to_string()),
+            other => Error::Poisoned(other.to_string()),
+        })?;
+        known.extend(values.iter().map(|(name, value)| (name.clone(), value.as_slice().into())));
+        Ok(())
+    }
+
+    fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(values.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+}

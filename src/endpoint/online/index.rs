@@ -1,0 +1,280 @@
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::recent::{MessageHash, Place, Recent, Row};
+use crate::{Error, Result};
+
+/// Memory for fjall's blocks.
+const BLOCK_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// The offset after the last record of the log that is here.
+const CHECKPOINT: &str = "checkpoint";
+/// The latest arrival that is here.
+const CLOCK: &str = "clock";
+/// Before the ids of a customer who is being erased.
+const ERASING: &str = "erasing/";
+
+/// What is found by key: timelines, known messages and ids, all of which follow from the log and can be made
+/// again from it. It is brought up to date a run at a time, in the order of its keys.
+pub(super) struct Index {
+    database: Database,
+    /// Id, NUL, place to the record.
+    timelines: Keyspace,
+    /// The same for scores that were given.
+    scores: Keyspace,
+    /// Hash of a message id to offset and arrival.
+    messages: Keyspace,
+    /// Anonymous id to customer id.
+    aliases: Keyspace,
+    /// Customer id, NUL, anonymous id.
+    joined: Keyspace,
+    /// Ids that were sent as those of known customers: they cannot be joined to another.
+    customers: Keyspace,
+    state: Keyspace,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").finish_non_exhaustive()
+    }
+}
+
+fn prefix(id: &str) -> Vec<u8> {
+    let mut prefix = id.as_bytes().to_vec();
+    prefix.push(0);
+    prefix
+}
+
+/// The key of a row; the places of one id are in the order of its bytes.
+pub(super) fn key(id: &str, place: Place) -> Vec<u8> {
+    let mut key = prefix(id);
+    // With its sign bit flipped an i64 is ordered by its bytes.
+    key.extend_from_slice(&(place.time.cast_unsigned() ^ (1 << 63)).to_be_bytes());
+    key.extend_from_slice(&place.seq.to_be_bytes());
+    key.extend_from_slice(&place.tie.to_be_bytes());
+    key
+}
+
+/// The place that a key ends with.
+fn place(key: &[u8]) -> Option<Place> {
+    let start = key.len().checked_sub(24)?;
+    let number = |at: usize| key.get(start + at..start + at + 8)?.try_into().ok();
+    Some(Place {
+        time: (u64::from_be_bytes(number(0)?) ^ (1 << 63)).cast_signed(),
+        seq: u64::from_be_bytes(number(8)?),
+        tie: u64::from_be_bytes(number(16)?),
+    })
+}
+
+fn pair(bytes: &[u8]) -> (u64, i64) {
+    let number = |at: usize| bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+    (number(0).map_or(0, u64::from_be_bytes), number(8).map_or(0, i64::from_be_bytes))
+}
+
+impl Index {
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let database =
+            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).open().map_err(|error| {
+                match error {
+                    fjall::Error::Locked => Error::InUse(folder.to_owned()),
+                    other => Error::Store { action: "open its index", message: other.to_string() },
+                }
+            })?;
+        let keyspace = |name: &str| {
+            database
+                .keyspace(name, KeyspaceCreateOptions::default)
+                .map_err(Error::store("open its index"))
+        };
+        Ok(Self {
+            timelines: keyspace("timelines")?,
+            scores: keyspace("scores")?,
+            messages: keyspace("messages")?,
+            aliases: keyspace("aliases")?,
+            joined: keyspace("joined")?,
+            customers: keyspace("customers")?,
+            state: keyspace("state")?,
+            database,
+        })
+    }
+
+    /// The offset after the last record of the log that is here, and the latest arrival.
+    pub(super) fn checkpoint(&self) -> Result<(u64, i64)> {
+        let number = |name: &str| -> Result<Option<[u8; 8]>> {
+            let value = self.state.get(name).map_err(Error::store("read its index"))?;
+            Ok(value.and_then(|bytes| bytes.as_ref().try_into().ok()))
+        };
+        Ok((
+            number(CHECKPOINT)?.map_or(0, u64::from_be_bytes),
+            number(CLOCK)?.map_or(0, i64::from_be_bytes),
+        ))
+    }
+
+    /// The rows of an id in their order, or the other way round, until `each` says that it has enough.
+    pub(super) fn rows(
+        &self,
+        id: &str,
+        scores: bool,
+        backwards: bool,
+        mut each: impl FnMut(Place, &[u8]) -> Result<bool>,
+    ) -> Result<()> {
+        let keyspace = if scores { &self.scores } else { &self.timelines };
+        let mut rows = keyspace.prefix(prefix(id));
+        while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
+            let (key, value) = row.into_inner().map_err(Error::store("read a timeline"))?;
+            if let Some(place) = place(&key)
+                && !each(place, &value)?
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row, by id and place: `each` says whether it is to be removed. Gives the keys that were.
+    pub(super) fn sweep(
+        &self,
+        scores: bool,
+        mut each: impl FnMut(&str, Place, &[u8]) -> bool,
+    ) -> Result<Vec<Vec<u8>>> {
+        let keyspace = if scores { &self.scores } else { &self.timelines };
+        let mut removed = Vec::new();
+        for row in keyspace.iter() {
+            let (key, value) = row.into_inner().map_err(Error::store("read a timeline"))?;
+            let id = key.len().checked_sub(25).map(|end| String::from_utf8_lossy(&key[..end]));
+            if let (Some(id), Some(place)) = (id, place(&key))
+                && each(&id, place, &value)
+            {
+                removed.push(key.to_vec());
+            }
+        }
+        for run in removed.chunks(10_000) {
+            let mut batch = self.database.batch();
+            run.iter().for_each(|key| batch.remove(keyspace, key.as_slice()));
+            batch.commit().map_err(Error::store("write its index"))?;
+        }
+        Ok(removed)
+    }
+
+    /// Forgets the ids of messages that came before a time.
+    pub(super) fn forget_messages(&self, before: i64) -> Result<()> {
+        let mut batch = self.database.batch();
+        for message in self.messages.iter() {
+            let (key, value) = message.into_inner().map_err(Error::store("read its index"))?;
+            if pair(&value).1 < before {
+                batch.remove(&self.messages, key);
+            }
+        }
+        batch.commit().map_err(Error::store("write its index"))
+    }
+
+    /// The offset of the event with a message id.
+    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<u64>> {
+        let known = self.messages.get(hash).map_err(Error::store("read a message"))?;
+        Ok(known.map(|value| pair(&value).0))
+    }
+
+    pub(super) fn alias(&self, id: &str) -> Result<Option<String>> {
+        let next = self.aliases.get(id).map_err(Error::store("read an alias"))?;
+        Ok(next.map(|next| String::from_utf8_lossy(&next).into_owned()))
+    }
+
+    /// The ids that were joined to an id.
+    pub(super) fn joined(&self, id: &str) -> Result<Vec<String>> {
+        let prefix = prefix(id);
+        let joined = self.joined.prefix(&prefix).map(|entry| {
+            let key = entry.key().map_err(Error::store("read an alias"))?;
+            Ok(String::from_utf8_lossy(&key[prefix.len()..]).into_owned())
+        });
+        joined.collect()
+    }
+
+    pub(super) fn is_customer(&self, id: &str) -> Result<bool> {
+        self.customers.contains_key(id).map_err(Error::store("read a customer"))
+    }
+
+    /// Takes what is recent: rows as sorted runs that need no journal, then, durably, that they are here.
+    /// What is interrupted is done again from the log, with the same result.
+    pub(super) fn take(&self, recent: &Recent) -> Result<()> {
+        let store = Error::store::<fjall::Error>;
+        for (keyspace, rows) in [(&self.timelines, &recent.rows), (&self.scores, &recent.scores)] {
+            let mut sorted: Vec<(&str, &Row)> = rows
+                .iter()
+                .flat_map(|(id, rows)| rows.iter().map(|row| (id.as_str(), row)))
+                .collect();
+            // By the bytes of the keys: an id that another begins with comes first, as NUL does.
+            sorted.sort_unstable_by(|(left_id, left), (right_id, right)| {
+                left_id.cmp(right_id).then(left.place.cmp(&right.place))
+            });
+            sorted.dedup_by(|(left_id, left), (right_id, right)| {
+                left_id == right_id && left.place == right.place
+            });
+            let mut run = keyspace.start_ingestion().map_err(store("write its index"))?;
+            for (id, row) in sorted {
+                run.write(key(id, row.place), row.bytes()).map_err(store("write its index"))?;
+            }
+            run.finish().map_err(store("write its index"))?;
+        }
+        let mut messages: Vec<(&MessageHash, &(u64, i64))> = recent.messages.iter().collect();
+        messages.sort_unstable();
+        let mut run = self.messages.start_ingestion().map_err(store("write its index"))?;
+        for (hash, (offset, arrival)) in messages {
+            let value = [offset.to_be_bytes(), arrival.to_be_bytes()].concat();
+            run.write(hash.as_slice(), value).map_err(store("write its index"))?;
+        }
+        run.finish().map_err(store("write its index"))?;
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for (anonymous, customer) in &recent.aliases {
+            batch.insert(&self.aliases, anonymous.as_str(), customer.as_str());
+        }
+        for (customer, anonymous) in &recent.joined {
+            for anonymous in anonymous {
+                let key = [prefix(customer), anonymous.as_bytes().to_vec()].concat();
+                batch.insert(&self.joined, key, "");
+            }
+        }
+        for customer in &recent.customers {
+            batch.insert(&self.customers, customer.as_str(), "");
+        }
+        batch.insert(&self.state, CHECKPOINT, recent.next.to_be_bytes());
+        batch.insert(&self.state, CLOCK, recent.clock.to_be_bytes());
+        batch.commit().map_err(store("write its index"))
+    }
+
+    /// Notes, durably, that customers are being erased, or with `false` that they are.
+    pub(super) fn note_erasing(&self, ids: &[String], is_begun: bool) -> Result<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for id in ids {
+            let name = format!("{ERASING}{id}");
+            if is_begun {
+                batch.insert(&self.state, name, "");
+            } else {
+                batch.remove(&self.state, name);
+            }
+        }
+        batch.commit().map_err(Error::store("write its index"))
+    }
+
+    /// The ids whose erasing was begun and not ended.
+    pub(super) fn erasing(&self) -> Result<Vec<String>> {
+        let names = self.state.prefix(ERASING).map(|entry| {
+            let name = entry.key().map_err(Error::store("read its index"))?;
+            Ok(String::from_utf8_lossy(&name[ERASING.len()..]).into_owned())
+        });
+        names.collect()
+    }
+
+    /// Removes all that is known under ids.
+    pub(super) fn erase(&self, ids: &[String]) -> Result<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for id in ids {
+            for keyspace in [&self.timelines, &self.scores, &self.joined] {
+                for entry in keyspace.prefix(prefix(id)) {
+                    batch.remove(keyspace, entry.key().map_err(Error::store("read a timeline"))?);
+                }
+            }
+            batch.remove(&self.aliases, id.as_str());
+            batch.remove(&self.customers, id.as_str());
+        }
+        batch.commit().map_err(Error::store("erase a customer"))
+    }
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::Embedded;
+use crate::{Error, Result};
+
+/// How often the store is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a failure it is left alone so long.
+const REST: Duration = Duration::from_secs(10);
+/// How often the past is forgotten.
+const FORGET_EVERY: Duration = Duration::from_hours(24);
+
+/// The thread that brings the index up to date and forgets the past. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Maintenance {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Maintenance {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(store: Arc<Embedded>) -> Result<Self> {
+        let (stop, stopped) = sync_channel::<()>(0);
+        let thread = std::thread::Builder::new()
+            .name("maintenance".to_owned())
+            .spawn(move || {
+                let mut forget_at = Instant::now();
+                let mut wait = LOOK_EVERY;
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                    wait = LOOK_EVERY;
+                    if let Err(error) = look_after(&store, &mut forget_at) {
+                        tracing::warn!(%error, "the index is not up to date; trying again");
+                        wait = REST;
+                    }
+                }
+            })
+            .map_err(Error::store("start its maintenance"))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+fn look_after(store: &Embedded, forget_at: &mut Instant) -> Result<()> {
+    if store.is_checkpoint_due() {
+        store.checkpoint()?;
+    }
+    if Instant::now() >= *forget_at {
+        *forget_at = Instant::now() + FORGET_EVERY;
+        let n = store.forget_the_past()?;
+        if n > 0 {
+            tracing::info!(n, "forgot what is not to be kept");
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the maintenance ended with a panic");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::log::Range;
+
+/// Where a row lies in its customer's timeline: by time, then by seq; the hash of its message id keeps
+/// events of two projects apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    pub(super) time: i64,
+    pub(super) seq: u64,
+    pub(super) tie: u64,
+}
+
+/// An event of a timeline as the log has it.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) place: Place,
+    pub(super) offset: u64,
+    frame: Arc<[u8]>,
+    range: Range,
+}
+
+impl Row {
+    pub(super) fn new(place: Place, offset: u64, frame: Arc<[u8]>, range: Range) -> Self {
+        Self { place, offset, frame, range }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.frame[self.range.clone()]
+    }
+}
+
+/// The first bytes of the hash of a message id.
+pub(super) type MessageHash = [u8; 16];
+
+/// What the log has that the index does not have yet.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// By the id that the event came with.
+    pub(super) rows: HashMap<String, Vec<Row>>,
+    pub(super) scores: HashMap<String, Vec<Row>>,
+    /// Offset and arrival.
+    pub(super) messages: HashMap<MessageHash, (u64, i64)>,
+    /// Anonymous id to customer id.
+    pub(super) aliases: HashMap<String, String>,
+    /// Customer id to the ids that were joined to it.
+    pub(super) joined: HashMap<String, Vec<String>>,
+    /// Ids that were sent as those of known customers.
+    pub(super) customers: HashSet<String>,
+    /// What it takes, roughly.
+    pub(super) bytes: usize,
+    /// The offset after the last record that it has.
+    pub(super) next: u64,
+    /// The latest arrival.
+    pub(super) clock: i64,
+}
+
+/// What a row takes beside its bytes, roughly.
+const ROW_BYTES: usize = 160;
+
+/// Adds to the list of a key, whose text is only copied if it is new.
+fn push<T>(lists: &mut HashMap<String, Vec<T>>, key: &str, value: T) {
+    match lists.get_mut(key) {
+        Some(list) => list.push(value),
+        None => {
+            lists.insert(key.to_owned(), vec![value]);
+        }
+    }
+}
+
+impl Recent {
+    pub(super) fn add_row(&mut self, id: &str, is_score: bool, row: Row) {
+        self.bytes += row.range.len() + ROW_BYTES;
+        push(if is_score { &mut self.scores } else { &mut self.rows }, id, row);
+    }
+
+    pub(super) fn add_message(&mut self, hash: MessageHash, offset: u64, arrival: i64) {
+        self.messages.insert(hash, (offset, arrival));
+    }
+
+    /// Joins an anonymous id to a customer's; its events so far are theirs if it was nobody's before.
+    pub(super) fn join(&mut self, anonymous: &str, customer: &str, is_first: bool) {
+        self.aliases.insert(anonymous.to_owned(), customer.to_owned());
+        if !is_first {
+            return;
+        }
+        push(&mut self.joined, customer, anonymous.to_owned());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+}
