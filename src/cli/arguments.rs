@@ -46,6 +46,10 @@ pub enum Command {
     Rollback(AtEndpoint),
     /// Make the challenger, or else the shadow, the champion.
     Promote(AtEndpoint),
+    /// List, make, replace and end the keys of an endpoint.
+    Keys(Keys),
+    /// Copy an endpoint's data while it runs.
+    Backup(Backup),
     /// Ask for a customer's score.
     Score(Score),
     /// Pull new live events into the warehouse, exactly once.
@@ -287,9 +291,119 @@ pub struct Serve {
     /// Where its data is.
     #[arg(long, value_enum, default_value_t = Store::Embedded)]
     pub store: Store,
+    /// Memory for recently used timelines, in MB.
+    #[arg(long, default_value_t = 512)]
+    pub memory: usize,
+    /// Forget events and scores that happened longer ago, in days; traits stay.
+    #[arg(long, value_name = "DAYS")]
+    pub keep_days: Option<u32>,
+    /// Forget all but the latest events of a customer; traits stay.
+    #[arg(long, value_name = "N")]
+    pub keep_events: Option<usize>,
+    /// Take administration from other machines too, by whoever has an admin key.
+    #[arg(long)]
+    pub allow_remote_administration: bool,
+    /// When it is told to stop, say that it is not ready for so many seconds before it does.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub stop_delay: f64,
+    /// How its log is written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// The keys of an endpoint.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// All keys, without the keys themselves.
+    List,
+    /// Make a key, which is printed once.
+    New {
+        /// What it is for.
+        #[arg(value_enum)]
+        role: KeyRole,
+        /// Requests a second that it may make.
+        #[arg(long, value_name = "N")]
+        requests_per_second: Option<f64>,
+    },
+    /// Make a key that replaces another.
+    Rotate {
+        /// The id of the old one.
+        id: String,
+        /// Seconds that the old one stays valid; a day if not said.
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<f64>,
+    },
+    /// End a key at once.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeyRole {
+    /// To send events.
+    Write,
+    /// To ask for scores and customers.
+    Score,
+    /// To deploy, and everything else.
+    Admin,
+}
+
+impl KeyRole {
+    /// Its name at the endpoint.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Score => "score",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A backup of an endpoint.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line of text an entry.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// A project and an endpoint.

@@ -325,6 +325,58 @@ impl Client {
         self.post(&format!("/v1/deployments/{name}/rollback"), b"")
     }
 
+    /// The keys of the endpoint, without the keys themselves.
+    ///
+    /// # Errors
+    /// The endpoint does not answer, or this key may not ask.
+    pub fn keys(&self) -> Result<serde_json::Value> {
+        self.get("/v1/keys")
+    }
+
+    /// Makes a key, which is in the answer only.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub fn make_key(&self, role: &str, per_second: Option<f64>) -> Result<serde_json::Value> {
+        let body = json!({ "role": role, "requests_per_second": per_second }).to_string();
+        self.post("/v1/keys", body.as_bytes())
+    }
+
+    /// Makes a key that replaces one, which stays valid for so many seconds (a day if not said).
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or there is no such key.
+    pub fn rotate_key(&self, id: &str, overlap: Option<f64>) -> Result<serde_json::Value> {
+        let body = json!({ "overlap_seconds": overlap }).to_string();
+        self.post(&format!("/v1/keys/{}/rotate", escape(id)), body.as_bytes())
+    }
+
+    /// Ends a key at once.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or it is the last admin key.
+    pub fn revoke_key(&self, id: &str) -> Result<serde_json::Value> {
+        let request = self.agent.delete(format!("{}/v1/keys/{}", self.url, escape(id)));
+        self.read(request.header("authorization", self.authorization()).call())
+    }
+
+    /// Copies what is durable now into a folder beside the endpoint's data, and says which.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or it cannot be written.
+    pub fn back_up(&self) -> Result<serde_json::Value> {
+        self.post("/v1/backup", b"")
+    }
+
+    /// How long a score may be given again; none computes each anew.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or nothing is deployed under the name.
+    pub fn set_shelf_life(&self, name: &str, seconds: Option<f64>) -> Result<Deployment> {
+        let body = json!({ "shelf_life_seconds": seconds }).to_string();
+        self.post(&format!("/v1/deployments/{name}/freshness"), body.as_bytes())
+    }
+
     /// The score of a customer, now.
     ///
     /// # Errors

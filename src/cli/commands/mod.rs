@@ -1,11 +1,13 @@
 //! One file a command.
 
+mod backup;
 mod customer;
 mod demo;
 mod deploy;
 mod generate;
 mod import;
 mod insight;
+mod keys;
 mod promote;
 mod publish;
 mod pull;
@@ -43,6 +45,8 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Promote(arguments) => promote::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::quality::RandomState;
 use kernel::domain::Event;
 
 use super::Timeline;
@@ -17,7 +18,7 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, Entry, RandomState>,
     bytes: usize,
     tick: u64,
 }
@@ -38,7 +39,7 @@ const WEIGHED_EVERY: u64 = 64;
 impl Cache {
     pub(super) fn new(budget: usize) -> Self {
         let shards = (0..N_SHARDS).map(|_| Mutex::new(Shard::default())).collect();
-        Self { shards, hasher: RandomState::new(), shard_budget: budget / N_SHARDS }
+        Self { shards, hasher: RandomState::default(), shard_budget: budget / N_SHARDS }
     }
 
     fn shard(&self, customer_id: &str) -> MutexGuard<'_, Shard> {
@@ -54,7 +55,7 @@ impl Cache {
         let entry = shard.entries.get_mut(customer_id)?;
         entry.used = tick;
         let timeline = entry.timeline.clone();
-        if tick % WEIGHED_EVERY == 0 {
+        if tick.is_multiple_of(WEIGHED_EVERY) {
             shard.weigh(customer_id, self.shard_budget);
         }
         Some(timeline)

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::quality::RandomState;
 use kernel::domain::Time;
 
 /// The last score of a customer by a name, without the features that it read.
@@ -23,9 +24,11 @@ pub(super) struct Last {
 /// a deadline that passed falls back to.
 #[derive(Debug)]
 pub(super) struct LastScores {
-    shards: Vec<Mutex<HashMap<u128, Last>>>,
+    shards: Vec<Mutex<ByKey>>,
     hashers: [RandomState; 2],
 }
+
+type ByKey = HashMap<u128, Last, RandomState>;
 
 const N_SHARDS: usize = 64;
 /// Scores of a shard: 128 bytes each, 32 MB in all.
@@ -34,13 +37,13 @@ const MOST: usize = 4_096;
 impl Default for LastScores {
     fn default() -> Self {
         let shards = (0..N_SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hashers: [RandomState::new(), RandomState::new()] }
+        Self { shards, hashers: [RandomState::default(), RandomState::default()] }
     }
 }
 
 impl LastScores {
     /// Two hashes with keys of their own: nobody can make one customer's score that of another.
-    fn shard(&self, name: &str, customer_id: &str) -> (u128, MutexGuard<'_, HashMap<u128, Last>>) {
+    fn shard(&self, name: &str, customer_id: &str) -> (u128, MutexGuard<'_, ByKey>) {
         let [a, b] = &self.hashers;
         let (a, b) = (a.hash_one((name, customer_id)), b.hash_one((name, customer_id)));
         let shard = &self.shards[usize::try_from(a).unwrap_or(0) % N_SHARDS];

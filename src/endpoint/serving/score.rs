@@ -66,16 +66,17 @@ async fn answer(
 ) -> Result<Json<wire::ScoreAnswer>> {
     let live = endpoint.deployments.get(name)?;
     let ids = check(&live, &request)?;
-    let scores = match request.deadline_ms {
-        // What is in memory is answered at once. What is read from a disk has a thread that the runtime
-        // gives up for it: others must not wait for that.
-        _ if ids.iter().all(|id| is_ready(&endpoint, &live, id)) => {
-            score_all(&endpoint, &live, &request, &AtomicBool::new(false))?
-        }
-        None => tokio::task::block_in_place(|| {
-            score_all(&endpoint, &live, &request, &AtomicBool::new(false))
+    // What is in memory is answered at once. What is read from a disk has a thread that the runtime
+    // gives up for it: others must not wait for that.
+    let ready: Option<Vec<_>> = ids.iter().map(|id| ready(&endpoint, &live, id)).collect();
+    let never = AtomicBool::new(false);
+    let scores = match (ready, request.deadline_ms) {
+        (Some(ready), _) => score_all(&endpoint, &live, &request, ready, &never)?,
+        (None, None) => tokio::task::block_in_place(|| {
+            let found = find(&endpoint, &request)?;
+            score_all(&endpoint, &live, &request, found, &never)
         })?,
-        Some(deadline) => score_until(endpoint, live, request.clone(), deadline).await?,
+        (None, Some(deadline)) => score_until(endpoint, live, request.clone(), deadline).await?,
     };
     Ok(Json(match (request.customer_id.is_some(), scores) {
         (true, mut scores) if scores.len() == 1 => {
@@ -103,13 +104,16 @@ fn check<'r>(live: &Live, request: &'r wire::ScoreRequest) -> Result<&'r [String
     Ok(ids)
 }
 
-/// Whether a score of a customer waits for no disk.
-fn is_ready(endpoint: &Endpoint, live: &Live, id: &str) -> bool {
-    endpoint.timelines.in_memory(id).is_some_and(|timeline| {
-        let shadow = live.shadow.iter();
-        let mut asked = shadow.chain([live.answering(timeline.customer_id())]);
-        asked.all(|variant| timeline.is_read_by(&variant.function))
-    })
+/// The timeline of a customer whose score waits for no disk.
+fn ready(endpoint: &Endpoint, live: &Live, id: &str) -> Option<Arc<Timeline>> {
+    let timeline = endpoint.timelines.in_memory(id)?;
+    let mut asked = live.shadow.iter().chain([live.answering(timeline.customer_id())]);
+    asked.all(|variant| timeline.is_read_by(&variant.function)).then_some(timeline)
+}
+
+/// The timelines of the customers of a request.
+fn find(endpoint: &Endpoint, request: &wire::ScoreRequest) -> Result<Vec<Arc<Timeline>>> {
+    request.ids().iter().map(|id| endpoint.timelines.timeline(id)).collect()
 }
 
 /// Scores until a deadline; then each customer's last score, marked stale.
@@ -123,7 +127,10 @@ async fn score_until(
     let work = {
         let (endpoint, live, request) = (endpoint.clone(), live.clone(), request.clone());
         let is_abandoned = is_abandoned.clone();
-        move || score_all(&endpoint, &live, &request, &is_abandoned)
+        move || {
+            let found = find(&endpoint, &request)?;
+            score_all(&endpoint, &live, &request, found, &is_abandoned)
+        }
     };
     let work = tokio::task::spawn_blocking(work);
     match tokio::time::timeout(Duration::from_millis(deadline), work).await {
@@ -156,21 +163,17 @@ fn score_all(
     endpoint: &Endpoint,
     live: &Live,
     request: &wire::ScoreRequest,
+    timelines: Vec<Arc<Timeline>>,
     is_abandoned: &AtomicBool,
 ) -> Result<Vec<wire::Score>> {
     let started = Instant::now();
-    let ids = request.ids();
-    let mut scores = Vec::with_capacity(ids.len());
-    let mut records = Vec::with_capacity(ids.len());
-    for id in ids {
+    let mut scores = Vec::with_capacity(timelines.len());
+    let mut records = Vec::with_capacity(timelines.len());
+    for timeline in timelines {
         // The as-of time is taken before the timeline is read: what arrives between the two is not yet
         // known as of that time. A replay reads what was known then, so that it repeats exactly.
         let time = request.as_of.unwrap_or_else(|| endpoint.clock.as_of());
         let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
-        let timeline = match endpoint.timelines.in_memory(id) {
-            Some(timeline) => timeline,
-            None => endpoint.timelines.timeline(id)?,
-        };
         if let Some((score, features)) = still_fresh(endpoint, live, &timeline, as_of, request) {
             records.push(Said { reused: true, ..record(&score, features, &request.context) });
             scores.push(score);

@@ -214,6 +214,8 @@ async fn serve(stream: TcpStream, answers: Answers, mut stop: watch::Receiver<bo
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        // Answers are small: one piece is written quicker than two.
+        .writev(false)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);

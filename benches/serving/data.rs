@@ -1,0 +1,154 @@
+//! The data: an endpoint's folder with customers, their events, and a function of 40 features that is live.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kernel::domain::{Event, Time, Type, Value};
+use kernel::features::{Catalog, View, ViewDefinition};
+use kernel::scoring::{
+    EncodedColumn, Encoder, Encoding, FORMAT, FrozenModel, FunctionFile, Trained,
+};
+use serde_json::json;
+
+use crate::servers::Server;
+
+const EVENTS_EACH: usize = 100;
+const MINUTE: i64 = 60_000_000;
+/// 2026-01-01.
+const START: i64 = 1_767_225_600_000_000;
+
+pub(crate) fn customers() -> usize {
+    std::env::var("FULLCIRCLE_CUSTOMERS").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000)
+}
+
+/// The keys of the endpoint in a folder.
+pub(crate) struct Keys {
+    pub(crate) write: String,
+    pub(crate) score: String,
+}
+
+/// Makes the data if it is not there, and gives its folder and keys.
+pub(crate) fn make(folder: &Path) -> (PathBuf, Keys) {
+    let data = folder.join(format!("endpoint-{}", customers()));
+    let keys = data.join("bench-keys.json");
+    if !keys.exists() {
+        if data.exists() {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
+        std::fs::create_dir_all(&data).unwrap();
+        let server = Server::endpoint(&data);
+        let admin = server.ready["admin_key"].as_str().unwrap();
+        println!("publishing {} events of {} customers", customers() * EVENTS_EACH, customers());
+        publish(&server, admin);
+        deploy(&server, admin);
+        std::fs::write(&keys, server.ready.to_string()).unwrap();
+    }
+    let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&keys).unwrap()).unwrap();
+    let key = |name: &str| said[name].as_str().unwrap().to_owned();
+    (data, Keys { write: key("write_key"), score: key("score_key") })
+}
+
+pub(crate) fn post(server: &Server, key: &str, path: &str, body: &[u8]) -> serde_json::Value {
+    let request = ureq::post(format!("http://{}{path}", server.address));
+    let answer = request.header("authorization", format!("Bearer {key}")).send(body);
+    serde_json::from_slice(&answer.unwrap().body_mut().read_to_vec().unwrap()).unwrap()
+}
+
+pub(crate) fn customer(n: usize) -> String {
+    format!("customer-{n:06}")
+}
+
+fn publish(server: &Server, admin: &str) {
+    let started = std::time::Instant::now();
+    for first in (0..customers()).step_by(500) {
+        let mut body = Vec::new();
+        for customer in first..(first + 500).min(customers()) {
+            for n in 0..EVENTS_EACH {
+                serde_json::to_writer(&mut body, &event(customer, n)).unwrap();
+                body.push(b'\n');
+            }
+        }
+        post(server, admin, "/v1/history", &body);
+    }
+    let (n, seconds) = (customers() * EVENTS_EACH, started.elapsed().as_secs_f64());
+    println!("   published in {seconds:.1} s, {:.0} events a second", n as f64 / seconds);
+}
+
+/// An event of a timeline: pages, products and orders, some hours apart.
+fn event(customer: usize, n: usize) -> Event {
+    let name = ["page_viewed", "product_viewed", "product_viewed", "order_completed"][n % 4];
+    let text = |text: String| Value::text(text);
+    let properties = BTreeMap::from([
+        ("channel".to_owned(), text(["web", "app"][(customer + n) % 2].to_owned())),
+        ("category".to_owned(), text(format!("category-{}", (customer + n) % 11))),
+        ("product".to_owned(), text(format!("product-{}", (customer + n) * 31 % 997))),
+        ("amount".to_owned(), Value::Number(((customer + n) % 1_000) as f64 / 10.0)),
+    ]);
+    let time = Time(START + (n * 397 + customer % 97) as i64 * MINUTE);
+    Event {
+        message_id: format!("{customer}-{n}"),
+        customer_id: self::customer(customer),
+        anonymous_id: None,
+        event: name.to_owned(),
+        event_time: time,
+        received_at: time,
+        seq: (customer * EVENTS_EACH + n) as u64,
+        properties,
+    }
+}
+
+fn deploy(server: &Server, admin: &str) {
+    let uploaded = post(server, admin, "/v1/functions", function().as_bytes());
+    let body = json!({ "function": uploaded["function"] }).to_string();
+    post(server, admin, "/v1/deployments/bench", body.as_bytes());
+}
+
+/// A logistic model over the 40 features of the benchmark's view.
+fn function() -> String {
+    let text = |name: &str| (name.to_owned(), Type::Text);
+    let schema = Catalog {
+        events: ["page_viewed", "product_viewed", "order_completed"].map(str::to_owned).into(),
+        properties: [
+            text("channel"),
+            text("category"),
+            text("product"),
+            ("amount".to_owned(), Type::Number),
+        ]
+        .into(),
+        traits: BTreeMap::new(),
+        context: BTreeMap::new(),
+    };
+    let view: ViewDefinition = toml::from_str(include_str!("../kernel/view.toml")).unwrap();
+    let checked = View::check(&view, &schema).unwrap();
+    let columns: Vec<EncodedColumn> = checked
+        .features()
+        .iter()
+        .map(|feature| EncodedColumn {
+            feature: feature.name.to_string(),
+            encoding: match feature.type_ {
+                Type::Number => {
+                    Encoding::Number { fill: 1.0, mean: 0.5, scale: 2.0, indicator: false }
+                }
+                _ => Encoding::OneHot { categories: vec!["web".to_owned()] },
+            },
+        })
+        .collect();
+    let weights = (0..columns.len()).map(|n| (n as f64 - 20.0) / 100.0).collect();
+    let file = FunctionFile {
+        format: FORMAT,
+        hash: String::new(),
+        name: "bench".parse().unwrap(),
+        view,
+        schema,
+        encoder: Encoder { columns },
+        model: FrozenModel::LogisticRegression { intercept: -1.0, weights },
+        trained: Trained {
+            spec: String::new(),
+            observed_until: Time(0),
+            rows: 0,
+            positives: 0,
+            metrics: BTreeMap::default(),
+        },
+    };
+    file.sealed().unwrap().to_json().unwrap()
+}

@@ -1,0 +1,223 @@
+//! What is measured.
+
+use std::path::Path;
+
+use crate::data::{self, Keys};
+use crate::load::{self, quantile};
+use crate::servers::Server;
+
+const CONNECTIONS: usize = 32;
+/// Connections of those who send events.
+const SENDERS: usize = 512;
+/// Rounds of a comparison, ours and the reference in turn, and the seconds of each.
+const ROUNDS: usize = 5;
+const SECONDS: f64 = 4.0;
+
+/// A measured round: requests a second, CPU micros a request, p50 and p99 in milliseconds.
+#[derive(Clone, Copy)]
+struct Round {
+    rate: f64,
+    cpu: f64,
+    p50: f64,
+    p99: f64,
+}
+
+fn round(
+    server: &Server,
+    connections: usize,
+    request: impl Fn(usize, usize, &mut Vec<u8>) + 'static,
+) -> Round {
+    let cpu = server.cpu();
+    let result = load::run(&server.address, connections, SECONDS, None, request);
+    assert_eq!(result.failed, 0, "no request fails");
+    let n = (result.taken.len() + result.refused.len()) as f64;
+    Round {
+        rate: result.rate(),
+        cpu: (server.cpu() - cpu) * 1e6 / n,
+        p50: quantile(&result.taken, 0.5),
+        p99: quantile(&result.taken, 0.99),
+    }
+}
+
+/// The round with the median rate.
+fn median(mut rounds: Vec<Round>) -> Round {
+    rounds.sort_by(|left, right| left.rate.total_cmp(&right.rate));
+    rounds[rounds.len() / 2]
+}
+
+fn say(name: &str, Round { rate, cpu, p50, p99 }: Round) {
+    println!("   {name:<34} {rate:>9.0} /s {cpu:>7.1} cpu-us p50 {p50:>6.2} ms p99 {p99:>6.2} ms");
+}
+
+fn get(path: &str, key: &str, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(
+        format!("GET {path} HTTP/1.1\r\nhost: b\r\nauthorization: Bearer {key}\r\n\r\n").as_bytes(),
+    );
+}
+
+fn post(path: &str, key: &str, body: &str, bytes: &mut Vec<u8>) {
+    let n = body.len();
+    bytes.extend_from_slice(
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: b\r\nauthorization: Bearer {key}\r\ncontent-length: {n}\r\n\r\n{body}"
+        )
+        .as_bytes(),
+    );
+}
+
+/// A number that looks like one at random.
+fn mixed(connection: usize, n: usize) -> usize {
+    let mixed = (connection * 1_000_003 + n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
+}
+
+fn score_of(key: &str) -> impl Fn(usize, usize, &mut Vec<u8>) + 'static + use<> {
+    let (key, customers) = (key.to_owned(), data::customers());
+    move |connection, n, bytes| {
+        let customer = data::customer(mixed(connection, n) % customers);
+        get(&format!("/v1/score/bench?customer_id={customer}"), &key, bytes);
+    }
+}
+
+/// Every customer is asked for once, so that their timelines are in memory.
+fn warm(server: &Server, key: &str) {
+    let customers: Vec<String> = (0..data::customers()).map(data::customer).collect();
+    let started = std::time::Instant::now();
+    for run in customers.chunks(1_000) {
+        let body = serde_json::json!({ "customer_ids": run }).to_string();
+        data::post(server, key, "/v1/score/bench", body.as_bytes());
+    }
+    let (seconds, (memory, ..)) = (started.elapsed().as_secs_f64(), server.resources());
+    println!("   first scores, from disk: {seconds:.1} s, then {memory:.0} MB resident");
+}
+
+pub(crate) fn score(folder: &Path) {
+    let (data, keys) = data::make(folder);
+    let started = std::time::Instant::now();
+    let ours = Server::endpoint(&data);
+    println!("   ready in {:.2} s", started.elapsed().as_secs_f64());
+    let empty = Server::reference("empty", folder);
+    warm(&ours, &keys.score);
+    let (mut scores, mut pings, mut empties) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        scores.push(round(&ours, CONNECTIONS, score_of(&keys.score)));
+        empties.push(round(&empty, CONNECTIONS, |_, _, bytes| get("/empty", "", bytes)));
+        pings.push(round(&ours, CONNECTIONS, |_, _, bytes| get("/ping", "", bytes)));
+    }
+    let (scores, pings, empties) = (median(scores), median(pings), median(empties));
+    say("empty axum handler", empties);
+    say("our /ping", pings);
+    say("score, 40 features, 100 events", scores);
+    println!(
+        "   score: {:.2}x the rate (asked: 0.6x), {:.2}x the CPU (2x), {:.2}x the p99 (2x)",
+        scores.rate / empties.rate,
+        scores.cpu / empties.cpu,
+        scores.p99 / empties.p99
+    );
+}
+
+/// A request with events of customers that are there.
+fn events_of(
+    keys: &Keys,
+    path: &'static str,
+    batch: usize,
+) -> impl Fn(usize, usize, &mut Vec<u8>) + 'static + use<> {
+    let key = keys.write.clone();
+    let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    move |connection, n, bytes| {
+        let event = |k: usize| {
+            let customer = data::customer(mixed(connection, n * batch + k) % data::customers());
+            format!(
+                "{{\"type\":\"track\",\"userId\":\"{customer}\",\"event\":\"product_viewed\",\
+                 \"messageId\":\"{run}-{connection}-{n}-{k}\",\"timestamp\":\"2026-06-01T12:00:00.000Z\",\
+                 \"properties\":{{\"channel\":\"web\",\"category\":\"category-{}\",\"product\":\"product-{}\",\
+                 \"amount\":{}.5}},\"context\":{{\"library\":{{\"name\":\"bench\",\"version\":\"1.0\"}}}}}}",
+                k % 11,
+                n % 997,
+                n % 100
+            )
+        };
+        let body = match batch {
+            1 => event(0),
+            _ => {
+                let events: Vec<String> = (0..batch).map(event).collect();
+                format!("{{\"batch\":[{}]}}", events.join(","))
+            }
+        };
+        post(path, &key, &body, bytes);
+    }
+}
+
+pub(crate) fn events(folder: &Path, batch: usize) {
+    let (data, keys) = data::make(folder);
+    let ours = Server::endpoint(&data);
+    let bare = Server::reference("append", folder);
+    let path = if batch == 1 { "/v1/track" } else { "/v1/batch" };
+    let connections = if batch == 1 { SENDERS } else { SENDERS / 8 };
+    let (mut own, mut bares) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        own.push(round(&ours, connections, events_of(&keys, path, batch)));
+        bares.push(round(&bare, connections, events_of(&keys, "/append", batch)));
+    }
+    let (own, bares) = (median(own), median(bares));
+    say("bare handler, append and fdatasync", bares);
+    say("ours", own);
+    println!(
+        "   {:.0} : {:.0} events a second, {:.2}x the rate (asked: {}x), {:.2}x the CPU",
+        own.rate * batch as f64,
+        bares.rate * batch as f64,
+        own.rate / bares.rate,
+        if batch == 1 { 0.6 } else { 0.5 },
+        own.cpu / bares.cpu
+    );
+}
+
+pub(crate) fn overload(folder: &Path) {
+    let (data, keys) = data::make(folder);
+    let ours = Server::endpoint(&data);
+    let capacity =
+        load::run(&ours.address, 64, SECONDS, None, events_of(&keys, "/v1/batch", 100)).rate();
+    let (before, ..) = ours.resources();
+    let request = events_of(&keys, "/v1/batch", 100);
+    let result = load::run(&ours.address, 900, 15.0, Some(5.0 * capacity), request);
+    let (after, ..) = ours.resources();
+    println!(
+        "   batches of 100: capacity {capacity:.0} /s; offered {:.0} /s, sent {:.0} /s over 900 connections",
+        5.0 * capacity,
+        (result.taken.len() + result.refused.len()) as f64 / result.seconds
+    );
+    println!(
+        "   goodput {:.2}x (asked: 0.9x); accepted p99 {:.1} ms (50 ms); refused {} with p99 {:.1} ms (5 ms); \
+         failed {}; memory {before:.0} -> {after:.0} MB",
+        result.rate() / capacity,
+        quantile(&result.taken, 0.99),
+        result.refused.len(),
+        quantile(&result.refused, 0.99),
+        result.failed
+    );
+}
+
+/// Ten minutes at half of what it can do, events and scores.
+pub(crate) fn soak(folder: &Path) {
+    let (data, keys) = data::make(folder);
+    let ours = Server::endpoint(&data);
+    let scores = load::run(&ours.address, CONNECTIONS, SECONDS, None, score_of(&keys.score)).rate();
+    let events =
+        load::run(&ours.address, 64, SECONDS, None, events_of(&keys, "/v1/batch", 10)).rate();
+    println!("   capacity: {scores:.0} scores a second, {events:.0} batches of 10");
+    println!("   minute  resident MB  files  threads  scores p99 ms");
+    for minute in 1..=10 {
+        let address = ours.address.clone();
+        let request = events_of(&keys, "/v1/batch", 10);
+        let sender = std::thread::spawn(move || {
+            load::run(&address, 64, 60.0, Some(events / 4.0), request)
+        });
+        let score =
+            load::run(&ours.address, CONNECTIONS, 60.0, Some(scores / 4.0), score_of(&keys.score));
+        let sent = sender.join().unwrap();
+        assert_eq!(score.failed + sent.failed, 0, "no request fails");
+        let (memory, files, threads) = ours.resources();
+        let p99 = quantile(&score.taken, 0.99);
+        println!("   {minute:>6}  {memory:>11.0}  {files:>5}  {threads:>7}  {p99:>13.2}");
+    }
+}
