@@ -80,7 +80,8 @@ async fn one(
     stream.set_nodelay(true).unwrap();
     let (mut bytes, mut answer) = (Vec::new(), Vec::with_capacity(4_096));
     // Connections begin at different moments of an interval.
-    let mut due = Instant::now() + every.unwrap_or_default().mul_f64(connection as f64 % 97.0 / 97.0);
+    let mut due =
+        Instant::now() + every.unwrap_or_default().mul_f64(connection as f64 % 97.0 / 97.0);
     for n in 0.. {
         if let Some(every) = every {
             tokio::time::sleep_until(due.into()).await;
@@ -101,7 +102,13 @@ async fn one(
         let micros = started.elapsed().as_micros() as u32;
         match status {
             200 => result.taken.push(micros),
-            429 | 503 => result.refused.push(micros),
+            429 | 503 => {
+                result.refused.push(micros);
+                // A client that has nothing else to do comes again a little later.
+                if every.is_none() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
             _ => result.failed += 1,
         }
     }

@@ -110,6 +110,11 @@ impl TestEndpoint {
     /// Stops it and starts it again on the same data.
     pub(crate) fn restart(&mut self) {
         drop(self.running.take());
+        self.restart_stopped();
+    }
+
+    /// Starts it again on the same data.
+    pub(crate) fn restart_stopped(&mut self) {
         let running = start(&self.data);
         assert_eq!(running.ready().keys, None, "keys are given once");
         self.url = running.ready().url.clone();

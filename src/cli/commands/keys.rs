@@ -25,8 +25,8 @@ pub(super) fn run(arguments: &Keys) -> Result {
     let one = std::slice::from_ref(&answer);
     let keys = answer["keys"].as_array().map_or(one, Vec::as_slice);
     for key in keys {
-        let [id, made, until, rate] = ["id", "made_at", "valid_until", "requests_per_second"]
-            .map(|name| text(key, name));
+        let [id, made, until, rate] =
+            ["id", "made_at", "valid_until", "requests_per_second"].map(|name| text(key, name));
         output::line(&format!("{id}  made {made}  valid until {until}  requests a second {rate}"));
     }
     if let Some(key) = answer["key"].as_str() {

@@ -15,8 +15,7 @@ pub(super) fn run(arguments: &Serve) -> Result {
     let Store::Embedded = arguments.store;
     let mut config = Config::new(arguments.data.clone(), arguments.listen);
     config.store.memory = arguments.memory.saturating_mul(1024 * 1024);
-    config.store.retention =
-        Retention { days: arguments.keep_days, events: arguments.keep_events };
+    config.store.retention = Retention { days: arguments.keep_days, events: arguments.keep_events };
     config.allows_remote_administration = arguments.allow_remote_administration;
     config.stop_delay = Duration::try_from_secs_f64(arguments.stop_delay)
         .map_err(|error| Failure::Argument(format!("--stop-delay: {error}")))?;

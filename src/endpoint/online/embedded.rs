@@ -28,9 +28,11 @@ const FORMAT_FILE: &str = "FORMAT";
 /// Joins that are followed from an id to its customer.
 const LONGEST_CHAIN: usize = 16;
 /// What is recent goes into the index when it takes so many bytes.
-const CHECKPOINT_BYTES: usize = 64 * 1024 * 1024;
+const CHECKPOINT_BYTES: usize = 128 * 1024 * 1024;
 /// Beyond so many nothing more is taken until the index has caught up.
-const MOST_RECENT_BYTES: usize = 4 * CHECKPOINT_BYTES;
+const MOST_RECENT_BYTES: usize = 2 * CHECKPOINT_BYTES;
+/// Customers who are remembered as settled.
+const MOST_SETTLED: usize = 200_000;
 /// Records that are looked at together from the end of the log.
 const RUN: u64 = 20_000;
 
@@ -68,6 +70,9 @@ pub struct Embedded {
     retention: Retention,
     /// Whether timelines in memory have the scores that were recorded.
     keeps_scores: AtomicBool,
+    /// Customers who were found to be known by their own id, which stays so: they cannot be joined to
+    /// another. Each saves its event two lookups.
+    settled: Mutex<HashSet<String>>,
     /// Held to read while an id is resolved and its timeline found, to write while a join changes both.
     joining: RwLock<()>,
 }
@@ -131,6 +136,7 @@ impl Embedded {
             clock: Arc::new(Clock::after(Time(0))),
             retention: settings.retention,
             keeps_scores: AtomicBool::new(false),
+            settled: Mutex::default(),
             joining: RwLock::new(()),
         };
         let clock = clock.max(store.replay(checkpoint)?);
@@ -257,6 +263,23 @@ impl Embedded {
 
     fn alias(&self, id: &str) -> Result<Option<String>> {
         self.find(|recent| recent.aliases.get(id).cloned(), |index| index.alias(id))
+    }
+
+    pub(super) fn is_settled(&self, id: &str) -> bool {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// Remembers a customer who stands for themselves, if they are known for good.
+    pub(super) fn settle(&self, id: &str) -> Result<()> {
+        if !self.is_customer(id)? || self.is_joined(id)? {
+            return Ok(());
+        }
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled.len() >= MOST_SETTLED {
+            settled.clear();
+        }
+        settled.insert(id.to_owned());
+        Ok(())
     }
 
     /// Whether an id was joined to another.
@@ -420,6 +443,7 @@ impl Embedded {
         erased.rejected = rejected.get();
         self.index.note_erasing(ids, false)?;
         ids.iter().for_each(|id| self.cache.remove(id));
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(erased)
     }
 }

@@ -105,7 +105,8 @@ impl<'a> Change<'a> {
         if let Some(offset) = known.map_or_else(|| self.store.message(&hash), |at| Ok(Some(at)))? {
             return Ok(Receipt { offset, duplicate: true });
         }
-        if let Some(customer) = &incoming.customer_id
+        let settled = incoming.customer_id.as_ref().filter(|id| self.store.is_settled(id));
+        if let (None, Some(customer)) = (settled, &incoming.customer_id)
             && incoming.anonymous_id.as_ref() != Some(customer)
             && !self.is_customer(customer)?
         {
@@ -118,7 +119,13 @@ impl<'a> Change<'a> {
             self.join(anonymous, customer, incoming, arrival)?;
         }
         let id = incoming.customer_id.as_ref().or(incoming.anonymous_id.as_ref());
-        let customer_id = self.resolve(id.map(String::as_str).unwrap_or_default())?;
+        let customer_id = match settled {
+            Some(customer) => customer.clone(),
+            None => self.resolve(id.map(String::as_str).unwrap_or_default())?,
+        };
+        if settled.is_none() && incoming.customer_id.as_ref() == Some(&customer_id) {
+            self.store.settle(&customer_id)?;
+        }
         let offset = self.offset();
         let (received_at, seq) = match incoming.kind {
             Kind::History { received_at, seq } => (received_at, seq),

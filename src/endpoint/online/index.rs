@@ -74,7 +74,9 @@ fn pair(bytes: &[u8]) -> (u64, i64) {
 impl Index {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let database =
-            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).open().map_err(|error| {
+            // One worker: the first of several asks itself again and again while another compacts
+            // (fjall 3.1.13), and takes a core for it.
+            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1).open().map_err(|error| {
                 match error {
                     fjall::Error::Locked => Error::InUse(folder.to_owned()),
                     other => Error::Store { action: "open its index", message: other.to_string() },

@@ -35,6 +35,8 @@ struct Shared {
     scores: Mutex<Vec<Said>>,
     /// Bytes of the requests that wait or are being written, roughly.
     waiting: AtomicUsize,
+    /// Bytes that may wait: what is written in [`LONGEST_WAIT`] at the pace of late.
+    allowed: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -56,8 +58,10 @@ struct Append {
 
 /// Requests that may wait; more are refused as too busy.
 const QUEUE: usize = 4_096;
-/// Bytes of requests that may wait; a single one may be larger.
-const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of requests that may wait, at least and at most; a single one may be larger.
+const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 256 * 1024..=16 * 1024 * 1024;
+/// What is taken is to be written so soon.
+const LONGEST_WAIT: Duration = Duration::from_millis(30);
 /// Events and bytes of one group.
 const GROUP: usize = 5_000;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
@@ -96,7 +100,8 @@ impl Writer {
     /// costs little.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.shared.waiting.load(Ordering::Relaxed) > QUEUE_BYTES
+        let allowed = self.shared.allowed.load(Ordering::Relaxed).max(*QUEUE_BYTES.start());
+        self.shared.waiting.load(Ordering::Relaxed) > allowed
     }
 
     /// Makes events durable, and keeps those that were not taken with their reasons; answers when they are.
@@ -242,6 +247,7 @@ impl Groups<'_> {
             group.events.append(&mut request.events);
             group.rejected.append(&mut request.rejected);
         }
+        let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
             None => self.log.append(&group),
@@ -256,7 +262,24 @@ impl Groups<'_> {
         }
         let bytes: usize = requests.iter().map(|request| request.bytes).sum();
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        self.pace(bytes, started.elapsed());
         answer(requests, &n, result);
+    }
+}
+
+impl Groups<'_> {
+    /// Learns from a group how much may wait. Small groups say nothing: most of their time is the sync.
+    fn pace(&self, bytes: usize, took: Duration) {
+        if bytes < *QUEUE_BYTES.start() / 2 {
+            return;
+        }
+        let took = took.as_micros().max(1);
+        let now = bytes as u128 * LONGEST_WAIT.as_micros() / took;
+        let now = usize::try_from(now).unwrap_or(usize::MAX);
+        let before = self.shared.allowed.load(Ordering::Relaxed).max(*QUEUE_BYTES.start());
+        let allowed = (before - before / 8).saturating_add(now / 8);
+        let allowed = allowed.clamp(*QUEUE_BYTES.start(), *QUEUE_BYTES.end());
+        self.shared.allowed.store(allowed, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The collector: the Segment HTTP tracking API as clients really use it.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits, property_name};
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json_};
 
@@ -33,6 +35,11 @@ pub(super) async fn collect(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
+    // Before anything costs time: what is refused is refused soon.
+    if endpoint.writer.is_busy() {
+        endpoint.metrics.refused.add(1);
+        return Err(Error::Busy);
+    }
     let body = unpack(&headers, &body)?;
     let is_batch = matches!(method.as_str(), "batch" | "b" | "import");
     let type_ = if is_batch { None } else { Some(long_name(&method)?) };
@@ -95,6 +102,55 @@ struct Envelope<'a> {
     write_key: Option<Json_>,
     #[serde(rename = "sentAt", default)]
     sent_at: Option<Json_>,
+}
+
+/// What is read of an event. SDKs send as much again that is not, and it is skipped, not kept.
+struct Call(Map<String, Json_>);
+
+const READ: [&str; 14] = [
+    "anonymousId",
+    "category",
+    "event",
+    "groupId",
+    "messageId",
+    "name",
+    "originalTimestamp",
+    "previousId",
+    "properties",
+    "sentAt",
+    "timestamp",
+    "traits",
+    "type",
+    "userId",
+];
+
+impl<'de> Deserialize<'de> for Call {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Call;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut fields: A,
+            ) -> std::result::Result<Call, A::Error> {
+                let mut read = Map::new();
+                while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
+                    if READ.contains(&&*name) {
+                        read.insert(name.into_owned(), fields.next_value()?);
+                    } else {
+                        fields.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Call(read))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 /// The key that browsers write into each event of a batch.
@@ -190,8 +246,11 @@ fn incoming(
     if item.len() > LARGEST_EVENT {
         return Err(format!("it is larger than {LARGEST_EVENT} bytes"));
     }
-    let item: Json_ = serde_json::from_str(item).map_err(|error| format!("no JSON: {error}"))?;
-    let object = item.as_object().ok_or("it is not a JSON object")?;
+    if !item.starts_with('{') {
+        return Err("it is not a JSON object".to_owned());
+    }
+    let Call(object) = serde_json::from_str(item).map_err(|error| format!("no JSON: {error}"))?;
+    let object = &object;
     let type_ = type_.or_else(|| text(object, "type")).unwrap_or("track");
     let customer_id = id(object, "userId")?;
     let anonymous_id = match type_ {

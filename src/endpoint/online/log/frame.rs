@@ -87,7 +87,7 @@ impl Frame {
 }
 
 fn seed(first: u64, n: u32) -> u64 {
-    first ^ (u64::from(n) << 40)
+    first ^ u64::from(n).rotate_left(40)
 }
 
 /// What the header of a frame says.

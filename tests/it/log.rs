@@ -1,0 +1,317 @@
+//! The log under a disk that forgets, tears, fills up and fails: what was acknowledged is there, once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile};
+
+/// A disk in memory. What is not synced may be lost, or half of it, when the power goes.
+#[derive(Clone, Debug, Default)]
+struct Simulated(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<String, File>,
+    /// Names that are durable.
+    durable: BTreeMap<String, File>,
+    capacity: Option<usize>,
+    /// Syncs until one fails.
+    syncs: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    content: Vec<u8>,
+    synced: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Open(Simulated, String);
+
+impl Simulated {
+    /// What the disk has after the power went: of each file what was synced, and any part of the rest.
+    fn after_power_loss(&self, random: &mut Random) -> Self {
+        let state = self.0.lock().unwrap();
+        let mut files = BTreeMap::new();
+        for (name, file) in &state.durable {
+            // A file that was written on since its name became durable has its later content.
+            let file = state.files.get(name).unwrap_or(file);
+            files.insert(name.clone(), torn(file, random));
+        }
+        for (name, file) in &state.files {
+            if !state.durable.contains_key(name) && random.below(2) == 0 {
+                files.insert(name.clone(), torn(file, random));
+            }
+        }
+        let durable = files.clone();
+        Self(Arc::new(Mutex::new(State { files, durable, ..State::default() })))
+    }
+}
+
+/// A file of which only what was synced is sure; of what was written since, any part may be there, and where
+/// it is not there may be zeros.
+fn torn(file: &File, random: &mut Random) -> File {
+    let mut content = file.synced.clone();
+    let unsynced = file.content.get(content.len()..).unwrap_or_default();
+    let kept = random.below(unsynced.len() + 1);
+    match random.below(3) {
+        0 => content.extend_from_slice(&unsynced[..kept]),
+        1 => {
+            content.resize(content.len() + unsynced.len() - kept, 0);
+            content.extend_from_slice(&unsynced[unsynced.len() - kept..]);
+        }
+        _ => {}
+    }
+    File { synced: content.clone(), content }
+}
+
+impl Disk for Simulated {
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.0.lock().unwrap().files.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
+        self.0.lock().unwrap().files.entry(name.to_owned()).or_default();
+        Ok(Box::new(Open(self.clone(), name.to_owned())))
+    }
+
+    fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let file = File { content: content.to_vec(), synced: content.to_vec() };
+        self.0.lock().unwrap().files.insert(name.to_owned(), file);
+        self.sync()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.lock().unwrap().files.remove(name);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.durable = state.files.clone();
+        Ok(())
+    }
+
+    fn free(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl LogFile for Open {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.0.lock().unwrap().files[&self.1].content.len() as u64)
+    }
+
+    fn write_at(&self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.0.0.lock().unwrap();
+        let used: usize = state.files.values().map(|file| file.content.len()).sum();
+        let room = state.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
+        let content = &mut state.files.get_mut(&self.1).unwrap().content;
+        content.truncate(place as usize);
+        // Disks that fill up take a part of what is written.
+        content.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        match bytes.len() > room {
+            true => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            false => Ok(()),
+        }
+    }
+
+    fn read_at(&self, place: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let state = self.0.0.lock().unwrap();
+        let content = &state.files[&self.1].content;
+        let rest = content.get(place as usize..).unwrap_or_default();
+        let n = rest.len().min(bytes.len());
+        bytes[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        let mut state = self.0.0.lock().unwrap();
+        let file = state.files.get_mut(&self.1).unwrap();
+        file.content.truncate(length as usize);
+        file.synced.truncate(length as usize);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.0.0.lock().unwrap();
+        if let Some(left) = &mut state.syncs {
+            if *left == 0 {
+                return Err(io::Error::other("the disk failed"));
+            }
+            *left -= 1;
+        }
+        let file = state.files.get_mut(&self.1).unwrap();
+        file.synced = file.content.clone();
+        Ok(())
+    }
+}
+
+/// Knuth's numbers: the same for a seed, everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n.max(1)
+    }
+}
+
+fn open(disk: &Simulated) -> Result<Log, LogError> {
+    Log::open(Box::new(disk.clone()))
+}
+
+fn frame(records: &[Vec<u8>]) -> Frame {
+    let mut frame = Frame::new();
+    for record in records {
+        frame
+            .push(|bytes| {
+                bytes.extend_from_slice(record);
+                Ok::<(), ()>(())
+            })
+            .unwrap();
+    }
+    frame
+}
+
+fn all(log: &Log) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    log.read(0, |offset, record| {
+        assert_eq!(offset, records.len() as u64, "offsets have no gaps");
+        records.push(record.to_vec());
+        true
+    })
+    .unwrap();
+    records
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_loss_of_power_ten_thousand_times() {
+    let seeds = std::env::var("FULLCIRCLE_POWER_SEEDS").ok().and_then(|n| n.parse().ok());
+    for seed in 0..seeds.unwrap_or(10_000) {
+        let mut random = Random(seed);
+        let mut disk = Simulated::default();
+        let mut written: Vec<Vec<u8>> = Vec::new();
+        let mut acknowledged = 0;
+        for _ in 0..1 + random.below(4) {
+            let log = open(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let found = all(&log);
+            assert!(found.len() >= acknowledged, "seed {seed}: lost");
+            assert_eq!(found, written[..found.len()], "seed {seed}: invented or out of order");
+            written.truncate(found.len());
+            acknowledged = found.len();
+            // The power may go at any sync.
+            let left = random.below(6);
+            disk.0.lock().unwrap().syncs = Some(left);
+            loop {
+                let n = 1 + random.below(3);
+                let record = |n: usize| format!("{seed}-{}", "x".repeat(n)).into_bytes();
+                let records: Vec<_> = (0..n).map(|_| record(random.below(40))).collect();
+                let appended = log.append(frame(&records));
+                written.extend(records);
+                match appended {
+                    Ok(_) => acknowledged = written.len(),
+                    Err(_) => break,
+                }
+            }
+            disk = disk.after_power_loss(&mut random);
+        }
+        let log = open(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let found = all(&log);
+        assert!(found.len() >= acknowledged, "seed {seed}: lost");
+        assert_eq!(found, written[..found.len()], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_tail_that_is_torn_anywhere_gives_what_was_whole() {
+    let disk = Simulated::default();
+    let log = open(&disk).unwrap();
+    let records: Vec<Vec<u8>> = (0..6_u8).map(|n| vec![n; 20 + usize::from(n)]).collect();
+    let mut ends = Vec::new();
+    for record in &records {
+        log.append(frame(std::slice::from_ref(record))).unwrap();
+        ends.push(disk.0.lock().unwrap().files.values().next().unwrap().content.len());
+    }
+    let whole = disk.0.lock().unwrap().files.clone();
+    let (name, file) = whole.first_key_value().unwrap();
+    let reopened = |content: Vec<u8>| {
+        let disk = Simulated::default();
+        let file = File { synced: content.clone(), content };
+        disk.0.lock().unwrap().files.insert(name.clone(), file);
+        open(&disk).map(|log| all(&log).len())
+    };
+    for length in ends[3]..=file.content.len() {
+        let expected = ends.iter().filter(|end| **end <= length).count();
+        assert_eq!(reopened(file.content[..length].to_vec()).unwrap(), expected, "cut at {length}");
+    }
+    for garbage in 1..200 {
+        for byte in [0, 1, 0xff] {
+            let mut content = file.content.clone();
+            content.resize(content.len() + garbage, byte);
+            assert_eq!(reopened(content).unwrap(), records.len(), "{garbage} bytes of {byte}");
+        }
+    }
+    // A bit that flips before the last frame is damage, and is said: nothing is cut.
+    let last = ends[ends.len() - 2];
+    for place in 8..last {
+        let mut content = file.content.clone();
+        content[place] ^= 1 << (place % 8);
+        let opened = reopened(content);
+        assert!(matches!(opened, Err(LogError::Damaged { .. })), "byte {place}: {opened:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
+    let disk = Simulated::default();
+    let log = open(&disk).unwrap();
+    let record = vec![7; 100];
+    log.append(frame(std::slice::from_ref(&record))).unwrap();
+    disk.0.lock().unwrap().capacity = Some(200);
+    for _ in 0..3 {
+        let refused = log.append(frame(std::slice::from_ref(&record)));
+        assert!(matches!(refused, Err(LogError::Refused(_))), "{refused:?}");
+        assert_eq!(all(&log).len(), 1, "what is there is still read");
+    }
+    disk.0.lock().unwrap().capacity = None;
+    log.append(frame(std::slice::from_ref(&record))).unwrap();
+    drop(log);
+    assert_eq!(all(&open(&disk).unwrap()).len(), 2);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_taken() {
+    let disk = Simulated::default();
+    let log = open(&disk).unwrap();
+    disk.0.lock().unwrap().syncs = Some(0);
+    for _ in 0..2 {
+        let failed = log.append(frame(&[vec![1]]));
+        assert!(matches!(failed, Err(LogError::Failed(_))), "{failed:?}");
+        // It may work again by itself: nobody knows what it has forgotten.
+        disk.0.lock().unwrap().syncs = None;
+    }
+    assert_eq!(log.next(), 0);
+}
+
+#[test]
+fn what_is_forgotten_leaves_its_place() {
+    let disk = Simulated::default();
+    let log = open(&disk).unwrap();
+    for n in 0..10_u8 {
+        log.append(frame(&[vec![n], vec![n, n]])).unwrap();
+    }
+    log.forget(|offset, record| offset >= 4 && record[0] % 2 == 0).unwrap();
+    log.append(frame(&[vec![99]])).unwrap();
+    let expected: Vec<Vec<u8>> = (0..10_u8)
+        .flat_map(|n| [vec![n], vec![n, n]])
+        .enumerate()
+        .map(|(offset, record)| if offset >= 4 && record[0] % 2 == 0 { vec![] } else { record })
+        .chain([vec![99]])
+        .collect();
+    assert_eq!(all(&log), expected);
+    drop(log);
+    assert_eq!(all(&open(&disk).unwrap()), expected, "also when it is opened again");
+}
