@@ -105,7 +105,7 @@ impl Palette {
                     let (url, function) = (url.clone(), function.name.clone());
                     let name = function.clone();
                     let text = format!("Deploy {function}");
-                    all.push((text, run(Command::Deploy { url, function, name })));
+                    all.push((text, run(Command::Rehearse { url, function, name })));
                 }
             }
         }

@@ -3,9 +3,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use workspace::{
-    Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error, ErrorKind,
-    ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress, Proposal,
-    Pulls, QueryResult, Retention, RetentionSpec, Session, TrainReport, Update, Verified,
+    Activity, Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error,
+    ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress,
+    Proposal, Pulls, QueryResult, Rehearsal, Retention, RetentionSpec, Session, TrainReport,
+    Update, Verified,
 };
 
 use crate::loadable::Loadable;
@@ -25,6 +26,9 @@ pub(crate) struct State {
     pub(crate) trained: Loadable<TrainReport>,
     pub(crate) endpoint: Loadable<EndpointView>,
     pub(crate) deployed: Loadable<Deployment>,
+    pub(crate) rehearsed: Loadable<Rehearsal>,
+    pub(crate) connected: Loadable<()>,
+    pub(crate) activity: Loadable<Activity>,
     pub(crate) live_customer: Loadable<Option<LiveCustomer>>,
     pub(crate) score: Loadable<LiveScore>,
     pub(crate) sent: Loadable<()>,
@@ -85,7 +89,13 @@ impl State {
             Command::Preview(_) => self.preview.begin(id),
             Command::Train(_) => self.trained.begin(id),
             Command::Endpoint(_) => self.endpoint.begin(id),
-            Command::Deploy { .. } | Command::RollBack(..) => self.deployed.begin(id),
+            Command::Deploy { .. }
+            | Command::Promote(..)
+            | Command::StopRollout(..)
+            | Command::RollBack(..) => self.deployed.begin(id),
+            Command::Rehearse { .. } => self.rehearsed.begin(id),
+            Command::Connect { .. } => self.connected.begin(id),
+            Command::Activity(_) => self.activity.begin(id),
             Command::LiveCustomer { .. } => self.live_customer.begin(id),
             Command::Score { .. } => self.score.begin(id),
             Command::Send { .. } => self.sent.begin(id),
@@ -175,6 +185,7 @@ impl State {
             Answer::Live(url) => {
                 self.tell(Tone::Good, format!("An endpoint answers at {url}"));
                 self.url = Some(url.clone());
+                self.connected.clear();
                 return vec![Command::Look, Command::Endpoint(url)];
             }
             Answer::Stopped => {
@@ -187,18 +198,22 @@ impl State {
                 self.endpoint.finish(id, view);
             }
             Answer::Deployed(deployment, published) => {
+                let newest = deployment.versions.last().map_or(0, |latest| latest.version);
                 let text = format!(
-                    "{} version {} is live; {} events of history published",
-                    deployment.name, deployment.version, published.accepted
+                    "{} version {newest} is live; {} events of history published",
+                    deployment.name, published.accepted
                 );
+                self.rehearsed.clear();
                 self.tell(Tone::Good, text);
                 return self.switched(id, deployment);
             }
-            Answer::RolledBack(deployment) => {
-                let text = format!("{} is back at version {}", deployment.name, deployment.version);
-                self.tell(Tone::Good, text);
+            Answer::Switched(what, deployment) => {
+                let Deployment { name, version, .. } = &deployment;
+                self.tell(Tone::Good, format!("{name} {what}: version {version} is champion"));
                 return self.switched(id, deployment);
             }
+            Answer::Rehearsed(rehearsal) => self.rehearsed.finish(id, *rehearsal),
+            Answer::Activity(activity) => self.activity.finish(id, *activity),
             Answer::LiveCustomer(customer) => {
                 self.live_customer.finish(id, customer.map(|customer| *customer));
             }
@@ -259,7 +274,8 @@ impl State {
     fn fail(&mut self, id: JobId, kind: &str, error: &Error) {
         let canceled = error.kind() == ErrorKind::Canceled;
         let message = (!canceled).then(|| error.to_string());
-        let quiet = ["endpoint", "live-customer", "preview", "query", "propose"].contains(&kind);
+        let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"]
+            .contains(&kind);
         if let (Some(message), false) = (&message, quiet) {
             self.tell(Tone::Bad, message.clone());
         }
@@ -278,7 +294,10 @@ impl State {
                 self.endpoint.fail(id, message);
                 self.url = None;
             }
-            "deploy" | "roll-back" => self.deployed.fail(id, message),
+            "deploy" | "promote" | "stop-rollout" | "roll-back" => self.deployed.fail(id, message),
+            "rehearse" => self.rehearsed.fail(id, message),
+            "connect" => self.connected.fail(id, message),
+            "activity" => self.activity.fail(id, message),
             "live-customer" => self.live_customer.fail(id, message),
             "score" => self.score.fail(id, message),
             "send" => self.sent.fail(id, message),

@@ -26,7 +26,7 @@ pub struct EndpointHealth {
 }
 
 /// A function that is live under a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
     /// The name.
     pub name: String,
@@ -39,6 +39,39 @@ pub struct Deployment {
     /// All versions there were.
     #[serde(default)]
     pub versions: Vec<DeployedVersion>,
+    /// The version that answers for a share of the customers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenger: Option<Challenger>,
+    /// The version that scores and is recorded, but never answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<u32>,
+    /// A score that is younger, in seconds, is given again unless an event came since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelf_life_seconds: Option<f64>,
+}
+
+/// A version that answers for a share of the customers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Challenger {
+    /// The version.
+    pub version: u32,
+    /// Its share, in percent.
+    pub percent: f64,
+}
+
+/// What happens at an endpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Activity {
+    /// The latest events and scores, newest first.
+    pub latest: Vec<Event>,
+    /// Scores that were given since its start.
+    pub scores: f64,
+    /// Events that were taken since its start.
+    pub events: f64,
+    /// Answers that were errors since its start, refusals among them.
+    pub errors: f64,
+    /// Seconds spent on requests for scores since its start, and how many those were.
+    pub score_seconds: (f64, f64),
 }
 
 /// What a function becomes under a name.
@@ -315,6 +348,46 @@ impl Client {
     /// There is none, or the endpoint does not answer.
     pub fn promote(&self, name: &str) -> Result<Deployment> {
         self.post(&format!("/v1/deployments/{name}/promote"), b"")
+    }
+
+    /// Ends challenger and shadow.
+    ///
+    /// # Errors
+    /// The endpoint does not answer.
+    pub fn stop_rollout(&self, name: &str) -> Result<Deployment> {
+        self.post(&format!("/v1/deployments/{name}/stop"), b"")
+    }
+
+    /// What happens there: the latest so many events and scores, and counts since its start.
+    ///
+    /// # Errors
+    /// It does not answer, or the key may not ask.
+    pub fn activity(&self, latest: usize) -> Result<Activity> {
+        let run: LogRun = self.get(&format!("/v1/events?last={latest}&limit={latest}"))?;
+        let request = self.agent.get(format!("{}/metrics", self.url));
+        let no_endpoint = |error: ureq::Error| Error::NoEndpoint {
+            url: self.url.clone(),
+            message: error.to_string(),
+        };
+        let mut response = request.call().map_err(no_endpoint)?;
+        let metrics = response.body_mut().read_to_string().map_err(no_endpoint)?;
+        let sum = |start: &str, with: &str| -> f64 {
+            let lines =
+                metrics.lines().filter(|line| line.starts_with(start) && line.contains(with));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        };
+        let mut latest = run.events;
+        latest.reverse();
+        Ok(Activity {
+            latest,
+            scores: sum("fullcircle_scores_total", ""),
+            events: sum("fullcircle_events_accepted_total", ""),
+            errors: sum("fullcircle_answers_total", "4xx") + sum("fullcircle_answers_total", "5xx"),
+            score_seconds: (
+                sum("fullcircle_request_seconds_sum", "\"score\""),
+                sum("fullcircle_request_seconds_count", "\"score\""),
+            ),
+        })
     }
 
     /// Makes the version before the champion again.

@@ -19,8 +19,8 @@ mod shop;
 mod views;
 
 pub use client::{
-    Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore, Parity, Reason,
-    Rehearsal, Rollout, Spread,
+    Activity, Challenger, Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore,
+    Parity, Reason, Rehearsal, Rollout, Spread,
 };
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;

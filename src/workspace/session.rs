@@ -12,12 +12,12 @@ use warehouse::import::{ImportReport, Options, Proposal};
 use warehouse::insights::{Retention, RetentionSpec};
 use warehouse::{CustomerSummary, QueryResult, Summary};
 
-use crate::client::{Deployment, LiveCustomer, LiveScore, Rollout};
+use crate::client::{Activity, Deployment, LiveCustomer, LiveScore, Rehearsal, Rollout};
 use crate::going_live::{Published, Pulls, Verified};
 use crate::modeling::TrainReport;
 use crate::preview::{Draft, Preview};
 use crate::sample::Sample;
-use crate::{Error, KnownEndpoint, LocalEndpoint, Project, Result};
+use crate::{Client, Error, KnownEndpoint, LocalEndpoint, Project, Result};
 
 /// What the window asks for. Each runs as a job of its own, away from the window's thread.
 #[derive(Clone, Debug)]
@@ -66,8 +66,15 @@ pub enum Command {
     StopEndpoint,
     /// What is live at an endpoint.
     Endpoint(String),
-    /// Publishes history, uploads a function, and makes it champion.
-    Deploy {
+    /// Works with an endpoint elsewhere, with an admin key of it.
+    Connect {
+        /// Where it is.
+        url: String,
+        /// The key.
+        key: String,
+    },
+    /// Publishes history, uploads a function, and says what it would have said to the latest requests.
+    Rehearse {
         /// The endpoint.
         url: String,
         /// The function.
@@ -75,8 +82,25 @@ pub enum Command {
         /// The name to be live under.
         name: Name,
     },
+    /// Publishes history, uploads a function, and makes it live.
+    Deploy {
+        /// The endpoint.
+        url: String,
+        /// The function.
+        function: Name,
+        /// The name to be live under.
+        name: Name,
+        /// As what.
+        role: Rollout,
+    },
+    /// The challenger, or else the shadow, is champion.
+    Promote(String, Name),
+    /// There is no challenger and no shadow any more.
+    StopRollout(String, Name),
     /// The version before is champion again.
     RollBack(String, Name),
+    /// What happens at the endpoint.
+    Activity(String),
     /// A customer as the endpoint knows them.
     LiveCustomer {
         /// The endpoint.
@@ -152,8 +176,12 @@ pub enum Answer {
     Endpoint(EndpointView),
     /// A function went live.
     Deployed(Deployment, Published),
-    /// A version went back.
-    RolledBack(Deployment),
+    /// What a function would have said.
+    Rehearsed(Box<Rehearsal>),
+    /// Another version answers: what was done, and what is live now.
+    Switched(&'static str, Deployment),
+    /// What happens at the endpoint.
+    Activity(Box<Activity>),
     /// A customer at the endpoint; none if they are not known there.
     LiveCustomer(Option<Box<LiveCustomer>>),
     /// A score.
@@ -258,6 +286,8 @@ const CUSTOMERS_PAGE: usize = 200;
 const QUERY_ROWS: usize = 100_000;
 /// Customers whose scores are compared.
 const VERIFY_CUSTOMERS: usize = 1_000;
+/// Events and scores of an endpoint that are looked at.
+const LATEST: usize = 200;
 /// Where an endpoint of the window listens.
 const LISTEN: &str = "127.0.0.1:7360";
 
@@ -442,16 +472,41 @@ fn execute_live(shared: &Shared, project: &Project, command: Command, job: &Job)
             let deployments = project.client(&url, None)?.deployments()?;
             Ok(Answer::Endpoint(EndpointView { url, deployments }))
         }
-        Command::Deploy { url, function, name } => {
+        Command::Connect { url, key } => {
+            let client = Client::new(&url, Some(key.clone()));
+            let id = client.health()?.endpoint;
+            // Only an admin key may ask for the keys.
+            client.keys()?;
+            let known = KnownEndpoint { id: Some(id), admin_key: Some(key), ..Default::default() };
+            project.remember_endpoint(client.url(), known)?;
+            Ok(Answer::Live(client.url().to_owned()))
+        }
+        Command::Rehearse { url, function, name } => {
+            let client = project.client(&url, None)?;
+            project.publish(&client, job)?;
+            job.report("Replaying the latest requests", 0.9);
+            Ok(Answer::Rehearsed(Box::new(project.rehearse(&function, &client, &name)?)))
+        }
+        Command::Deploy { url, function, name, role } => {
             let client = project.client(&url, None)?;
             let published = project.publish(&client, job)?;
-            Ok(Answer::Deployed(
-                project.deploy(&function, &client, &name, Rollout::Champion)?,
-                published,
-            ))
+            Ok(Answer::Deployed(project.deploy(&function, &client, &name, role)?, published))
+        }
+        Command::Promote(url, name) => {
+            let live = project.client(&url, None)?.promote(name.as_str())?;
+            Ok(Answer::Switched("was promoted", live))
+        }
+        Command::StopRollout(url, name) => {
+            let live = project.client(&url, None)?.stop_rollout(name.as_str())?;
+            Ok(Answer::Switched("has no challenger and no shadow", live))
         }
         Command::RollBack(url, name) => {
-            Ok(Answer::RolledBack(project.client(&url, None)?.roll_back(name.as_str())?))
+            let live = project.client(&url, None)?.roll_back(name.as_str())?;
+            Ok(Answer::Switched("was rolled back", live))
+        }
+        Command::Activity(url) => {
+            let activity = project.client(&url, None)?.activity(LATEST)?;
+            Ok(Answer::Activity(Box::new(activity)))
         }
         Command::LiveCustomer { url, customer_id } => {
             match project.client(&url, None)?.customer(&customer_id) {
@@ -567,8 +622,13 @@ impl Command {
             Self::GoLive => "go-live",
             Self::StopEndpoint => "stop-endpoint",
             Self::Endpoint(_) => "endpoint",
+            Self::Connect { .. } => "connect",
+            Self::Rehearse { .. } => "rehearse",
             Self::Deploy { .. } => "deploy",
+            Self::Promote(..) => "promote",
+            Self::StopRollout(..) => "stop-rollout",
             Self::RollBack(..) => "roll-back",
+            Self::Activity(_) => "activity",
             Self::LiveCustomer { .. } => "live-customer",
             Self::Score { .. } => "score",
             Self::Send { .. } => "send",
@@ -588,6 +648,8 @@ impl Command {
                 | Self::Query(_)
                 | Self::Retention(_)
                 | Self::Preview(_)
+                | Self::Rehearse { .. }
+                | Self::Activity(_)
         )
     }
 
@@ -611,7 +673,12 @@ impl Command {
             Self::StopEndpoint => "Stopping the endpoint".to_owned(),
             Self::Endpoint(_) => "Asking the endpoint".to_owned(),
             Self::Deploy { function, .. } => format!("Deploying {function}"),
+            Self::Connect { url, .. } => format!("Connecting to {url}"),
+            Self::Rehearse { function, .. } => format!("Replaying requests with {function}"),
+            Self::Promote(_, name) => format!("Promoting {name}"),
+            Self::StopRollout(_, name) => format!("Ending the rollout of {name}"),
             Self::RollBack(_, name) => format!("Rolling back {name}"),
+            Self::Activity(_) => "Looking at the endpoint".to_owned(),
             Self::LiveCustomer { customer_id, .. } => format!("Asking for {customer_id}"),
             Self::Score { customer_id, .. } => format!("Scoring customer {customer_id}"),
             Self::Send { .. } => "Sending an event".to_owned(),

@@ -119,3 +119,30 @@ fn the_palette_goes_anywhere() {
     window.idle();
     assert_eq!(window.harness.state().page(), Page::Features);
 }
+
+#[test]
+fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
+    let mut window = Window::open();
+    window.click("Models");
+    window.click("Save and train");
+    window.wait(|window| window.sees("Calibration on the test part"));
+    window.idle();
+    window.click("Deploy");
+    window.click("Go live");
+    window.wait(|window| window.sees("Nothing is deployed there yet"));
+    assert!(window.sees("From an application"));
+    for version in 1..=2 {
+        window.click("Deploy…");
+        window.wait(|window| window.sees("before it says anything"));
+        assert!(window.sees("recorded scores computed again"));
+        window.click("Confirm");
+        window.wait(|window| window.sees(&format!("version {version} of {version}")));
+        assert!(!window.sees("before it says anything"), "it was confirmed");
+    }
+    window.click("Score");
+    window.wait(|window| window.sees("$score"));
+    window.click("Roll back");
+    window.wait(|window| window.sees("version 1 of 2"));
+    window.click("Stop");
+    window.wait(|window| window.sees("Or work with one that runs elsewhere"));
+}

@@ -24,6 +24,22 @@ pub(crate) fn text_field(
     .inner
 }
 
+/// A one-line field for what is not to be read over a shoulder.
+pub(crate) fn secret_field(ui: &mut Ui, label: &str, text: &mut String, width: f32) -> Response {
+    let weak = Tokens::at(ui).weak;
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let name = ui.label(RichText::new(label).small().color(weak));
+        let field = TextEdit::singleline(text)
+            .id_salt(label)
+            .password(true)
+            .desired_width(width)
+            .margin(egui::Margin::symmetric(6, 5));
+        ui.add(field).labelled_by(name.id)
+    })
+    .inner
+}
+
 /// A text field of several lines under its label, in the monospace font.
 pub(crate) fn text_area(ui: &mut Ui, label: &str, text: &mut String, rows: usize) -> Response {
     let weak = Tokens::at(ui).weak;

@@ -7,7 +7,7 @@ mod layout;
 mod text;
 
 pub(crate) use bars::{bars_ui, share_bar_ui};
-pub(crate) use fields::{choice, primary_button, text_area, text_field};
+pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_field};
 pub(crate) use grid::grid_ui;
 pub(crate) use layout::{card, empty_state, key_figure, label_cell, section};
 pub(crate) use text::{number, shorten, thousands};

@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use kernel::domain::{ALIAS, Event, Time, Value};
+use kernel::domain::{Event, Time, Value};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
+use super::backup;
 use super::cache::Cache;
 use super::config::Config;
 use super::group::{self, Change};
@@ -173,6 +174,12 @@ impl Embedded {
     #[must_use]
     pub fn clock(&self) -> Arc<Clock> {
         self.clock.clone()
+    }
+
+    /// Forgets what is in memory of ids.
+    pub(super) fn forget_in_memory(&self, ids: &[String]) {
+        ids.iter().for_each(|id| self.cache.remove(id));
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) fn log(&self) -> &Log {
@@ -407,45 +414,6 @@ impl Embedded {
         }
         Ok(receipts)
     }
-
-    /// Erases what is known under ids, and notes when that is done.
-    fn finish_erasing(&self, ids: &[String]) -> Result<Erased> {
-        let mut erased = Erased::default();
-        for id in ids {
-            self.index.rows(id, false, false, |_, _| {
-                erased.events += 1;
-                Ok(true)
-            })?;
-            self.index.rows(id, true, false, |_, _| {
-                erased.scores += 1;
-                Ok(true)
-            })?;
-        }
-        self.index.erase(ids)?;
-        let all: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        // As JSON has them, so that one is not found within another.
-        let quoted: Vec<String> =
-            ids.iter().filter_map(|id| serde_json::to_string(id).ok()).collect();
-        let rejected = std::cell::Cell::new(0);
-        self.forget(|record| match record {
-            Record::Event { event, .. } => {
-                let joined = event.anonymous_id.as_deref().filter(|_| event.event == ALIAS);
-                all.contains(event.customer_id.as_str())
-                    || joined.is_some_and(|joined| all.contains(joined))
-            }
-            Record::Rejected(record) => {
-                let names = quoted.iter().any(|id| record.event.contains(id));
-                rejected.set(rejected.get() + usize::from(names));
-                names
-            }
-            Record::Erased => false,
-        })?;
-        erased.rejected = rejected.get();
-        self.index.note_erasing(ids, false)?;
-        ids.iter().for_each(|id| self.cache.remove(id));
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(erased)
-    }
 }
 
 fn open_index(folder: &Path) -> Result<Index> {
@@ -512,6 +480,10 @@ impl EventLog for Embedded {
         failed.map(|()| (events, next))
     }
 
+    fn next(&self) -> u64 {
+        self.log.next()
+    }
+
     fn rejected(&self, limit: usize) -> Result<Vec<Rejected>> {
         let mut all = Vec::new();
         self.backwards(u64::MAX, |record| {
@@ -561,7 +533,7 @@ impl EventLog for Embedded {
             let (from, to) = (self.folder.join(name), to.join(name));
             std::fs::create_dir_all(&to).map_err(Error::store("make a backup"))?;
             for (file, length) in files {
-                copy(&from.join(&file), &to.join(&file), length)
+                backup::copy(&from.join(&file), &to.join(&file), length)
                     .map_err(Error::store("copy its log"))?;
             }
         }
@@ -569,17 +541,6 @@ impl EventLog for Embedded {
             .map_err(Error::store("make a backup"))?;
         Ok(to)
     }
-}
-
-/// Copies so many bytes of a file, or where it does not change any more, gives it a second name.
-fn copy(from: &Path, to: &Path, length: Option<u64>) -> std::io::Result<()> {
-    if length.is_none() && std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    let mut from = std::io::Read::take(std::fs::File::open(from)?, length.unwrap_or(u64::MAX));
-    let mut to = std::fs::File::create(to)?;
-    std::io::copy(&mut from, &mut to)?;
-    to.sync_all()
 }
 
 impl Embedded {

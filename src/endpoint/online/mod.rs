@@ -5,10 +5,12 @@
 //! default is a log of our own, which is the truth; an index in fjall that follows from it, run by run; and
 //! between the two what is recent, in memory. Never: HTTP, or what a score is.
 
+mod backup;
 mod cache;
 mod clock;
 mod config;
 mod embedded;
+mod erasing;
 mod group;
 mod incoming;
 mod index;
@@ -67,6 +69,9 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// The log cannot be read.
     fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
+
+    /// The offset of the next record.
+    fn next(&self) -> u64;
 
     /// Events that were not taken, newest first, at most so many.
     ///

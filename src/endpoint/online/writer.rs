@@ -35,7 +35,7 @@ struct Shared {
     scores: Mutex<Vec<Said>>,
     /// Bytes of the requests that wait or are being written, roughly.
     waiting: AtomicUsize,
-    /// Bytes that may wait: what is written in [`LONGEST_WAIT`] at the pace of late.
+    /// Bytes that may wait: about what is written in [`LONGEST_WAIT`].
     allowed: AtomicUsize,
 }
 
@@ -59,7 +59,8 @@ struct Append {
 /// Requests that may wait; more are refused as too busy.
 const QUEUE: usize = 4_096;
 /// Bytes of requests that may wait, at least and at most; a single one may be larger.
-const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 256 * 1024..=16 * 1024 * 1024;
+const LEAST_ALLOWED: usize = 512 * 1024;
+const MOST_ALLOWED: usize = 16 * 1024 * 1024;
 /// What is taken is to be written so soon.
 const LONGEST_WAIT: Duration = Duration::from_millis(30);
 /// Events and bytes of one group.
@@ -77,7 +78,8 @@ impl Writer {
     /// The thread cannot be started.
     pub fn start(log: Arc<dyn EventLog>) -> Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let shared = Arc::new(Shared::default());
+        let shared =
+            Arc::new(Shared { allowed: AtomicUsize::new(MOST_ALLOWED / 4), ..Shared::default() });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("event-writer".to_owned())
@@ -100,7 +102,7 @@ impl Writer {
     /// costs little.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        let allowed = self.shared.allowed.load(Ordering::Relaxed).max(*QUEUE_BYTES.start());
+        let allowed = self.shared.allowed.load(Ordering::Relaxed);
         self.shared.waiting.load(Ordering::Relaxed) > allowed
     }
 
@@ -268,18 +270,18 @@ impl Groups<'_> {
 }
 
 impl Groups<'_> {
-    /// Learns from a group how much may wait. Small groups say nothing: most of their time is the sync.
+    /// Learns from a group how much may wait: less where it took too long, more where it was quick.
     fn pace(&self, bytes: usize, took: Duration) {
-        if bytes < *QUEUE_BYTES.start() / 2 {
-            return;
-        }
-        let took = took.as_micros().max(1);
-        let now = bytes as u128 * LONGEST_WAIT.as_micros() / took;
-        let now = usize::try_from(now).unwrap_or(usize::MAX);
-        let before = self.shared.allowed.load(Ordering::Relaxed).max(*QUEUE_BYTES.start());
-        let allowed = (before - before / 8).saturating_add(now / 8);
-        let allowed = allowed.clamp(*QUEUE_BYTES.start(), *QUEUE_BYTES.end());
-        self.shared.allowed.store(allowed, Ordering::Relaxed);
+        let allowed = self.shared.allowed.load(Ordering::Relaxed);
+        let next = if took > LONGEST_WAIT {
+            let fits = bytes as u128 * LONGEST_WAIT.as_micros() / took.as_micros();
+            allowed.min(usize::try_from(fits).unwrap_or(allowed))
+        } else if took < LONGEST_WAIT / 2 {
+            allowed + allowed / 16
+        } else {
+            allowed
+        };
+        self.shared.allowed.store(next.clamp(LEAST_ALLOWED, MOST_ALLOWED), Ordering::Relaxed);
     }
 }
 

@@ -58,14 +58,15 @@ fn is_history(event: &Event) -> bool {
         && limits::is_name(&event.event)
 }
 
-/// `GET /v1/events?from=OFFSET&limit=N`: the live events of a run of the log, and where to go on.
+/// `GET /v1/events?from=OFFSET&limit=N`, or `?last=N`: the live events of a run of the log, and where to go on.
 pub(super) async fn export(
     State(endpoint): State<Arc<Endpoint>>,
     Query(query): Query<wire::LogQuery>,
 ) -> Result<Json<wire::LogRun>> {
     let limit = query.limit.unwrap_or(RUN).clamp(1, LONGEST_RUN);
     super::server::blocking(&endpoint, move |endpoint| {
-        let (mut events, next) = endpoint.log.read(query.from, limit)?;
+        let from = query.last.map_or(query.from, |n| endpoint.log.next().saturating_sub(n));
+        let (mut events, next) = endpoint.log.read(from, limit)?;
         let end = events.len() < limit;
         events.retain(|event| event.seq >= LIVE_SEQ);
         Ok(Json(wire::LogRun { endpoint: endpoint.id.clone(), next, end, events }))

@@ -341,6 +341,8 @@ pub(super) struct LogQuery {
     #[serde(default)]
     pub(super) from: u64,
     pub(super) limit: Option<usize>,
+    /// The latest so many instead of those from an offset on.
+    pub(super) last: Option<u64>,
 }
 
 /// A run of the log: the live events in it, and where to go on.

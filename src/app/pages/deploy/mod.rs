@@ -1,13 +1,23 @@
+//! What is live: the endpoint, deployments and their rollout, a test call, and what happens there.
+
+mod activity;
+mod rollout;
+mod snippets;
+
 use std::time::{Duration, Instant};
 
+use activity::Activity;
 use eframe::egui::{self, Grid, RichText, ScrollArea, Ui, vec2};
-use workspace::{Command, EndpointView, LiveCustomer, LiveScore, Name};
+use rollout::Rollout;
+use workspace::{Command, LiveCustomer, LiveScore, Name};
 
 use super::{error_ui, heading};
+
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    card, choice, empty_state, number, primary_button, section, shorten, text_area, text_field,
+    card, choice, empty_state, number, primary_button, secret_field, section, shorten, text_area,
+    text_field,
 };
 
 /// What is live: the endpoint, deployments, a test call, and events as they arrive.
@@ -18,6 +28,10 @@ pub(super) struct Deploy {
     customer: String,
     event: String,
     properties: String,
+    rollout: Rollout,
+    activity: Activity,
+    /// Another endpoint to work with, and a key of it.
+    elsewhere: (String, String),
     asked: Option<Instant>,
 }
 
@@ -29,6 +43,9 @@ impl Default for Deploy {
             customer: String::new(),
             event: "order_completed".to_owned(),
             properties: "{ \"amount\": 42.50, \"category\": \"books\" }".to_owned(),
+            rollout: Rollout::default(),
+            activity: Activity::default(),
+            elsewhere: (String::new(), String::new()),
             asked: None,
         }
     }
@@ -56,6 +73,8 @@ impl Deploy {
                 ui.allocate_ui(vec2(half, 0.0), |ui| self.call_ui(ui, state, &url, outbox));
                 ui.allocate_ui(vec2(half, 0.0), |ui| self.events_ui(ui, state, &url, outbox));
             });
+            self.activity.ui(ui, state);
+            snippets::ui(ui, &url, &self.name, &self.customer);
             circle_ui(ui, state, &url, outbox);
         });
         self.poll(ui, state, outbox);
@@ -106,13 +125,37 @@ impl Deploy {
                 if primary_button(ui, "Go live", !busy).clicked() {
                     outbox.send(Command::GoLive);
                 }
+                self.connect_ui(ui, state, outbox);
                 return;
             }
             if let Some(view) = state.endpoint.value() {
-                deployments_ui(ui, view, outbox);
+                rollout::deployments_ui(ui, view, outbox);
             }
             self.deploy_form_ui(ui, state, outbox);
         });
+    }
+
+    /// Fields for an endpoint that runs elsewhere.
+    fn connect_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        ui.add_space(6.0);
+        ui.label("Or work with one that runs elsewhere:");
+        ui.horizontal(|ui| {
+            let (url, key) = &mut self.elsewhere;
+            text_field(ui, "Address", url, "http://10.0.0.5:7360", 220.0);
+            secret_field(ui, "Admin key", key, 220.0);
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::BOTTOM), |ui| {
+                let busy = state.connected.job().is_some();
+                let ready = url.starts_with("http") && !key.trim().is_empty() && !busy;
+                if ui.add_enabled(ready, egui::Button::new("Connect")).clicked() {
+                    let (url, key) = (url.trim().to_owned(), std::mem::take(key));
+                    outbox.send(Command::Connect { url, key: key.trim().to_owned() });
+                }
+                if busy {
+                    ui.spinner();
+                }
+            });
+        });
+        error_ui(ui, &state.connected);
     }
 
     fn deploy_form_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
@@ -127,19 +170,22 @@ impl Deploy {
             text_field(ui, "Live under the name", &mut self.name, "repurchase", 160.0);
             ui.with_layout(egui::Layout::left_to_right(egui::Align::BOTTOM), |ui| {
                 let names = (self.function.parse::<Name>(), self.name.trim().parse::<Name>());
-                let busy = state.deployed.job().is_some();
+                let busy = state.deployed.job().is_some() || state.rehearsed.job().is_some();
                 let ready = matches!(names, (Ok(_), Ok(_))) && !busy;
-                if primary_button(ui, "Deploy", ready).clicked()
+                if primary_button(ui, "Deploy…", ready).clicked()
                     && let (Ok(function), Ok(name)) = names
                     && let Some(url) = state.url.clone()
                 {
-                    outbox.send(Command::Deploy { url, function, name });
+                    self.rollout.begin(&function, &name);
+                    outbox.send(Command::Rehearse { url, function, name });
                 }
                 if busy {
                     ui.spinner();
                 }
             });
         });
+        error_ui(ui, &state.rehearsed);
+        self.rollout.confirm_ui(ui, state, outbox);
     }
 
     /// A test call, its answer, and the same as curl.
@@ -209,7 +255,11 @@ impl Deploy {
         if due && state.live_customer.job().is_none() && !self.customer.trim().is_empty() {
             self.asked = Some(Instant::now());
             let customer_id = self.customer.trim().to_owned();
-            outbox.send(Command::LiveCustomer { url, customer_id });
+            outbox.send(Command::LiveCustomer { url: url.clone(), customer_id });
+        }
+        if due && state.activity.job().is_none() {
+            self.asked = Some(Instant::now());
+            outbox.send(Command::Activity(url));
         }
         ui.ctx().request_repaint_after(POLL);
     }
@@ -230,35 +280,6 @@ fn keys_ui(ui: &mut Ui, state: &State, url: &str) {
             ui.ctx().copy_text(key.clone());
         }
     }
-}
-
-fn deployments_ui(ui: &mut Ui, view: &EndpointView, outbox: &mut Outbox) {
-    let tokens = Tokens::at(ui);
-    if view.deployments.is_empty() {
-        ui.label(RichText::new("Nothing is deployed there yet.").color(tokens.weak));
-        return;
-    }
-    Grid::new("deployments").num_columns(5).spacing([20.0, 4.0]).show(ui, |ui| {
-        for title in ["name", "version", "function", "since", ""] {
-            ui.label(RichText::new(title).small().color(tokens.weak));
-        }
-        ui.end_row();
-        for live in &view.deployments {
-            ui.label(RichText::new(&live.name).font(strong(13.0)));
-            ui.label(format!("{} of {}", live.version, live.versions.len()));
-            let hash: String = live.function.chars().take(12).collect();
-            ui.label(RichText::new(hash).monospace());
-            let since = live.deployed_at.map(|time| time.to_string()).unwrap_or_default();
-            ui.label(since.chars().take(19).collect::<String>().replace('T', " "));
-            let can = live.versions.len() > 1 && live.version > 1;
-            if ui.add_enabled(can, egui::Button::new("Roll back").small()).clicked()
-                && let Ok(name) = live.name.parse()
-            {
-                outbox.send(Command::RollBack(view.url.clone(), name));
-            }
-            ui.end_row();
-        }
-    });
 }
 
 fn score_ui(ui: &mut Ui, score: &LiveScore) {
