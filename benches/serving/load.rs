@@ -106,7 +106,7 @@ async fn one(
                 result.refused.push(micros);
                 // A client that has nothing else to do comes again a little later.
                 if every.is_none() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
             _ => result.failed += 1,

@@ -101,11 +101,9 @@ impl Palette {
             Some(url) => {
                 all.push(("Pull live events".to_owned(), run(Command::Pull(url.clone()))));
                 all.push(("Stop the endpoint".to_owned(), run(Command::StopEndpoint)));
+                // What it would say is looked at there first.
                 for function in &state.look().functions {
-                    let (url, function) = (url.clone(), function.name.clone());
-                    let name = function.clone();
-                    let text = format!("Deploy {function}");
-                    all.push((text, run(Command::Rehearse { url, function, name })));
+                    all.push((format!("Deploy {}…", function.name), Action::Go(Page::Deploy)));
                 }
             }
         }

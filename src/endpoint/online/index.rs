@@ -1,5 +1,7 @@
 use std::path::Path;
+use std::sync::Arc;
 
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::recent::{MessageHash, Place, Recent, Row};
@@ -7,6 +9,8 @@ use crate::{Error, Result};
 
 /// Memory for fjall's blocks.
 const BLOCK_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Sorted runs that are merged with what is below them together: each merge writes all of that anew.
+const RUNS: u8 = 8;
 /// The offset after the last record of the log that is here.
 const CHECKPOINT: &str = "checkpoint";
 /// The latest arrival that is here.
@@ -37,6 +41,11 @@ impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index").finish_non_exhaustive()
     }
+}
+
+fn options() -> KeyspaceCreateOptions {
+    let strategy = Leveled::default().with_l0_threshold(RUNS);
+    KeyspaceCreateOptions::default().compaction_strategy(Arc::new(strategy))
 }
 
 fn prefix(id: &str) -> Vec<u8> {
@@ -82,11 +91,8 @@ impl Index {
                     other => Error::Store { action: "open its index", message: other.to_string() },
                 }
             })?;
-        let keyspace = |name: &str| {
-            database
-                .keyspace(name, KeyspaceCreateOptions::default)
-                .map_err(Error::store("open its index"))
-        };
+        let keyspace =
+            |name: &str| database.keyspace(name, options).map_err(Error::store("open its index"));
         Ok(Self {
             timelines: keyspace("timelines")?,
             scores: keyspace("scores")?,
