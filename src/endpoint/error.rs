@@ -18,6 +18,9 @@ pub enum Error {
     /// What was named does not exist.
     #[error("{0}")]
     NotFound(String),
+    /// The body is packed in a way that is not known here.
+    #[error("the body is packed as '{0}'; send it as it is, or as gzip")]
+    UnknownEncoding(String),
     /// The request is larger than allowed.
     #[error("{0}")]
     TooLarge(String),
@@ -92,6 +95,7 @@ impl Error {
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
             | Self::TooLarge(_)
+            | Self::UnknownEncoding(_)
             | Self::TooNew { .. }
             | Self::TooOld { .. } => ErrorKind::BadInput,
             Self::NotFound(_) => ErrorKind::NotFound,

@@ -8,6 +8,7 @@ mod decisions;
 mod endpoint;
 mod expression_oracle;
 mod features;
+mod hostile;
 mod import;
 mod insights;
 mod kernel_oracle;

@@ -184,6 +184,11 @@ pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let gzipped = encoding.is_some_and(|encoding| encoding.contains("gzip"))
         || body.starts_with(&[0x1f, 0x8b]);
+    if let (false, Some(other)) = (gzipped, encoding)
+        && !matches!(other.trim(), "" | "identity")
+    {
+        return Err(Error::UnknownEncoding(other.to_owned()));
+    }
     if !gzipped {
         return Ok(body.to_vec());
     }

@@ -15,6 +15,7 @@ impl IntoResponse for Error {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Poisoned(_) | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
