@@ -25,6 +25,9 @@ const MARK_EVERY: u64 = 256 * 1024;
 /// Free bytes below which nothing is taken: what is here needs some to work.
 const RESERVE: u64 = 8 * 1024 * 1024;
 
+/// Bytes of a large group: as long as there is room for one, it is ready.
+const LARGE: usize = 4 * 1024 * 1024;
+
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -231,7 +234,7 @@ impl Log {
         if let Some(failed) = &lock(&self.tail).failed {
             return Err(LogError::Failed(failed.clone()));
         }
-        self.has_room_for(0)?;
+        self.has_room_for(LARGE)?;
         self.disk.replace("probe", b"ready").map_err(LogError::Refused)
     }
 
