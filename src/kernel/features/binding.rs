@@ -5,7 +5,7 @@ use crate::expression::Expression;
 
 /// How a view reads given timelines: its aggregates as windows over few series, and every name resolved
 /// to a place. Features that select the same events and read the same property share a series.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Binding {
     /// The number of names of events that it knows.
     n_names: usize,
@@ -19,7 +19,7 @@ pub(super) struct Binding {
 }
 
 /// A selection: where its condition finds its columns, and the series that it feeds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BoundSelection {
     /// For each name of an event, whether it passes.
     pub(super) names: Vec<bool>,
@@ -28,7 +28,7 @@ pub(super) struct BoundSelection {
 }
 
 /// A series: the events of a selection that have a value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BoundSeries {
     selection: usize,
     property: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct BoundSeries {
 }
 
 /// Where the value of a feature comes from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum BoundFeature {
     /// A window of a series.
     Aggregate {
@@ -57,7 +57,7 @@ pub(super) enum BoundFeature {
 }
 
 /// A column of a feature's expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum BoundInput {
     Feature(usize),
     Trait(Option<usize>),

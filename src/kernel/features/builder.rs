@@ -110,6 +110,14 @@ impl TimelinesBuilder {
         }
     }
 
+    /// A builder whose names of events begin with those of the catalog, in its order: so timelines that are
+    /// built one by one have the same codes.
+    pub(super) fn with_names_of(catalog: &Catalog) -> Self {
+        let names: Vec<Arc<str>> =
+            catalog.events.iter().map(|name| Arc::from(name.as_str())).collect();
+        Self { names: Texts::of(&names), ..Self::new(catalog) }
+    }
+
     /// A builder that goes on where timelines ended: all that is added comes later in the order of
     /// equal times than what they have.
     #[must_use]

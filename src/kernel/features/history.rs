@@ -48,6 +48,12 @@ impl History {
         self.extend(reading, reading.timelines.rows(customer).end, known);
     }
 
+    /// Gives back the memory that it has in reserve: it is kept for long, and grows rarely.
+    pub(super) fn shrink(&mut self) {
+        self.series.iter_mut().for_each(Series::shrink);
+        self.picked = Vec::new();
+    }
+
     /// Reads a customer's events up to a time, as far as they are not read yet.
     pub(super) fn extend_until(&mut self, reading: Reading<'_>, until: Time) {
         let rows = reading.timelines.rows(self.customer);

@@ -1,4 +1,5 @@
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use super::binding::Binding;
 use super::history::{History, Reading, Side};
@@ -11,7 +12,8 @@ use crate::domain::{Cell, Event, IDENTIFY, Time, Value, is_system, property};
 #[derive(Debug)]
 pub struct LiveTimeline {
     timelines: Timelines,
-    binding: Binding,
+    /// That of all live timelines of the view, until an event comes that the view does not name.
+    binding: Arc<Binding>,
     history: History,
     /// The customer with only what was known at a time, where that differs.
     known: History,
@@ -24,10 +26,12 @@ impl LiveTimeline {
     #[must_use]
     pub fn new<E: Borrow<Event>>(view: &View, events: &[E]) -> Self {
         let timelines = Timelines::of_events(view.reads(), events);
-        let binding = Binding::new(view, &timelines);
+        let mut binding = view.live_binding();
+        add_names(&mut binding, view, &timelines);
         let mut history = History::default();
         let reading = Reading { view, binding: &binding, timelines: &timelines };
         history.load(reading, 0, None);
+        history.shrink();
         let known = History::default();
         Self { timelines, binding, history, known, taken: events.len() }
     }
@@ -42,9 +46,7 @@ impl LiveTimeline {
         if self.taken == before {
             return;
         }
-        for name in &self.timelines.names[self.binding.n_names()..] {
-            self.binding.add_name(view, name);
-        }
+        add_names(&mut self.binding, view, &self.timelines);
         let reading = Reading { view, binding: &self.binding, timelines: &self.timelines };
         self.history.extend(reading, self.timelines.times.len(), None);
     }
@@ -79,11 +81,28 @@ impl LiveTimeline {
     }
 }
 
+/// Binds the names of events that the view does not name.
+fn add_names(binding: &mut Arc<Binding>, view: &View, timelines: &Timelines) {
+    let known = binding.n_names();
+    for name in &timelines.names[known..] {
+        Arc::make_mut(binding).add_name(view, name);
+    }
+}
+
+impl View {
+    /// The binding of timelines that have only what the view names.
+    fn live_binding(&self) -> Arc<Binding> {
+        let none: [Event; 0] = [];
+        let bind = || Arc::new(Binding::new(self, &Timelines::of_events(self.reads(), &none)));
+        self.live.get_or_init(bind).clone()
+    }
+}
+
 impl Timelines {
     /// The timelines of given events, in any order.
     #[must_use]
     pub fn of_events<E: Borrow<Event>>(catalog: &Catalog, events: &[E]) -> Self {
-        let mut builder = TimelinesBuilder::new(catalog);
+        let mut builder = TimelinesBuilder::with_names_of(catalog);
         events.iter().for_each(|event| builder.event(event.borrow()));
         let mut timelines = builder.finish();
         // One customer is there even without events.

@@ -165,6 +165,22 @@ impl Series {
         self.decays.iter_mut().for_each(Vec::clear);
     }
 
+    /// Gives back the memory that it has in reserve.
+    pub(super) fn shrink(&mut self) {
+        self.rows.shrink_to_fit();
+        self.times.shrink_to_fit();
+        self.numbers.shrink_to_fit();
+        self.sums.shrink_to_fit();
+        self.squares.shrink_to_fit();
+        self.moments.shrink_to_fit();
+        self.previous.shrink_to_fit();
+        self.fresh.shrink_to_fit();
+        self.days.shrink_to_fit();
+        self.gaps.shrink_to_fit();
+        self.sessions.iter_mut().for_each(Vec::shrink_to_fit);
+        self.decays.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
     /// The number of values.
     pub(super) fn len(&self) -> usize {
         self.times.len()

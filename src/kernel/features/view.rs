@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use super::binding::Binding;
 use super::{
     Aggregation, AggregationName, Catalog, DefinitionError, FeatureDefinition, ViewDefinition,
 };
@@ -20,6 +22,8 @@ pub struct View {
     windows: Vec<Option<Span>>,
     features: Vec<Feature>,
     context: Vec<(String, Type)>,
+    /// What live timelines share.
+    pub(super) live: OnceLock<Arc<Binding>>,
 }
 
 /// Which events an aggregation is over. Features that select the same share one selection.
@@ -90,6 +94,7 @@ impl View {
         let mut view = Self {
             definition: definition.clone(),
             reads: Catalog::default(),
+            live: OnceLock::new(),
             selections: Vec::new(),
             windows: Vec::new(),
             features: Vec::new(),
