@@ -116,6 +116,13 @@ pub(crate) fn score(folder: &Path) {
     );
 }
 
+/// Tells the events of this run from those of others, which the endpoint still knows.
+#[expect(clippy::disallowed_methods, reason = "a benchmark has no other clock")]
+fn run_id() -> u128 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros()
+}
+
 /// A request with events of customers that are there.
 fn events_of(
     keys: &Keys,
@@ -123,8 +130,7 @@ fn events_of(
     batch: usize,
 ) -> impl Fn(usize, usize, &mut Vec<u8>) + 'static + use<> {
     let key = keys.write.clone();
-    let run =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    let run = run_id();
     move |connection, n, bytes| {
         let event = |k: usize| {
             let customer = data::customer(mixed(connection, n * batch + k) % data::customers());

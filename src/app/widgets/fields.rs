@@ -10,32 +10,21 @@ pub(crate) fn text_field(
     hint: &str,
     width: f32,
 ) -> Response {
-    let weak = Tokens::at(ui).weak;
-    ui.vertical(|ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
-        let name = ui.label(RichText::new(label).small().color(weak));
-        let field = TextEdit::singleline(text)
-            .id_salt(label)
-            .hint_text(hint.to_owned())
-            .desired_width(width)
-            .margin(egui::Margin::symmetric(6, 5));
-        ui.add(field).labelled_by(name.id)
-    })
-    .inner
+    line(ui, label, width, TextEdit::singleline(text).hint_text(hint.to_owned()))
 }
 
 /// A one-line field for what is not to be read over a shoulder.
 pub(crate) fn secret_field(ui: &mut Ui, label: &str, text: &mut String, width: f32) -> Response {
+    line(ui, label, width, TextEdit::singleline(text).password(true))
+}
+
+fn line(ui: &mut Ui, label: &str, width: f32, field: TextEdit<'_>) -> Response {
     let weak = Tokens::at(ui).weak;
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let name = ui.label(RichText::new(label).small().color(weak));
-        let field = TextEdit::singleline(text)
-            .id_salt(label)
-            .password(true)
-            .desired_width(width)
-            .margin(egui::Margin::symmetric(6, 5));
-        ui.add(field).labelled_by(name.id)
+        let field = field.id_salt(label).desired_width(width);
+        ui.add(field.margin(egui::Margin::symmetric(6, 5))).labelled_by(name.id)
     })
     .inner
 }

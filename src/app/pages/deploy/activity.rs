@@ -28,6 +28,9 @@ struct Sample {
     score_seconds: (f64, f64),
 }
 
+/// What a chart shows of two samples, one after the other.
+type Between = fn(&Sample, &Sample) -> f64;
+
 /// Samples that are kept: five minutes.
 const MOST_SAMPLES: usize = 300;
 /// Entries of the log that are shown.
@@ -43,7 +46,7 @@ impl Activity {
             section(ui, "What happens there");
             let third = (ui.available_width() - 16.0) / 3.0;
             ui.horizontal(|ui| {
-                let charts: [(&str, &str, fn(&Sample, &Sample) -> f64); 3] = [
+                let charts: [(&str, &str, Between); 3] = [
                     ("Scores a second", "scores", |a, b| per_second(a, b, b.scores - a.scores)),
                     ("Events a second", "events", |a, b| per_second(a, b, b.events - a.events)),
                     ("Mean milliseconds of a score", "latency", |a, b| {
@@ -91,7 +94,7 @@ impl Activity {
         self.seen = Some(activity.clone());
     }
 
-    fn chart_ui(&self, ui: &mut Ui, title: &str, id: &str, of: fn(&Sample, &Sample) -> f64) {
+    fn chart_ui(&self, ui: &mut Ui, title: &str, id: &str, of: Between) {
         let tokens = Tokens::at(ui);
         ui.vertical(|ui| {
             ui.label(RichText::new(title).small().color(tokens.weak));
