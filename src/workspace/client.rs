@@ -68,7 +68,7 @@ pub struct Activity {
     pub scores: f64,
     /// Events that were taken since its start.
     pub events: f64,
-    /// Answers that were errors since its start, refusals among them.
+    /// Requests for scores and with events that were answered with an error or a refusal since its start.
     pub errors: f64,
     /// Seconds spent on requests for scores since its start, and how many those were.
     pub score_seconds: (f64, f64),
@@ -376,13 +376,21 @@ impl Client {
                 metrics.lines().filter(|line| line.starts_with(start) && line.contains(with));
             lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
         };
+        // What this window asks for itself is of another kind.
+        let errors = |kind: &str| {
+            let of = |status: &str| {
+                let labels = format!("kind=\"{kind}\",status=\"{status}\"");
+                sum("fullcircle_answers_total", &labels)
+            };
+            of("4xx") + of("5xx")
+        };
         let mut latest = run.events;
         latest.reverse();
         Ok(Activity {
             latest,
             scores: sum("fullcircle_scores_total", ""),
             events: sum("fullcircle_events_accepted_total", ""),
-            errors: sum("fullcircle_answers_total", "4xx") + sum("fullcircle_answers_total", "5xx"),
+            errors: errors("score") + errors("collect"),
             score_seconds: (
                 sum("fullcircle_request_seconds_sum", "\"score\""),
                 sum("fullcircle_request_seconds_count", "\"score\""),

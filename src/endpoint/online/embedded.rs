@@ -370,12 +370,12 @@ impl Embedded {
         generations.all().flat_map(rows).collect()
     }
 
-    fn write(&self, group: &Group, first_arrival: Time) -> Result<Vec<Receipt>> {
+    fn write(&self, group: Group, first_arrival: Time) -> Result<Vec<Receipt>> {
         let mut change = Change::new(self);
         let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
         let mut receipts = Vec::with_capacity(group.events.len());
         let mut arrivals = (first_arrival.0..).map(Time);
-        for (incoming, arrival) in group.events.iter().zip(&mut arrivals) {
+        for (incoming, arrival) in group.events.into_iter().zip(&mut arrivals) {
             receipts.push(change.add(incoming, arrival)?);
         }
         for (said, arrival) in group.scores.iter().zip(&mut arrivals) {
@@ -456,7 +456,7 @@ fn check_format(folder: &Path) -> Result<()> {
 }
 
 impl EventLog for Embedded {
-    fn append(&self, group: &Group) -> Result<Vec<Receipt>> {
+    fn append(&self, group: Group) -> Result<Vec<Receipt>> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let arrival = self.clock.begin_group(group.events.len() + group.scores.len());
         let result = self.write(group, arrival);

@@ -99,12 +99,38 @@ impl<'a> Change<'a> {
     }
 
     /// Adds one event, unless its message id is known.
-    pub(super) fn add(&mut self, incoming: &Incoming, arrival: Time) -> Result<Receipt> {
+    pub(super) fn add(&mut self, incoming: Incoming, arrival: Time) -> Result<Receipt> {
         let hash = hash(&incoming.message_id);
         let known = self.messages.get(&hash).map(|(offset, _)| *offset);
         if let Some(offset) = known.map_or_else(|| self.store.message(&hash), |at| Ok(Some(at)))? {
             return Ok(Receipt { offset, duplicate: true });
         }
+        let customer_id = self.customer_of(&incoming, arrival)?;
+        let offset = self.offset();
+        let (received_at, seq) = match incoming.kind {
+            Kind::History { received_at, seq } => (received_at, seq),
+            Kind::Live | Kind::Join => (arrival, LIVE_SEQ + offset),
+        };
+        self.clock = self.clock.max(arrival.0);
+        self.messages.insert(hash, (offset, arrival.0));
+        let known_as = incoming.customer_id.filter(|id| *id != customer_id);
+        let event = Event {
+            message_id: incoming.message_id,
+            customer_id,
+            anonymous_id: incoming.anonymous_id,
+            event: incoming.event,
+            // No event happens after it was learned of.
+            event_time: incoming.event_time.unwrap_or(received_at).min(received_at),
+            received_at,
+            seq,
+            properties: incoming.properties,
+        };
+        self.write(event, known_as.as_deref())?;
+        Ok(Receipt { offset, duplicate: false })
+    }
+
+    /// The customer that an event is of, after the join that it may make.
+    fn customer_of(&mut self, incoming: &Incoming, arrival: Time) -> Result<String> {
         let settled = incoming.customer_id.as_ref().filter(|id| self.store.is_settled(id));
         if let (None, Some(customer)) = (settled, &incoming.customer_id)
             && incoming.anonymous_id.as_ref() != Some(customer)
@@ -118,35 +144,15 @@ impl<'a> Change<'a> {
         {
             self.join(anonymous, customer, incoming, arrival)?;
         }
+        if let Some(customer) = settled {
+            return Ok(customer.clone());
+        }
         let id = incoming.customer_id.as_ref().or(incoming.anonymous_id.as_ref());
-        let customer_id = match settled {
-            Some(customer) => customer.clone(),
-            None => self.resolve(id.map(String::as_str).unwrap_or_default())?,
-        };
-        if settled.is_none() && incoming.customer_id.as_ref() == Some(&customer_id) {
+        let customer_id = self.resolve(id.map(String::as_str).unwrap_or_default())?;
+        if incoming.customer_id.as_ref() == Some(&customer_id) {
             self.store.settle(&customer_id)?;
         }
-        let offset = self.offset();
-        let (received_at, seq) = match incoming.kind {
-            Kind::History { received_at, seq } => (received_at, seq),
-            Kind::Live | Kind::Join => (arrival, LIVE_SEQ + offset),
-        };
-        self.clock = self.clock.max(arrival.0);
-        self.messages.insert(hash, (offset, arrival.0));
-        let known_as = incoming.customer_id.as_deref().filter(|id| *id != customer_id);
-        let event = Event {
-            message_id: incoming.message_id.clone(),
-            customer_id: customer_id.clone(),
-            anonymous_id: incoming.anonymous_id.clone(),
-            event: incoming.event.clone(),
-            // No event happens after it was learned of.
-            event_time: incoming.event_time.unwrap_or(received_at).min(received_at),
-            received_at,
-            seq,
-            properties: incoming.properties.clone(),
-        };
-        self.write(event, known_as)?;
-        Ok(Receipt { offset, duplicate: false })
+        Ok(customer_id)
     }
 
     /// Adds a score that was given.

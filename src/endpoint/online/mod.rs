@@ -62,7 +62,7 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// The log cannot be written; then nothing of the group is in it. [`crate::Error::Full`] may be tried
     /// again.
-    fn append(&self, group: &Group) -> Result<Vec<Receipt>>;
+    fn append(&self, group: Group) -> Result<Vec<Receipt>>;
 
     /// Events from an offset on, at most so many records, and the offset to go on from.
     ///

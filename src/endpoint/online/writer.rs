@@ -252,7 +252,7 @@ impl Groups<'_> {
         let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => self.log.append(&group),
+            None => self.log.append(group),
         };
         match &result {
             Ok(_) | Err(Error::Full(_)) => {}

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{RichText, ScrollArea, Ui, vec2};
 use egui_plot::{Line, Plot, PlotPoints};
@@ -14,7 +14,7 @@ use crate::widgets::{card, empty_state, section, shorten, text_field};
 pub(super) struct Activity {
     filter: String,
     samples: VecDeque<Sample>,
-    /// What was sampled last, so that each answer counts once.
+    /// What was sampled last.
     seen: Option<workspace::Activity>,
 }
 
@@ -33,6 +33,8 @@ type Between = fn(&Sample, &Sample) -> f64;
 
 /// Samples that are kept: five minutes.
 const MOST_SAMPLES: usize = 300;
+/// Where nothing changes there is a sample all the same.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Entries of the log that are shown.
 const SHOWN: usize = 100;
 
@@ -73,7 +75,8 @@ impl Activity {
     }
 
     fn take(&mut self, activity: &workspace::Activity) {
-        if self.seen.as_ref() == Some(activity) {
+        let is_recent = self.samples.back().is_some_and(|last| last.at.elapsed() < SAMPLE_EVERY);
+        if self.seen.as_ref() == Some(activity) && is_recent {
             return;
         }
         // Another endpoint, or the same after a restart, counts from nothing.
