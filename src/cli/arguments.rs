@@ -440,6 +440,9 @@ pub struct Deploy {
     /// Score every request and record it, without answering.
     #[arg(long)]
     pub shadow: bool,
+    /// Give a score again that is younger than this, unless an event came since; 0 computes each anew.
+    #[arg(long, value_name = "SECONDS")]
+    pub shelf_life: Option<f64>,
     /// Do not ask on a terminal after the replay.
     #[arg(long)]
     pub yes: bool,

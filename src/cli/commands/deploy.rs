@@ -26,7 +26,11 @@ pub(super) fn run(arguments: &Deploy) -> Result {
     if !arguments.yes && !arguments.json.json && !output::confirmed("Make it live?") {
         return Err(Failure::Found("not deployed".to_owned()));
     }
-    let deployment = project.deploy(&function, &client, &live, role)?;
+    let mut deployment = project.deploy(&function, &client, &live, role)?;
+    if let Some(seconds) = arguments.shelf_life {
+        let seconds = Some(seconds).filter(|seconds| *seconds != 0.0);
+        deployment = client.set_shelf_life(live.as_str(), seconds)?;
+    }
     if arguments.json.json {
         let mut json = to_json(&deployment)?;
         json["replay"] = to_json(&rehearsal)?;
