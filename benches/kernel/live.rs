@@ -1,55 +1,19 @@
 //! One customer: a row of 40 features with 100 events, and a score with a million.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kernel::domain::{Event, Time, Type, Value};
-use kernel::features::{AsOf, Catalog, Knowledge, LiveTimeline, View, ViewDefinition};
+use kernel::domain::{Event, Time};
+use kernel::features::{AsOf, Knowledge, LiveTimeline, View, ViewDefinition};
 
-const MINUTE: i64 = 60_000_000;
+use crate::events::{MINUTE, catalog, event};
 
-fn catalog() -> Catalog {
-    let text = |name: &str| (name.to_owned(), Type::Text);
-    Catalog {
-        events: ["page_viewed", "product_viewed", "order_completed"].map(str::to_owned).into(),
-        properties: [
-            text("channel"),
-            text("category"),
-            text("product"),
-            ("amount".to_owned(), Type::Number),
-        ]
-        .into(),
-        traits: BTreeMap::new(),
-        context: BTreeMap::new(),
-    }
-}
-
-/// Events a minute apart: pages, products and orders.
+/// Events a minute apart, each learned of two milliseconds later.
 fn events(n: usize) -> Vec<Event> {
-    (0..n)
-        .map(|n| {
-            let name =
-                ["page_viewed", "product_viewed", "product_viewed", "order_completed"][n % 4];
-            let text = |text: String| Value::text(text);
-            let properties = BTreeMap::from([
-                ("channel".to_owned(), text(["web", "app"][n % 2].to_owned())),
-                ("category".to_owned(), text(format!("category-{}", n % 11))),
-                ("product".to_owned(), text(format!("product-{}", n * 31 % 997))),
-                ("amount".to_owned(), Value::Number((n % 1_000) as f64 / 10.0)),
-            ]);
-            let time = Time(n as i64 * MINUTE);
-            Event {
-                message_id: n.to_string(),
-                customer_id: "c".to_owned(),
-                anonymous_id: None,
-                event: name.to_owned(),
-                event_time: time,
-                received_at: time.plus(2_000),
-                seq: n as u64,
-                properties,
-            }
-        })
-        .collect()
+    let event = |n: usize| {
+        let time = Time(n as i64 * MINUTE);
+        Event { received_at: time.plus(2_000), ..event("c", 0, n, time) }
+    };
+    (0..n).map(event).collect()
 }
 
 pub(crate) fn live() {

@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark is a tool")]
 
 mod data;
+#[path = "../shared/events.rs"]
+mod events;
 mod live;
 mod measure;
 mod parts;

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kernel::domain::{Event, Time, Type, Value};
-use kernel::features::{Catalog, View, ViewDefinition};
+use kernel::domain::{Event, Time, Type};
+use kernel::features::{View, ViewDefinition};
 use kernel::scoring::{
     EncodedColumn, Encoder, Encoding, FORMAT, FrozenModel, FunctionFile, Trained,
 };
 use serde_json::json;
 
+use crate::events::{self, MINUTE};
 use crate::servers::Server;
 
 const EVENTS_EACH: usize = 100;
-const MINUTE: i64 = 60_000_000;
 /// 2026-01-01.
 const START: i64 = 1_767_225_600_000_000;
 
@@ -74,27 +74,11 @@ fn publish(server: &Server, admin: &str) {
     println!("   published in {seconds:.1} s, {:.0} events a second", n as f64 / seconds);
 }
 
-/// An event of a timeline: pages, products and orders, some hours apart.
+/// An event of a timeline; they are some hours apart.
 fn event(customer: usize, n: usize) -> Event {
-    let name = ["page_viewed", "product_viewed", "product_viewed", "order_completed"][n % 4];
-    let text = |text: String| Value::text(text);
-    let properties = BTreeMap::from([
-        ("channel".to_owned(), text(["web", "app"][(customer + n) % 2].to_owned())),
-        ("category".to_owned(), text(format!("category-{}", (customer + n) % 11))),
-        ("product".to_owned(), text(format!("product-{}", (customer + n) * 31 % 997))),
-        ("amount".to_owned(), Value::Number(((customer + n) % 1_000) as f64 / 10.0)),
-    ]);
     let time = Time(START + (n * 397 + customer % 97) as i64 * MINUTE);
-    Event {
-        message_id: format!("{customer}-{n}"),
-        customer_id: self::customer(customer),
-        anonymous_id: None,
-        event: name.to_owned(),
-        event_time: time,
-        received_at: time,
-        seq: (customer * EVENTS_EACH + n) as u64,
-        properties,
-    }
+    let seq = (customer * EVENTS_EACH + n) as u64;
+    Event { seq, ..events::event(&self::customer(customer), customer, n, time) }
 }
 
 fn deploy(server: &Server, admin: &str) {
@@ -105,19 +89,7 @@ fn deploy(server: &Server, admin: &str) {
 
 /// A logistic model over the 40 features of the benchmark's view.
 fn function() -> String {
-    let text = |name: &str| (name.to_owned(), Type::Text);
-    let schema = Catalog {
-        events: ["page_viewed", "product_viewed", "order_completed"].map(str::to_owned).into(),
-        properties: [
-            text("channel"),
-            text("category"),
-            text("product"),
-            ("amount".to_owned(), Type::Number),
-        ]
-        .into(),
-        traits: BTreeMap::new(),
-        context: BTreeMap::new(),
-    };
+    let schema = events::catalog();
     let view: ViewDefinition = toml::from_str(include_str!("../kernel/view.toml")).unwrap();
     let checked = View::check(&view, &schema).unwrap();
     let columns: Vec<EncodedColumn> = checked

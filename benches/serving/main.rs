@@ -16,6 +16,8 @@
 )]
 
 mod data;
+#[path = "../shared/events.rs"]
+mod events;
 mod load;
 mod parts;
 mod references;

@@ -27,12 +27,6 @@ impl Clock {
         Self { state: Mutex::new(State { last: last.0, pending: None }) }
     }
 
-    /// Goes on after a time that was given out before a restart.
-    pub(super) fn go_on_after(&self, last: Time) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last = state.last.max(last.0);
-    }
-
     /// Arrival times for a group of `n` events that is about to be written: the first of them.
     pub(super) fn begin_group(&self, n: usize) -> Time {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::ConfigStore;
-use super::log::{Folder, Frame, Log, LogError};
+use super::log::{Frame, Log};
 use crate::{Error, Result};
 
 /// Named values in a small log of their own, all of which are in memory.
@@ -19,8 +19,7 @@ const MOST_SEGMENTS: usize = 2;
 impl Config {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let action = "open its configuration";
-        let disk = Folder::new(folder).map_err(Error::store(action))?;
-        let log = Log::open(Box::new(disk)).map_err(Error::store(action))?;
+        let log = Log::open_in(folder).map_err(Error::store(action))?;
         let mut values = BTreeMap::new();
         log.read(0, |_, record| {
             if let Ok((name, value)) = postcard::from_bytes::<(&str, &[u8])>(record) {
@@ -53,19 +52,16 @@ impl ConfigStore for Config {
     fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
         let mut frame = Frame::new();
         for (name, value) in values {
-            let record = postcard::to_allocvec(&(name.as_str(), value.as_slice()));
-            let record = record.map_err(Error::store("encode its configuration"))?;
             frame.push(|bytes| {
-                bytes.extend_from_slice(&record);
+                let record = (name.as_str(), value.as_slice());
+                *bytes = postcard::to_extend(&record, std::mem::take(bytes))
+                    .map_err(Error::store("encode its configuration"))?;
                 Ok::<(), Error>(())
             })?;
         }
         // Held while it is written, so that readers see what is durable, in its order.
         let mut known = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        self.log.append(frame).map_err(|error| match error {
-            LogError::Refused(error) => Error::Full(error.to_string()),
-            other => Error::Poisoned(other.to_string()),
-        })?;
+        self.log.append(frame)?;
         known.extend(values.iter().map(|(name, value)| (name.clone(), value.as_slice().into())));
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::cache::Cache;
 use super::config::Config;
 use super::group::{self, Change};
 use super::index::Index;
-use super::log::{Folder, Log, LogError};
+use super::log::{Log, LogError};
 use super::recent::{MessageHash, Place, Recent};
 use super::record::{self, Record};
 use super::timeline::Loaded;
@@ -111,7 +111,7 @@ impl Embedded {
         check_format(folder)?;
         // The index is locked by the process that has it open, and with it the folder.
         let index = open_index(&folder.join("index"))?;
-        let log = open_log(&folder.join("log"))?;
+        let log = Log::open_in(&folder.join("log"))?;
         let (checkpoint, clock) = index.checkpoint()?;
         if checkpoint > log.next() {
             return Err(Error::Store {
@@ -124,50 +124,28 @@ impl Embedded {
                 ),
             });
         }
+        let active = replay(&log, &index, checkpoint, clock)?;
         let store = Self {
             config: Config::open(&folder.join("config"))?,
             folder: folder.to_owned(),
             applied: AtomicU64::new(log.next()),
             log,
             index,
-            recent: RwLock::default(),
+            clock: Arc::new(Clock::after(Time(active.clock))),
+            recent: RwLock::new(Generations { active, frozen: None }),
             indexing: Mutex::new(()),
             writing: Mutex::new(()),
             cache: Cache::new(settings.memory),
-            clock: Arc::new(Clock::after(Time(0))),
             retention: settings.retention,
             keeps_scores: AtomicBool::new(false),
             settled: Mutex::default(),
             joining: RwLock::new(()),
         };
-        let clock = clock.max(store.replay(checkpoint)?);
-        store.clock.go_on_after(Time(clock));
         let erasing = store.index.erasing()?;
         if !erasing.is_empty() {
             store.finish_erasing(&erasing)?;
         }
         Ok(store)
-    }
-
-    /// Takes what the log has and the index has not; gives the latest arrival.
-    fn replay(&self, checkpoint: u64) -> Result<i64> {
-        let mut recent = Recent::default();
-        let mut clock = 0;
-        let mut failed = Ok(());
-        self.log.read(checkpoint, |offset, bytes| {
-            failed =
-                group::replay(offset, bytes, &mut recent, |id| Ok(self.index.alias(id)?.is_some()));
-            clock = clock.max(recent.clock);
-            if failed.is_ok() && recent.bytes > CHECKPOINT_BYTES {
-                recent.clock = clock;
-                failed = self.index.take(&std::mem::take(&mut recent));
-            }
-            failed.is_ok()
-        })?;
-        failed?;
-        recent.clock = clock;
-        self.recent.write().unwrap_or_else(PoisonError::into_inner).active = recent;
-        Ok(clock)
     }
 
     /// The clock of arrivals and live scores.
@@ -197,25 +175,27 @@ impl Embedded {
         recent.frozen.is_some() || recent.active.bytes >= CHECKPOINT_BYTES
     }
 
-    /// Brings the index up to date. If that fails what is recent stays in memory, for the next time.
+    /// Brings the index up to date with all that is written by now. If that fails what is recent stays in memory, for the next time.
     ///
     /// # Errors
     /// The index cannot be written.
     pub fn checkpoint(&self) -> Result<()> {
         let _indexing = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let frozen = {
+            let (frozen, is_all) = {
                 let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-                if recent.frozen.is_none() && !recent.active.is_empty() {
-                    recent.frozen = Some(Arc::new(std::mem::take(&mut recent.active)));
+                // What was left by a failure goes first, and then what came since.
+                let is_all = recent.frozen.is_none();
+                if is_all && !recent.active.is_empty() {
+                    recent.frozen = Some(Arc::new(recent.active.begin_anew()));
                 }
-                recent.frozen.clone()
+                (recent.frozen.clone(), is_all)
             };
             let Some(frozen) = frozen else { return Ok(()) };
             self.index.take(&frozen)?;
             let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
             recent.frozen = None;
-            if recent.active.bytes < CHECKPOINT_BYTES {
+            if is_all && recent.active.bytes < CHECKPOINT_BYTES {
                 return Ok(());
             }
         }
@@ -432,9 +412,18 @@ fn open_index(folder: &Path) -> Result<Index> {
     }
 }
 
-fn open_log(folder: &Path) -> Result<Log> {
-    let disk = Folder::new(folder).map_err(Error::store("make its log"))?;
-    Ok(Log::open(Box::new(disk))?)
+/// What the log has and the index has not. `clock` is the latest arrival that the index has.
+fn replay(log: &Log, index: &Index, checkpoint: u64, clock: i64) -> Result<Recent> {
+    let mut recent = Recent::after(clock);
+    let mut failed = Ok(());
+    log.read(checkpoint, |offset, bytes| {
+        failed = group::replay(offset, bytes, &mut recent, |id| Ok(index.alias(id)?.is_some()));
+        if failed.is_ok() && recent.bytes > CHECKPOINT_BYTES {
+            failed = index.take(&recent.begin_anew());
+        }
+        failed.is_ok()
+    })?;
+    failed.map(|()| recent)
 }
 
 fn check_format(folder: &Path) -> Result<()> {
@@ -531,11 +520,7 @@ impl EventLog for Embedded {
         let to = self.folder.join("backups").join(self.clock.as_of().0.to_string());
         for (name, files) in [("log", self.log.files()), ("config", self.config.files())] {
             let (from, to) = (self.folder.join(name), to.join(name));
-            std::fs::create_dir_all(&to).map_err(Error::store("make a backup"))?;
-            for (file, length) in files {
-                backup::copy(&from.join(&file), &to.join(&file), length)
-                    .map_err(Error::store("copy its log"))?;
-            }
+            backup::copy_all(&from, &to, &files).map_err(Error::store("make a backup"))?;
         }
         std::fs::write(to.join(FORMAT_FILE), FORMAT.to_string())
             .map_err(Error::store("make a backup"))?;

@@ -3,7 +3,7 @@
 //! In: events to append. Out: durable offsets, timelines of customers, runs of the log. The traits are
 //! what the rest of the endpoint knows, so that a cluster can stand behind them later. The embedded
 //! default is a log of our own, which is the truth; an index in fjall that follows from it, run by run; and
-//! between the two what is recent, in memory. Never: HTTP, or what a score is.
+//! between the two what is recent, in memory. Never: HTTP, or which function answers.
 
 mod backup;
 mod cache;

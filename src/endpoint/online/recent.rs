@@ -88,6 +88,17 @@ impl Recent {
         push(&mut self.joined, customer, anonymous.to_owned());
     }
 
+    /// Nothing yet, after a latest arrival.
+    pub(super) fn after(clock: i64) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Gives what is here, and goes on with nothing; the clock goes on too.
+    pub(super) fn begin_anew(&mut self) -> Self {
+        let clock = self.clock;
+        std::mem::replace(self, Self::after(clock))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.next == 0
     }

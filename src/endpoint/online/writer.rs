@@ -37,6 +37,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// Bytes that may wait: about what is written in [`LONGEST_WAIT`].
     allowed: AtomicUsize,
+    /// Scores that were not recorded.
+    unrecorded: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -140,19 +142,30 @@ impl Writer {
         erased.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
-    /// Records scores that were given, soon; gives whether they were taken.
-    pub fn record(&self, said: impl IntoIterator<Item = Said>) -> bool {
+    /// Records scores that were given, soon. What cannot be recorded is counted.
+    pub fn record(&self, said: impl IntoIterator<IntoIter: ExactSizeIterator<Item = Said>>) {
+        let said = said.into_iter();
+        let n = said.len();
         let was_empty = {
             let mut scores = self.shared.scores.lock().unwrap_or_else(PoisonError::into_inner);
             if scores.len() >= MOST_SCORES {
-                return false;
+                self.shared.unrecorded.fetch_add(n, Ordering::Relaxed);
+                return;
             }
             let was_empty = scores.is_empty();
             scores.extend(said);
             was_empty && !scores.is_empty()
         };
         // If the queue is full, the thread is not asleep, and finds them.
-        !was_empty || !matches!(self.send(Request::Scores), Err(Error::Poisoned(_)))
+        if was_empty && matches!(self.send(Request::Scores), Err(Error::Poisoned(_))) {
+            self.shared.unrecorded.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// Scores that were not recorded since the start.
+    #[must_use]
+    pub fn unrecorded(&self) -> usize {
+        self.shared.unrecorded.load(Ordering::Relaxed)
     }
 
     /// Writes what is waiting, then ends the thread. Later requests are refused.
@@ -249,6 +262,7 @@ impl Groups<'_> {
             group.events.append(&mut request.events);
             group.rejected.append(&mut request.rejected);
         }
+        let scores = group.scores.len();
         let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
@@ -262,14 +276,15 @@ impl Groups<'_> {
             }
             Err(_) => {}
         }
+        if result.is_err() {
+            self.shared.unrecorded.fetch_add(scores, Ordering::Relaxed);
+        }
         let bytes: usize = requests.iter().map(|request| request.bytes).sum();
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
         self.pace(bytes, started.elapsed());
         answer(requests, &n, result);
     }
-}
 
-impl Groups<'_> {
     /// Learns from a group how much may wait: less where it took too long, more where it was quick.
     fn pace(&self, bytes: usize, took: Duration) {
         let allowed = self.shared.allowed.load(Ordering::Relaxed);

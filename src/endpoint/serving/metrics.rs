@@ -12,12 +12,10 @@ pub(super) struct Metrics {
     pub(super) duplicate: Count,
     /// Events that make no sense, kept with the reason.
     pub(super) rejected: Count,
-    /// Events that were refused as too many.
+    /// Events that were refused as too many; of a request that was refused unread, one.
     pub(super) refused: Count,
     /// Scores that were given.
     pub(super) scores: Count,
-    /// Scores that could not be recorded, because too much was waiting.
-    pub(super) unrecorded_scores: Count,
     /// Microseconds spent on scores.
     pub(super) score_micros: Count,
     /// How long requests took.
@@ -108,8 +106,11 @@ impl Metrics {
         self.score_micros.add(usize::try_from(took.as_micros()).unwrap_or(0));
     }
 
-    /// In the text format of Prometheus; `memory` is what timelines take, in bytes.
-    pub(super) fn to_text(&self, memory: usize) -> String {
+    /// In the text format of Prometheus; `memory` is what timelines take, in bytes, then scores that
+    /// were not recorded.
+    pub(super) fn to_text(&self, memory: usize, n_unrecorded: usize) -> String {
+        let unrecorded = &Count::default();
+        unrecorded.add(n_unrecorded);
         let rows = [
             ("events_received_total", "Events in requests.", &self.received),
             ("events_accepted_total", "Events that are new and durable.", &self.accepted),
@@ -117,7 +118,7 @@ impl Metrics {
             ("events_rejected_total", "Events that make no sense.", &self.rejected),
             ("events_refused_total", "Events refused as too many.", &self.refused),
             ("scores_total", "Scores that were given.", &self.scores),
-            ("scores_unrecorded_total", "Scores that were not recorded.", &self.unrecorded_scores),
+            ("scores_unrecorded_total", "Scores that were not recorded.", unrecorded),
             ("score_microseconds_total", "Microseconds spent on scores.", &self.score_micros),
         ];
         let mut text: String = rows

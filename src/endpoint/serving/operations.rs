@@ -19,7 +19,6 @@ pub(super) async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<
     if endpoint.is_draining.load(Ordering::Acquire) {
         return Err(Error::Full("it is stopping".to_owned()));
     }
-    // A value that is written goes through the log and its disk, so it says whether writing works.
     super::server::blocking(&endpoint, |endpoint| endpoint.log.try_it()).await?;
     endpoint.writer.append(Vec::new(), Vec::new(), 0).await?;
     Ok(answer(&endpoint, "ready"))
@@ -34,7 +33,7 @@ fn answer(endpoint: &Endpoint, status: &'static str) -> Json<wire::Health> {
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
     (
         [("content-type", "text/plain; version=0.0.4")],
-        endpoint.metrics.to_text(endpoint.timelines.memory()),
+        endpoint.metrics.to_text(endpoint.timelines.memory(), endpoint.writer.unrecorded()),
     )
 }
 

@@ -58,7 +58,7 @@ fn ranked(
     };
     let said = score::answer_of(&live, variant, timeline.customer_id(), as_of, &scored, false);
     let record = score::record(&said, score::hash(&scored.features), &context);
-    score::record_later(endpoint, [Said { candidate: Some(chosen), ..record }]);
+    endpoint.writer.record([Said { candidate: Some(chosen), ..record }]);
     endpoint.metrics.scores.add(ranking.len());
     Ok(Json(wire::Ranking {
         name: said.name,

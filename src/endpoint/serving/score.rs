@@ -138,20 +138,16 @@ async fn score_until(
         Err(_) => {
             // What comes out of it now was not said to anybody, and is not recorded.
             is_abandoned.store(true, Ordering::Release);
-            let stale = |id: &String| {
-                let last = endpoint.last_scores.get(live.record.name.as_str(), id);
-                last.map(|last| again(&live, id, &last, wire::Freshness::Stale))
-                    .ok_or(Error::TooLate(deadline))
-            };
-            let scores: Vec<wire::Score> =
-                request.ids().iter().map(stale).collect::<Result<_>>()?;
             let name = live.record.name.as_str();
-            let records = request.ids().iter().zip(&scores).map(|(id, score)| {
-                let last = endpoint.last_scores.get(name, id);
-                let features = last.map_or(0, |last| last.features);
-                Said { reused: true, ..record(score, features, &request.context) }
-            });
-            record_later(&endpoint, records.collect::<Vec<_>>());
+            let (mut scores, mut records) = (Vec::new(), Vec::new());
+            for id in request.ids() {
+                let last = endpoint.last_scores.get(name, id).ok_or(Error::TooLate(deadline))?;
+                let score = again(&live, id, &last, wire::Freshness::Stale);
+                let said = record(&score, last.features, &request.context);
+                records.push(Said { reused: true, ..said });
+                scores.push(score);
+            }
+            endpoint.writer.record(records);
             endpoint.metrics.scores.add(scores.len());
             Ok(scores)
         }
@@ -197,7 +193,7 @@ fn score_all(
         scores.push(score);
     }
     if !is_abandoned.load(Ordering::Acquire) {
-        record_later(endpoint, records);
+        endpoint.writer.record(records);
         endpoint.metrics.scored(scores.len(), started.elapsed());
     }
     Ok(scores)
@@ -282,17 +278,9 @@ pub(super) fn score_one(
     let variant = asked.unwrap_or_else(|| live.answering(timeline.customer_id()));
     let scored = scored(endpoint, variant, &timeline, as_of, context)?;
     let said = answer_of(live, variant, timeline.customer_id(), as_of, &scored, false);
-    record_later(endpoint, [record(&said, hash(&scored.features), context)]);
+    endpoint.writer.record([record(&said, hash(&scored.features), context)]);
     endpoint.metrics.scored(1, started.elapsed());
     Ok(scored)
-}
-
-/// Records scores without keeping the reply waiting.
-pub(super) fn record_later(endpoint: &Endpoint, records: impl IntoIterator<Item = Said>) {
-    let mut n = 0;
-    if !endpoint.writer.record(records.into_iter().inspect(|_| n += 1)) {
-        endpoint.metrics.unrecorded_scores.add(n.max(1));
-    }
 }
 
 pub(super) fn check_id(id: &str) -> Result<()> {

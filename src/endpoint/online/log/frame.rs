@@ -62,12 +62,6 @@ impl Frame {
         self.n == 0
     }
 
-    /// Bytes of it so far.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Its bytes so far, in which the ranges of its records hold.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -11,8 +11,10 @@ pub use disk::{Disk, Folder, LogFile};
 pub use frame::{Frame, Range};
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use frame::{HEADER, Header};
 
@@ -27,6 +29,9 @@ const RESERVE: u64 = 8 * 1024 * 1024;
 
 /// Bytes of a large group: as long as there is room for one, it is ready.
 const LARGE: usize = 4 * 1024 * 1024;
+
+/// How often a file is made durable only to see whether that works, at most.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,8 @@ struct Tail {
     length: u64,
     /// Why nothing can be written any more.
     failed: Option<String>,
+    /// When a file was made durable last only to see whether that works.
+    probed: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -127,6 +134,14 @@ impl Segment {
 }
 
 impl Log {
+    /// Opens the log in a folder of the file system, as [`Self::open`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(folder: &Path) -> Result<Self, LogError> {
+        Self::open(Box::new(Folder::new(folder)?))
+    }
+
     /// Opens the log on a disk, and makes it if it is not there. The last segment is read to its end, and
     /// what was torn there is cut off; the others are checked when they are read.
     ///
@@ -172,7 +187,7 @@ impl Log {
             disk,
             segments: RwLock::new(segments.into_iter().map(Arc::new).collect()),
             next: AtomicU64::new(next),
-            tail: Mutex::new(Tail { length, failed: None }),
+            tail: Mutex::new(Tail { length, failed: None, probed: None }),
         })
     }
 
@@ -231,11 +246,17 @@ impl Log {
     /// # Errors
     /// Why not.
     pub fn try_it(&self) -> Result<(), LogError> {
-        if let Some(failed) = &lock(&self.tail).failed {
+        let mut tail = lock(&self.tail);
+        if let Some(failed) = &tail.failed {
             return Err(LogError::Failed(failed.clone()));
         }
         self.has_room_for(LARGE)?;
-        self.disk.replace("probe", b"ready").map_err(LogError::Refused)
+        // Anybody may ask, and often.
+        if tail.probed.is_none_or(|at| at.elapsed() >= PROBE_EVERY) {
+            self.disk.replace("probe", b"ready").map_err(LogError::Refused)?;
+            tail.probed = Some(Instant::now());
+        }
+        Ok(())
     }
 
     fn has_room_for(&self, bytes: usize) -> Result<(), LogError> {
