@@ -33,6 +33,9 @@ pub struct LabelDefinition {
     pub positive: Option<String>,
 }
 
+/// Items of a label that is a list or a histogram.
+const MOST_ITEMS: u32 = 1_000;
+
 /// A checked label.
 #[derive(Clone, Debug)]
 pub struct Label {
@@ -106,14 +109,18 @@ impl Label {
         feature.events.clone_from(&definition.events);
         feature.property.clone_from(&definition.property);
         feature.condition.clone_from(&definition.condition);
-        let view = View::of_one(name, aggregation, &feature, catalog)?;
-        match view.features().first().map(|feature| feature.type_) {
-            Some(type_) if !type_.is_scalar() => Err(DefinitionError::new(
-                "label, aggregation",
-                format!("{aggregation} gives a {type_}; a label is one value"),
-            )),
-            _ => Ok(view),
+        let counts = [AggregationName::Histogram, AggregationName::TopK];
+        if counts.contains(&aggregation) {
+            // A label of items has all of them.
+            feature.k = Some(MOST_ITEMS);
         }
+        View::of_one(name, aggregation, &feature, catalog)
+    }
+
+    /// No label: null everywhere, for what is learned without one.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { source: Source::Given(Type::Number), horizon: None, positive: None }
     }
 
     /// What it reads.

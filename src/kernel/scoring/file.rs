@@ -7,7 +7,7 @@ use crate::domain::{Name, Time};
 use crate::features::{Catalog, ViewDefinition};
 
 /// The latest format of function files that this program reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A scoring function as it is in `functions/*.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,6 @@
-use super::{FunctionError, FunctionFile};
+use std::cell::RefCell;
+
+use super::{Detail, FrozenModel, FunctionError, FunctionFile, Recommendation, Wish};
 use crate::domain::{Name, Time, Value};
 use crate::features::{AsOf, Bound, LiveTimeline, Timelines, View};
 
@@ -46,10 +48,13 @@ impl ScoringFunction {
         }
         let (width, weights) = (file.encoder.width(), file.model.width());
         if width != weights {
-            return shape(format!("{width} encoded columns, but the model has {weights} weights"));
+            return shape(format!("{width} encoded columns, but the model reads {weights}"));
         }
-        if !file.model.is_finite() {
-            return shape("the model has numbers that are not finite".to_owned());
+        if let Some(feature) = file.encoder.unsound() {
+            return shape(format!("the encoding of '{feature}' makes no sense"));
+        }
+        if let Err(message) = file.model.check() {
+            return shape(message);
         }
         Ok(Self { file, view })
     }
@@ -98,7 +103,41 @@ impl ScoringFunction {
     /// The score of values of the features, in the order of the view.
     #[must_use]
     pub fn score_features(&self, features: &[Value]) -> f64 {
-        self.file.model.score(&self.file.encoder.encode(features))
+        self.with_encoded(features, |row| self.file.model.score(row))
+    }
+
+    /// What the function says of values of the features beside the score: classes, segments or items.
+    #[must_use]
+    pub fn detail(&self, features: &[Value]) -> Option<Detail> {
+        self.with_encoded(features, |row| self.file.model.detail(row))
+    }
+
+    /// Whether it says more than one number: classes, segments or items.
+    #[must_use]
+    pub fn says_more(&self) -> bool {
+        self.file.model.says_more()
+    }
+
+    /// Items for values of the features, if the function recommends items.
+    #[must_use]
+    pub fn recommend(&self, features: &[Value], wish: &Wish) -> Option<Vec<Recommendation>> {
+        match &self.file.model {
+            FrozenModel::Recommender(recommender) => {
+                Some(self.with_encoded(features, |row| recommender.recommend(row, wish)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Encodes into a row that each thread keeps, so that a score allocates nothing for it.
+    fn with_encoded<T>(&self, features: &[Value], read: impl FnOnce(&[f64]) -> T) -> T {
+        thread_local! {
+            static ROW: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
+        }
+        ROW.with_borrow_mut(|row| {
+            self.file.encoder.encode_into(features, row);
+            read(row)
+        })
     }
 
     fn scored(&self, features: Vec<Value>, first_seen: Option<Time>, as_of: AsOf) -> Score {

@@ -7,11 +7,15 @@
 mod encoder;
 mod error;
 mod file;
+mod frozen;
 mod function;
-mod model;
 
 pub use encoder::{EncodedColumn, Encoder, Encoding};
 pub use error::FunctionError;
 pub use file::{FORMAT, FunctionFile, Trained};
+pub use frozen::{
+    BetaGeometric, Branch, Calibration, CorePoints, Detail, FrozenModel, GammaGamma, GaussianBayes,
+    Lifetime, Link, Mixture, Multinomial, Neighbors, Recommendation, Recommender, Segments, Split,
+    Trees, Wish, logistic, softmax,
+};
 pub use function::{Reason, Score, Scorer, ScoringFunction};
-pub use model::FrozenModel;
