@@ -19,6 +19,9 @@ pub enum Error {
     /// The function cannot be frozen.
     #[error(transparent)]
     Function(#[from] kernel::scoring::FunctionError),
+    /// linfa refuses a dataset.
+    #[error("training failed: {0}")]
+    Linfa(#[from] linfa::Error),
     /// The job was canceled.
     #[error("canceled; nothing was changed")]
     Canceled,
@@ -30,7 +33,7 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Spec(_) | Self::Definition(_) | Self::Data(_) => ErrorKind::BadInput,
-            Self::Training(_) | Self::Function(_) => ErrorKind::Internal,
+            Self::Training(_) | Self::Function(_) | Self::Linfa(_) => ErrorKind::Internal,
             Self::Canceled => ErrorKind::Canceled,
         }
     }

@@ -1,24 +1,29 @@
 //! Models: from a spec and a training set to a scoring function.
 //!
 //! In: a model spec, a checked view and label, and timelines. Out: a trained, evaluated and frozen
-//! function file. linfa trains; what it gives is copied into plain numbers and every metric is computed
-//! from those, so that what is evaluated is what is served. Never: SQL, HTTP, or linfa at request time.
+//! function file. Estimators are linfa's, or ours behind linfa's traits; what they give is plain numbers,
+//! and every metric is computed from those, so that what is evaluated is what is served. Never: SQL, HTTP,
+//! or linfa at request time.
 
-mod encoder;
+pub mod customers;
+mod data;
 mod error;
-mod evaluate;
-mod gate;
-mod logistic;
+pub mod estimators;
+pub mod evaluation;
+pub mod exchange;
+mod explain;
 mod spec;
-mod split;
-mod train;
-mod training_set;
+mod training;
+pub mod trees;
 
+pub use data::{LABEL, TrainingSet};
 pub use error::Error;
-pub use evaluate::{Bin, Evaluation};
-pub use spec::{Algorithm, ModelDefinition, ModelSpec, SplitBy, SplitDefinition, Task};
-pub use train::{Fitted, Parameter, check_label, train};
-pub use training_set::{LABEL, TrainingSet};
+pub use evaluation::{Chart, Confusion, Evaluation, Metric, Series};
+pub use explain::Importance;
+/// The traits that estimators are used by.
+pub use linfa::traits::{Fit, Predict, PredictInplace};
+pub use spec::*;
+pub use training::{Candidate, Fitted, Parameter, SegmentProfile, check_label, train, try_all};
 
 /// The result of a models call.
 pub type Result<T> = std::result::Result<T, Error>;

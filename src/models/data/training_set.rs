@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::domain::{Job, Time, Value};
@@ -24,6 +25,8 @@ pub struct TrainingSet {
     pub dropped: usize,
     /// The latest event that there is: later ones were not observed.
     pub observed_until: Time,
+    /// The category of items, where it is known; for recommendations.
+    pub item_categories: BTreeMap<String, String>,
 }
 
 /// The column of a spine that brings its own labels.
@@ -63,6 +66,7 @@ impl TrainingSet {
             labels,
             dropped,
             observed_until: timelines.observed_until(),
+            item_categories: BTreeMap::new(),
         })
     }
 

@@ -1,0 +1,13 @@
+//! Models of customers: what they may want, what they will be worth, whom to act on.
+//!
+//! In: items of customers, purchases, treated and other rows. Out: frozen models.
+
+mod interactions;
+mod lifetime;
+mod recommend;
+mod uplift;
+
+pub use interactions::Interactions;
+pub use lifetime::{Purchases, fit_beta_geometric, fit_gamma_gamma};
+pub use recommend::{Ease, ImplicitAls, buy_again, item_item};
+pub use uplift::{Learner, UpliftModel};

@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+
+use kernel::domain::Value;
+use kernel::features::Column;
+use kernel::scoring::Encoding;
+
+use super::evaluate::Part;
+use crate::data::{Outcome, Split, TrainingSet};
+use crate::evaluation::roc_auc;
+use crate::{ModelSpec, Task};
+
+/// A feature that alone orders rows as well as this nearly is the label.
+const LEAKING_AUC: f64 = 0.97;
+/// A feature that correlates with the label as much as this nearly is it.
+const LEAKING_CORRELATION: f64 = 0.98;
+/// Population stability index (Siddiqi 2006) from which on a feature has drifted.
+const DRIFTED: f64 = 0.25;
+/// Bins of that index.
+const BINS: usize = 10;
+/// Rows that features are checked on.
+const ROWS: usize = 20_000;
+
+/// How good simple scores are on the test part: of no feature, and of the best single one.
+pub(super) fn baselines(
+    spec: &ModelSpec,
+    set: &TrainingSet,
+    outcome: &Outcome,
+    split: &Split,
+) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let mut baselines = BTreeMap::new();
+    let is_binary = spec.task == Task::Classification && outcome.classes.len() == 2;
+    let is_number =
+        matches!(spec.task, Task::Regression | Task::LifetimeValue) && spec.needs_label();
+    if !is_binary && !is_number {
+        return baselines;
+    }
+    let part = Part { spec, set, outcome, rows: &split.test, intervals: false };
+    let y = outcome.of_rows(&split.test);
+    let train_y = outcome.of_rows(&split.train);
+    #[allow(clippy::cast_precision_loss, reason = "a number of rows")]
+    let mean = train_y.iter().sum::<f64>() / train_y.len().max(1) as f64;
+    let constant = vec![mean; y.len()];
+    let of = |scores: &[f64]| match is_binary {
+        true => part.probabilities(scores, &y).by_name(),
+        false => part.numbers(scores, &y).by_name(),
+    };
+    baselines.insert("the mean".to_owned(), of(&constant));
+    // The feature that orders the training rows best, as a line.
+    let best = best_feature(set, &split.train, &train_y);
+    if let Some((place, intercept, slope, center)) = best {
+        let (name, column) = (&set.features.columns[place].0, &set.features.values[place]);
+        let line = |row: &usize| {
+            let x = number(column, *row);
+            let score = intercept + slope * (if x.is_finite() { x } else { center });
+            if is_binary { score.clamp(0.0, 1.0) } else { score }
+        };
+        let scores: Vec<f64> = split.test.iter().map(line).collect();
+        baselines.insert(format!("{name} alone"), of(&scores));
+    }
+    baselines
+}
+
+fn number(column: &Column, row: usize) -> f64 {
+    let mut number = Vec::with_capacity(1);
+    Encoding::Plain.encode_into(&column.value(row), &mut number);
+    number.first().copied().unwrap_or(f64::NAN)
+}
+
+/// The feature of the largest correlation with the outcome: its place, line and mean.
+fn best_feature(set: &TrainingSet, rows: &[usize], y: &[f64]) -> Option<(usize, f64, f64, f64)> {
+    let lines = set.features.values.iter().enumerate().filter_map(|(place, column)| {
+        let (intercept, slope, center, correlation) = line(column, rows, y)?;
+        Some((correlation.abs(), (place, intercept, slope, center)))
+    });
+    lines.max_by(|left, right| left.0.total_cmp(&right.0)).map(|(_, line)| line)
+}
+
+/// The least-squares line of an outcome over a feature: intercept, slope, mean of the feature, correlation.
+fn line(column: &Column, rows: &[usize], y: &[f64]) -> Option<(f64, f64, f64, f64)> {
+    let stride = rows.len().div_ceil(ROWS).max(1);
+    let pairs: Vec<(f64, f64)> = rows
+        .iter()
+        .zip(y)
+        .step_by(stride)
+        .map(|(row, y)| (number(column, *row), *y))
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
+        .collect();
+    #[allow(clippy::cast_precision_loss, reason = "a number of rows")]
+    let n = pairs.len() as f64;
+    if n < 10.0 {
+        return None;
+    }
+    let (x_mean, y_mean) = pairs.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
+    let sums = pairs.iter().fold((0.0, 0.0, 0.0), |(xx, xy, yy), (x, y)| {
+        let (x, y) = (x - x_mean, y - y_mean);
+        (xx + x * x, xy + x * y, yy + y * y)
+    });
+    let correlation = sums.1 / (sums.0 * sums.2).sqrt();
+    let slope = sums.1 / sums.0;
+    correlation.is_finite().then_some((y_mean - slope * x_mean, slope, x_mean, correlation))
+}
+
+/// Features that nearly are the label, and features that are others in the test part.
+pub(super) fn warnings(
+    spec: &ModelSpec,
+    set: &TrainingSet,
+    outcome: &Outcome,
+    split: &Split,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let is_binary = outcome.classes.len() == 2;
+    for ((name, _), column) in set.features.columns.iter().zip(&set.features.values) {
+        let has_outcome = spec.needs_label() && spec.task != Task::Recommendation;
+        if has_outcome && let Some(how) = leak(column, &split.train, outcome, is_binary) {
+            warnings.push(format!(
+                "'{name}' alone nearly is the label ({how}): does it know what happened afterwards?"
+            ));
+        }
+        let drift = stability(column, &split.train, &split.test);
+        if drift > DRIFTED {
+            warnings.push(format!(
+                "'{name}' is different in the test part (stability index {drift:.2}): what was learned \
+                 of it may not hold"
+            ));
+        }
+    }
+    warnings
+}
+
+fn leak(column: &Column, rows: &[usize], outcome: &Outcome, is_binary: bool) -> Option<String> {
+    let y = outcome.of_rows(rows);
+    if is_binary {
+        let stride = rows.len().div_ceil(ROWS).max(1);
+        let pairs: Vec<(f64, bool)> = rows
+            .iter()
+            .zip(&y)
+            .step_by(stride)
+            .map(|(row, y)| (number(column, *row), *y > 0.5))
+            .collect();
+        // Missing is a value like others: it may say it, too.
+        let scores: Vec<f64> =
+            pairs.iter().map(|(x, _)| if x.is_nan() { f64::MIN } else { *x }).collect();
+        let positive: Vec<bool> = pairs.iter().map(|(_, positive)| *positive).collect();
+        let auc = roc_auc(&scores, &positive, None);
+        let auc = auc.max(1.0 - auc);
+        return (auc >= LEAKING_AUC).then(|| format!("AUC {auc:.3}"));
+    }
+    let (.., correlation) = line(column, rows, &y)?;
+    (correlation.abs() >= LEAKING_CORRELATION).then(|| format!("correlation {correlation:.3}"))
+}
+
+/// The population stability index of a feature: how different its values are in two parts.
+fn stability(column: &Column, train: &[usize], test: &[usize]) -> f64 {
+    let sampled = |rows: &[usize]| -> Vec<usize> {
+        rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect()
+    };
+    let (train, test) = (sampled(train), sampled(test));
+    let is_text = train.iter().any(|row| matches!(column.value(*row), Value::Text(_)));
+    let mut counts: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    if is_text {
+        train
+            .iter()
+            .for_each(|row| counts.entry(column.value(*row).to_string()).or_default().0 += 1.0);
+        test.iter()
+            .for_each(|row| counts.entry(column.value(*row).to_string()).or_default().1 += 1.0);
+        if counts.len() > 50 {
+            return 0.0;
+        }
+    } else {
+        let mut known: Vec<f64> =
+            train.iter().map(|row| number(column, *row)).filter(|x| x.is_finite()).collect();
+        known.sort_unstable_by(f64::total_cmp);
+        let cuts: Vec<f64> =
+            (1..BINS).filter_map(|bin| known.get(bin * known.len() / BINS)).copied().collect();
+        let bin = |row: &usize| {
+            let x = number(column, *row);
+            let place = cuts.partition_point(|cut| *cut < x);
+            if x.is_nan() { "missing".to_owned() } else { place.to_string() }
+        };
+        train.iter().for_each(|row| counts.entry(bin(row)).or_default().0 += 1.0);
+        test.iter().for_each(|row| counts.entry(bin(row)).or_default().1 += 1.0);
+    }
+    #[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
+    let (n_train, n_test) = (train.len() as f64, test.len() as f64);
+    let one = |(train, test): &(f64, f64)| {
+        let (p, q) = ((train / n_train).max(1e-4), (test / n_test).max(1e-4));
+        (p - q) * (p / q).ln()
+    };
+    counts.values().map(one).sum()
+}
