@@ -36,6 +36,10 @@ pub enum Command {
     TrainingSet(TrainingSet),
     /// Train a model and freeze it into a scoring function.
     Train(Train),
+    /// List the trainings of a model side by side, and choose the one to deploy.
+    Runs(Runs),
+    /// Write a function's model as ONNX, or make a function of an ONNX model.
+    Onnx(Onnx),
     /// Serve an endpoint until it is told to stop.
     Serve(Serve),
     /// Publish the history of the project's customers to an endpoint.
@@ -267,9 +271,69 @@ pub struct Train {
     pub of: InProject,
     /// The model.
     pub model: String,
+    /// Try the algorithms of the model's task, judge them by cross-validation, and keep the best.
+    #[arg(long)]
+    pub try_all: bool,
+    /// For how long new algorithms are begun, with --try-all.
+    #[arg(long, default_value = "120", value_name = "SECONDS", requires = "try_all")]
+    pub budget: f64,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// `fullcircle runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    /// Make the function of this run (its hash, or the beginning of it) the one that is deployed.
+    #[arg(long, value_name = "RUN")]
+    pub r#use: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle onnx`.
+#[derive(Debug, Args)]
+pub struct Onnx {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OnnxCommand,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with ONNX files.
+#[derive(Debug, Subcommand)]
+pub enum OnnxCommand {
+    /// Write the model of a function: encoded columns in, a score out.
+    Export {
+        /// The function.
+        function: String,
+        /// The file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make a function of a linear model or a tree ensemble that was trained elsewhere.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// The view whose features are the model's columns, in their order.
+        #[arg(long)]
+        view: String,
+        /// The name of the function.
+        #[arg(long)]
+        name: String,
+    },
 }
 
 /// Stores of an endpoint.

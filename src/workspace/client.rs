@@ -144,6 +144,18 @@ pub struct DeployedVersion {
     pub deployed_at: Time,
 }
 
+/// An item that an endpoint recommends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recommended {
+    /// The item.
+    pub item: String,
+    /// How much speaks for it.
+    pub score: f64,
+    /// The item of the customer that speaks most for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
 /// A score as the endpoint gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LiveScore {
@@ -165,6 +177,12 @@ pub struct LiveScore {
     pub stale: bool,
     /// Which variant answered.
     pub variant: String,
+    /// The share of each class, or which segment it is; of functions that say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<BTreeMap<String, f64>>,
+    /// What the customer may want, best first; of functions that recommend items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<Recommended>>,
     /// What was read, if asked to explain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<BTreeMap<String, Value>>,

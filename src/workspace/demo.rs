@@ -84,7 +84,11 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
     let trained = project.train(&model, &job)?;
     say(&format!(
         "train     {} rows, {} positive, AUC {:.3} (train) {:.3} (later test) in {:.1} s",
-        trained.rows, trained.positives, trained.train.auc, trained.test.auc, trained.seconds
+        trained.rows,
+        trained.positives,
+        trained.train.metric("auc").unwrap_or(f64::NAN),
+        trained.test.metric("auc").unwrap_or(f64::NAN),
+        trained.seconds
     ));
     let local = LocalEndpoint::start(program, &project.endpoint_data(), "127.0.0.1:0")?;
     let url = local.url().to_owned();
@@ -105,8 +109,8 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
         features: computed.features,
         training_rows: trained.rows,
         positives: trained.positives,
-        auc_train: trained.train.auc,
-        auc_test: trained.test.auc,
+        auc_train: trained.train.metric("auc").unwrap_or(f64::NAN),
+        auc_test: trained.test.metric("auc").unwrap_or(f64::NAN),
         function: trained.hash,
         name: model.to_string(),
         customer: closed.customer,

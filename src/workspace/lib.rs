@@ -5,14 +5,17 @@
 //! talks to endpoints over HTTP like any other client. Never: pixels, terminals, or exit codes.
 
 mod client;
+mod command;
 mod definitions;
 mod demo;
 mod error;
+mod exchanging;
 mod going_live;
 mod local_endpoint;
 mod modeling;
 mod preview;
 mod project;
+mod runs;
 mod sample;
 mod session;
 mod shop;
@@ -20,18 +23,21 @@ mod views;
 
 pub use client::{
     Activity, Challenger, Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore,
-    Parity, Reason, Rehearsal, Rollout, Spread,
+    Parity, Reason, Recommended, Rehearsal, Rollout, Spread,
 };
+pub use command::Command;
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
+pub use exchanging::ImportedModel;
 pub use going_live::{Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;
-pub use modeling::{TrainReport, TrainingSetReport};
+pub use modeling::{TrainReport, TrainingSetReport, Tried, TriedAlgorithm};
 pub use preview::{Draft, FeatureSummary, LabelBin, LabelRelation, Marked, Preview};
 pub use project::{KnownEndpoint, Project};
+pub use runs::Run;
 pub use sample::{CDNOW_EVENT, Sample, sample_folder};
 pub use session::{
-    Answer, Command, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
+    Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
 pub use shop::{Generated, generate};
 pub use views::ViewReport;
@@ -47,8 +53,9 @@ pub use kernel::features::{
 };
 pub use kernel::scoring::FunctionFile;
 pub use models::{
-    Algorithm, Bin, Evaluation, ModelDefinition, ModelSpec, Parameter, SplitBy, SplitDefinition,
-    Task,
+    Algorithm, CalibrationKind, Chart, Costs, Evaluation, Importance, LifetimeSection, Metric,
+    ModelDefinition, ModelSpec, Objective, Parameter, RankingSection, RecommendationSection,
+    SearchSection, SegmentProfile, Series, SplitBy, SplitDefinition, Task, UpliftSection,
 };
 pub use warehouse::import::{
     ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject, RowKind,

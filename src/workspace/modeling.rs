@@ -1,26 +1,33 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use kernel::domain::{Job, Name};
+use kernel::domain::{Job, Name, Value};
 use kernel::features::{Catalog, Cell, Label, Spine, SpineRows, Timelines, View, ViewDefinition};
-use models::{Evaluation, Fitted, LABEL, ModelSpec, Parameter, TrainingSet};
-use serde::Serialize;
+use models::{
+    Algorithm, Chart, Evaluation, Fitted, Importance, LABEL, ModelSpec, Parameter, SegmentProfile,
+    Task, TrainingSet,
+};
+use serde::{Deserialize, Serialize};
 use warehouse::{Relation, SpineFile};
 
 use crate::views::with_features;
 use crate::{Error, Project, Result};
 
 /// A model that was trained.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainReport {
     /// The model's name.
     pub name: Name,
+    /// What it learned.
+    pub task: Task,
+    /// How.
+    pub algorithm: Algorithm,
     /// Rows that it was trained on.
     pub rows: usize,
     /// Positive rows among them.
     pub positives: usize,
-    /// Rows whose horizon is not fully observed.
+    /// Rows whose horizon is not fully observed, or that have no label.
     pub dropped: usize,
     /// How long it took.
     pub seconds: f64,
@@ -28,20 +35,58 @@ pub struct TrainReport {
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
     /// What was learned, strongest first.
     pub parameters: Vec<Parameter>,
+    /// What the loss grows by without each feature, most first.
+    pub importance: Vec<Importance>,
+    /// How the score changes with the features that matter most.
+    pub dependence: Vec<Chart>,
+    /// What is different in each segment.
+    pub segments: Vec<SegmentProfile>,
+    /// What a person should look at before the model is used.
+    pub warnings: Vec<String>,
     /// The scoring function's file in the project.
     pub path: String,
     /// Its hash.
     pub hash: String,
     /// All that is known of the training part.
-    #[serde(skip)]
     pub train: Evaluation,
     /// All that is known of the test part.
-    #[serde(skip)]
     pub test: Evaluation,
 }
 
+/// Algorithms that were tried, best first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tried {
+    /// The model's name.
+    pub name: Name,
+    /// Each algorithm.
+    pub candidates: Vec<TriedAlgorithm>,
+    /// The best one, which is the project's function of that name now.
+    pub best: Option<Box<TrainReport>>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// An algorithm that was tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TriedAlgorithm {
+    /// Which.
+    pub algorithm: Algorithm,
+    /// What it was judged by, on parts of the training rows.
+    pub metric: Option<String>,
+    /// How good it was.
+    pub value: Option<f64>,
+    /// Metrics of the test part, which decided nothing.
+    pub test: BTreeMap<String, f64>,
+    /// The run that has it.
+    pub run: Option<String>,
+    /// Why it failed.
+    pub problem: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
 /// A training set that was computed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainingSetReport {
     /// Rows.
     pub rows: usize,
@@ -53,6 +98,8 @@ pub struct TrainingSetReport {
     pub out: String,
 }
 
+/// Items whose category is looked up.
+const MOST_ITEMS: usize = 100_000;
 /// The schema of the warehouse that has computed training sets.
 const TRAINING_SETS: &str = "training_sets";
 
@@ -144,7 +191,7 @@ impl Project {
             Some(view) => View::check(view, &catalog)?,
             None => View::check(&self.view_definition(&spec.view)?, &catalog)?,
         };
-        let (label, mut reads) = models::check_label(&spec.label, &view, &catalog, given)?;
+        let (label, mut reads) = models::check_label(&spec, &spec.label, &view, &catalog, given)?;
         // The context of a spine of events is what their own properties say.
         for (name, type_) in view.context() {
             if file.is_none() && catalog.properties.get(name) == Some(type_) {
@@ -196,31 +243,116 @@ impl Project {
         Ok(if n_ranges > 1 { set.in_order() } else { set })
     }
 
-    /// Trains a model and saves its scoring function.
+    /// Trains a model and saves its scoring function, and the run.
     ///
     /// # Errors
     /// There is no such model, the data is not fit for it, or the job was canceled.
     pub fn train(&self, model: &Name, job: &Job) -> Result<TrainReport> {
         let started = Instant::now();
         let plan = self.plan(self.model(model)?, None)?;
-        let set = self.compute_training_set(&plan, job)?;
+        let set = self.training_rows(&plan, job)?;
         let fitted = models::train(&plan.spec, &plan.view, &set, job)?;
-        let path = self.save_function(&fitted.function)?;
+        let report = self.keep(&plan.spec, fitted, started.elapsed().as_secs_f64())?;
+        self.use_run(&report.name, &report.hash)?;
         job.report("Done", 1.0);
-        let Fitted { function, rows, positives, dropped, train, test, parameters } = fitted;
-        Ok(TrainReport {
-            name: plan.spec.name,
+        Ok(report)
+    }
+
+    /// Tries the algorithms of a model's task within a time; each is a run, the best one is the project's
+    /// function. The spec keeps its own algorithm.
+    ///
+    /// # Errors
+    /// There is no such model, the data is not fit for it, or the job was canceled.
+    pub fn try_all(&self, model: &Name, budget: Duration, job: &Job) -> Result<Tried> {
+        let started = Instant::now();
+        let plan = self.plan(self.model(model)?, None)?;
+        let set = self.training_rows(&plan, job)?;
+        let mut best = None;
+        let mut candidates = Vec::new();
+        for candidate in models::try_all(&plan.spec, &plan.view, &set, budget, job)? {
+            let (metric, value) = candidate.judged.unzip();
+            let report = match candidate.fitted {
+                Some(fitted) => Some(self.keep(&plan.spec, *fitted, candidate.seconds)?),
+                None => None,
+            };
+            let test = report.as_ref().and_then(|report| report.metrics.get("test")).cloned();
+            candidates.push(TriedAlgorithm {
+                algorithm: candidate.algorithm,
+                metric,
+                value,
+                test: test.unwrap_or_default(),
+                run: report.as_ref().map(|report| report.hash.clone()),
+                problem: candidate.problem,
+                seconds: candidate.seconds,
+            });
+            best = best.or(report.map(Box::new));
+        }
+        if let Some(best) = &best {
+            self.use_run(&best.name, &best.hash)?;
+        }
+        job.report("Done", 1.0);
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Tried { name: plan.spec.name, candidates, best, seconds })
+    }
+
+    /// The training set of a plan, with what is known of items.
+    fn training_rows(&self, plan: &Plan, job: &Job) -> Result<TrainingSet> {
+        let mut set = self.compute_training_set(plan, job)?;
+        let Some(section) = &plan.spec.recommendation else { return Ok(set) };
+        let Some(category) = &section.category else { return Ok(set) };
+        let features = &plan.view.definition().features;
+        let items = features.iter().find(|feature| feature.name == section.items);
+        if let Some(item) = items.and_then(|feature| feature.property.as_ref()) {
+            let [item, category] = [item, category].map(|name| name.replace('"', "\"\""));
+            let sql = format!(
+                "SELECT \"{item}\"::VARCHAR, mode(\"{category}\"::VARCHAR) FROM events
+                 WHERE \"{item}\" IS NOT NULL AND \"{category}\" IS NOT NULL GROUP BY ALL"
+            );
+            let rows = self.query(&sql, MOST_ITEMS, job)?.rows;
+            let pair = |row: &Vec<Value>| Some((row.first()?.to_string(), row.get(1)?.to_string()));
+            set.item_categories = rows.iter().filter_map(pair).collect();
+        }
+        Ok(set)
+    }
+
+    /// Saves a run, and says what it is.
+    fn keep(&self, spec: &ModelSpec, fitted: Fitted, seconds: f64) -> Result<TrainReport> {
+        let Fitted {
+            function,
             rows,
             positives,
             dropped,
-            seconds: started.elapsed().as_secs_f64(),
+            train,
+            test,
+            parameters,
+            importance,
+            dependence,
+            segments,
+            warnings,
+            ..
+        } = fitted;
+        let trained = ModelSpec::from_toml(&function.file().trained.spec)?;
+        let report = TrainReport {
+            name: spec.name.clone(),
+            task: spec.task,
+            algorithm: trained.model.algorithm,
+            rows,
+            positives,
+            dropped,
+            seconds,
             metrics: function.file().trained.metrics.clone(),
             parameters,
-            path,
+            importance,
+            dependence,
+            segments,
+            warnings,
+            path: format!("functions/{}.json", spec.name),
             hash: function.hash().to_owned(),
             train,
             test,
-        })
+        };
+        self.save_run(&function, &report)?;
+        Ok(report)
     }
 }
 

@@ -8,11 +8,13 @@ mod generate;
 mod import;
 mod insight;
 mod keys;
+mod onnx;
 mod promote;
 mod publish;
 mod pull;
 mod query;
 mod rollback;
+mod runs;
 mod score;
 mod serve;
 mod train;
@@ -40,6 +42,8 @@ pub(crate) fn run(command: Command) -> Result {
         Command::View(arguments) => view::run(&arguments),
         Command::TrainingSet(arguments) => training_set::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Onnx(arguments) => onnx::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),

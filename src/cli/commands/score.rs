@@ -14,6 +14,13 @@ pub(super) fn run(arguments: &Score) -> Result {
         "{} {:.4}{known}, by {} version {} as of {}",
         score.customer_id, score.score, score.name, score.version, score.as_of
     ));
+    for (class, share) in score.classes.iter().flatten() {
+        output::line(&format!("  {share:.4}  {class}"));
+    }
+    for item in score.items.iter().flatten() {
+        let because = item.because.as_ref().map(|because| format!("  because of {because}"));
+        output::line(&format!("  {:.4}  {}{}", item.score, item.item, because.unwrap_or_default()));
+    }
     for reason in score.reasons.iter().flatten() {
         let value =
             if reason.value.is_null() { "NULL".to_owned() } else { reason.value.to_string() };

@@ -1,0 +1,224 @@
+use std::path::PathBuf;
+
+use kernel::domain::{Name, Time};
+use kernel::features::ViewDefinition;
+use models::ModelSpec;
+use warehouse::import::Options;
+use warehouse::insights::RetentionSpec;
+
+use crate::client::Rollout;
+use crate::preview::Draft;
+
+/// What the window asks for. Each runs as a job of its own, away from the window's thread.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Opens a project; fills it with the sample if that is asked for and it is empty.
+    Open {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether to fill it.
+        sample: bool,
+    },
+    /// What there is: summary, catalog and definitions.
+    Look,
+    /// Looks at files and proposes how to import them.
+    Propose(Vec<PathBuf>, Options),
+    /// Imports files.
+    Import(Vec<PathBuf>, Options),
+    /// Lists customers whose id contains a text, from a place on.
+    Customers(String, usize),
+    /// One customer: events, and features of a view as of a time (or the last event).
+    Customer {
+        /// Who.
+        customer_id: String,
+        /// Which features.
+        view: Option<Name>,
+        /// As of when.
+        as_of: Option<Time>,
+    },
+    /// Runs a query.
+    Query(String),
+    /// Writes the rows of a query to a file.
+    Export(String, PathBuf),
+    /// Computes a retention table.
+    Retention(RetentionSpec),
+    /// Computes a view that may not be saved yet.
+    Preview(Draft),
+    /// Saves a view.
+    SaveView(ViewDefinition),
+    /// Saves a model spec.
+    SaveModel(ModelSpec),
+    /// Trains a model.
+    Train(Name),
+    /// Saves a model spec and tries all algorithms of its task, for about so many seconds.
+    TryAll(ModelSpec, f64),
+    /// The runs of a model.
+    Runs(Name),
+    /// Makes the function of a run the one that is deployed.
+    UseRun(Name, String),
+    /// Starts an endpoint on this machine, or finds the one that runs.
+    GoLive,
+    /// Stops the endpoint that this session started.
+    StopEndpoint,
+    /// What is live at an endpoint.
+    Endpoint(String),
+    /// Works with an endpoint elsewhere, with an admin key of it.
+    Connect {
+        /// Where it is.
+        url: String,
+        /// The key.
+        key: String,
+    },
+    /// Publishes history, uploads a function, and says what it would have said to the latest requests.
+    Rehearse {
+        /// The endpoint.
+        url: String,
+        /// The function.
+        function: Name,
+        /// The name to be live under.
+        name: Name,
+    },
+    /// Publishes history, uploads a function, and makes it live.
+    Deploy {
+        /// The endpoint.
+        url: String,
+        /// The function.
+        function: Name,
+        /// The name to be live under.
+        name: Name,
+        /// As what.
+        role: Rollout,
+    },
+    /// The challenger, or else the shadow, is champion.
+    Promote(String, Name),
+    /// There is no challenger and no shadow any more.
+    StopRollout(String, Name),
+    /// The version before is champion again.
+    RollBack(String, Name),
+    /// What happens at the endpoint.
+    Activity(String),
+    /// A customer as the endpoint knows them.
+    LiveCustomer {
+        /// The endpoint.
+        url: String,
+        /// Who.
+        customer_id: String,
+    },
+    /// An explained score of a customer, which is recorded.
+    Score {
+        /// The endpoint.
+        url: String,
+        /// The deployment.
+        name: String,
+        /// Who.
+        customer_id: String,
+    },
+    /// Sends an event to the endpoint, as an application would.
+    Send {
+        /// The endpoint.
+        url: String,
+        /// Who.
+        customer_id: String,
+        /// What.
+        event: String,
+        /// Its properties, as JSON.
+        properties: String,
+    },
+    /// Pulls live events.
+    Pull(String),
+    /// Compares live and offline scores.
+    Verify(String, Name),
+}
+
+impl Command {
+    /// The kind of a command, as a word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Look => "look",
+            Self::Propose(..) => "propose",
+            Self::Import(..) => "import",
+            Self::Customers(..) => "customers",
+            Self::Customer { .. } => "customer",
+            Self::Query(_) => "query",
+            Self::Export(..) => "export",
+            Self::Retention(_) => "retention",
+            Self::Preview(_) => "preview",
+            Self::SaveView(_) => "save-view",
+            Self::SaveModel(_) => "save-model",
+            Self::Train(_) | Self::TryAll(..) => "train",
+            Self::Runs(_) => "runs",
+            Self::UseRun(..) => "use-run",
+            Self::GoLive => "go-live",
+            Self::StopEndpoint => "stop-endpoint",
+            Self::Endpoint(_) => "endpoint",
+            Self::Connect { .. } => "connect",
+            Self::Rehearse { .. } => "rehearse",
+            Self::Deploy { .. } => "deploy",
+            Self::Promote(..) => "promote",
+            Self::StopRollout(..) => "stop-rollout",
+            Self::RollBack(..) => "roll-back",
+            Self::Activity(_) => "activity",
+            Self::LiveCustomer { .. } => "live-customer",
+            Self::Score { .. } => "score",
+            Self::Send { .. } => "send",
+            Self::Pull(_) => "pull",
+            Self::Verify(..) => "verify",
+        }
+    }
+
+    /// Whether only the latest of its kind matters.
+    pub(crate) const fn replaces_earlier(&self) -> bool {
+        matches!(
+            self,
+            Self::Look
+                | Self::Propose(..)
+                | Self::Customers(..)
+                | Self::Customer { .. }
+                | Self::Query(_)
+                | Self::Retention(_)
+                | Self::Preview(_)
+                | Self::Runs(_)
+                | Self::Rehearse { .. }
+                | Self::Activity(_)
+        )
+    }
+
+    /// What it does, as a person reads it.
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Open { .. } => "Opening the project".to_owned(),
+            Self::Look => "Reading the project".to_owned(),
+            Self::Propose(..) => "Looking at the files".to_owned(),
+            Self::Import(..) => "Importing".to_owned(),
+            Self::Customers(..) => "Listing customers".to_owned(),
+            Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
+            Self::Query(_) => "Running the query".to_owned(),
+            Self::Export(..) => "Writing a file".to_owned(),
+            Self::Retention(_) => "Computing retention".to_owned(),
+            Self::Preview(_) => "Computing features".to_owned(),
+            Self::SaveView(definition) => format!("Saving view {}", definition.name),
+            Self::SaveModel(spec) => format!("Saving model {}", spec.name),
+            Self::Train(name) => format!("Training {name}"),
+            Self::TryAll(spec, _) => format!("Trying all algorithms for {}", spec.name),
+            Self::Runs(name) => format!("Reading the runs of {name}"),
+            Self::UseRun(name, _) => format!("Choosing a run of {name}"),
+            Self::GoLive => "Starting an endpoint".to_owned(),
+            Self::StopEndpoint => "Stopping the endpoint".to_owned(),
+            Self::Endpoint(_) => "Asking the endpoint".to_owned(),
+            Self::Deploy { function, .. } => format!("Deploying {function}"),
+            Self::Connect { url, .. } => format!("Connecting to {url}"),
+            Self::Rehearse { function, .. } => format!("Replaying requests with {function}"),
+            Self::Promote(_, name) => format!("Promoting {name}"),
+            Self::StopRollout(_, name) => format!("Ending the rollout of {name}"),
+            Self::RollBack(_, name) => format!("Rolling back {name}"),
+            Self::Activity(_) => "Looking at the endpoint".to_owned(),
+            Self::LiveCustomer { customer_id, .. } => format!("Asking for {customer_id}"),
+            Self::Score { customer_id, .. } => format!("Scoring customer {customer_id}"),
+            Self::Send { .. } => "Sending an event".to_owned(),
+            Self::Pull(_) => "Pulling live events".to_owned(),
+            Self::Verify(_, name) => format!("Verifying {name}"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use std::path::{Path, PathBuf};
+
+use kernel::domain::{Name, Time};
+use kernel::scoring::ScoringFunction;
+use serde::{Deserialize, Serialize};
+
+use crate::definitions::write_whole;
+use crate::{Error, Project, Result, TrainReport};
+
+/// Where runs are in a project: a folder a model, two files a run.
+const FOLDER: &str = "runs";
+/// Letters of a hash that name a run.
+const LETTERS: usize = 16;
+
+/// A training that was done: its function, and how good it was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// When it ended.
+    pub at: Time,
+    /// The hash of its function.
+    pub hash: String,
+    /// The model spec that it was trained with, as TOML: with its seed, and the parameters that a search
+    /// found.
+    pub spec: String,
+    /// The latest event that was in the data.
+    pub observed_until: Time,
+    /// All that was said of it.
+    pub report: TrainReport,
+}
+
+impl Project {
+    /// Keeps a run. The same training again is the same run.
+    pub(crate) fn save_run(&self, function: &ScoringFunction, report: &TrainReport) -> Result<()> {
+        let file = function.file();
+        let folder = self.folder().join(FOLDER).join(file.name.as_str());
+        std::fs::create_dir_all(&folder).map_err(Error::io("write in the project", &folder))?;
+        let run = Run {
+            at: now(),
+            hash: file.hash.clone(),
+            spec: file.trained.spec.clone(),
+            observed_until: file.trained.observed_until,
+            report: report.clone(),
+        };
+        let text = serde_json::to_string(&run).map_err(|error| Error::Fault(error.to_string()))?;
+        write_whole(&path(&folder, &file.hash, "function.json"), &file.to_json()?)?;
+        write_whole(&path(&folder, &file.hash, "run.json"), &text)
+    }
+
+    /// The runs of a model, latest first. A file that cannot be read is left out.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn runs(&self, model: &Name) -> Result<Vec<Run>> {
+        let folder = self.folder().join(FOLDER).join(model.as_str());
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
+        let mut runs: Vec<Run> = entries
+            .flatten()
+            .filter(|entry| entry.path().to_string_lossy().ends_with(".run.json"))
+            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+            .filter_map(|text| serde_json::from_str(&text).ok())
+            .collect();
+        runs.sort_by(|left: &Run, right: &Run| {
+            right.at.cmp(&left.at).then(left.hash.cmp(&right.hash))
+        });
+        Ok(runs)
+    }
+
+    /// Makes the function of a run the one that the project deploys under the model's name. `run` is its
+    /// hash, or the beginning of it.
+    ///
+    /// # Errors
+    /// There is no such run, or its file was changed.
+    pub fn use_run(&self, model: &Name, run: &str) -> Result<ScoringFunction> {
+        let folder = self.folder().join(FOLDER).join(model.as_str());
+        let known = self.runs(model)?;
+        let Some(found) = known.iter().find(|known| !run.is_empty() && known.hash.starts_with(run))
+        else {
+            return Err(Error::NotFound(format!(
+                "the model '{model}' has no run '{run}'; see its runs with: fullcircle runs {model}"
+            )));
+        };
+        let path = path(&folder, &found.hash, "function.json");
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let function = ScoringFunction::from_json(&text)
+            .map_err(|error| Error::File { path, message: error.to_string() })?;
+        self.save_function(&function)?;
+        Ok(function)
+    }
+}
+
+/// The time on this machine's clock.
+#[expect(clippy::disallowed_methods, reason = "when a run ended is for people to read")]
+fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Time(since.ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default())
+}
+
+fn path(folder: &Path, hash: &str, ending: &str) -> PathBuf {
+    let short = hash.get(..LETTERS).unwrap_or(hash);
+    folder.join(format!("{short}.{ending}"))
+}
