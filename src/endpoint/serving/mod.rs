@@ -18,6 +18,7 @@ mod metrics;
 mod operations;
 mod problem;
 mod rank;
+mod recommend;
 mod replay;
 mod router;
 mod score;

@@ -11,7 +11,7 @@ use axum::routing::{delete, get, post};
 use super::state::Endpoint;
 use super::{
     Role, administration, collect, customers, deploying, documentation, history, inference,
-    operations, rank, replay, score,
+    operations, rank, recommend, replay, score,
 };
 use crate::{Error, Result};
 
@@ -33,6 +33,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
     let scores = Router::new()
         .route("/v1/score/{name}", get(score::get).post(score::post))
         .route("/v1/rank/{name}", post(rank::rank))
+        .route("/v1/recommend/{name}", post(recommend::recommend))
         .route("/v2/models/{name}", get(inference::metadata))
         .route("/v2/models/{name}/ready", get(inference::ready))
         .route("/v2/models/{name}/infer", post(inference::infer))

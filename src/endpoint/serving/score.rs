@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use kernel::domain::{Name, Properties, Time, Type, Value, limits};
 use kernel::features::{AsOf, Knowledge};
-use kernel::scoring::Score as KernelScore;
+use kernel::scoring::{Detail, Score as KernelScore};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -236,8 +236,10 @@ fn still_fresh(
     #[allow(clippy::cast_precision_loss, reason = "seconds of an age")]
     let age = (as_of.time.0 - last.as_of.0) as f64 / 1e6;
     let answering = live.answering(timeline.customer_id());
-    let is_fresh =
-        age < shelf_life && last.changes == timeline.changes() && *last.function == *answering.hash;
+    let is_fresh = age < shelf_life
+        && !answering.function.says_more()
+        && last.changes == timeline.changes()
+        && *last.function == *answering.hash;
     is_fresh.then(|| {
         let score = again(live, timeline.customer_id(), &last, wire::Freshness::Reused);
         (score, last.features)
@@ -257,6 +259,8 @@ fn again(live: &Live, customer_id: &str, last: &Last, freshness: wire::Freshness
         stale: freshness == wire::Freshness::Stale,
         freshness,
         variant: last.variant,
+        classes: None,
+        items: None,
         features: None,
         reasons: None,
     }
@@ -326,6 +330,11 @@ pub(super) fn answer_of(
     explain: bool,
 ) -> wire::Score {
     let reasons = || variant.function.reasons(&scored.features).into_iter();
+    let (classes, items) = match variant.function.detail(&scored.features) {
+        Some(Detail::Classes(classes)) => (Some(classes.into_iter().collect()), None),
+        Some(Detail::Items(items)) => (None, Some(items)),
+        None => (None, None),
+    };
     wire::Score {
         name: live.record.name.clone(),
         version: variant.version,
@@ -337,6 +346,8 @@ pub(super) fn answer_of(
         stale: false,
         freshness: wire::Freshness::Computed,
         variant: variant.role,
+        classes,
+        items,
         features: explain.then(|| named(variant, &scored.features)),
         reasons: explain.then(|| reasons().map(wire::Reason::from).collect()),
     }

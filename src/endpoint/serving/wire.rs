@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::domain::{Event, Name, Properties, Time, Value};
-use kernel::scoring::Reason as KernelReason;
+use kernel::scoring::{Reason as KernelReason, Recommendation};
 use serde::{Deserialize, Serialize};
 
 use super::Role;
@@ -236,10 +236,46 @@ pub(super) struct Score {
     pub(super) stale: bool,
     pub(super) freshness: Freshness,
     pub(super) variant: &'static str,
+    /// The share of each class, or which segment it is; of functions that say that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) classes: Option<BTreeMap<String, f64>>,
+    /// What the customer may want, best first; of functions that recommend items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) items: Option<Vec<Recommendation>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) features: Option<BTreeMap<Name, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reasons: Option<Vec<Reason>>,
+}
+
+/// What `POST /v1/recommend/{name}` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecommendRequest {
+    pub(super) customer_id: String,
+    /// The most items.
+    #[serde(default = "usual_items")]
+    pub(super) limit: usize,
+    /// Items that must not be among them: out of stock, on the page already.
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    /// The only items that may be.
+    #[serde(default)]
+    pub(super) only: Vec<String>,
+    /// The only categories that may be.
+    #[serde(default)]
+    pub(super) categories: Vec<String>,
+    /// Whether items that the customer had may be among them; none says as the function does.
+    pub(super) repeats: Option<bool>,
+    /// From 0 to 1: how much an item counts less for each of its category that is there already.
+    #[serde(default)]
+    pub(super) diversity: f64,
+    #[serde(default)]
+    pub(super) context: Properties,
+}
+
+const fn usual_items() -> usize {
+    10
 }
 
 /// What `POST /v1/rank/{name}` takes.
