@@ -5,8 +5,8 @@ use std::time::Instant;
 use workspace::{
     Activity, Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error,
     ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress,
-    Proposal, Pulls, QueryResult, Rehearsal, Retention, RetentionSpec, Session, TrainReport,
-    Update, Verified,
+    Proposal, Pulls, QueryResult, Rehearsal, Retention, RetentionSpec, Run, Session, TrainReport,
+    Tried, Update, Verified,
 };
 
 use crate::loadable::Loadable;
@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) retention: Loadable<Retention>,
     pub(crate) preview: Loadable<Preview>,
     pub(crate) trained: Loadable<TrainReport>,
+    pub(crate) tried: Loadable<Tried>,
+    pub(crate) runs: Loadable<(Name, Vec<Run>)>,
     pub(crate) endpoint: Loadable<EndpointView>,
     pub(crate) deployed: Loadable<Deployment>,
     pub(crate) rehearsed: Loadable<Rehearsal>,
@@ -87,7 +89,8 @@ impl State {
             Command::Query(_) => self.queried.begin(id),
             Command::Retention(_) => self.retention.begin(id),
             Command::Preview(_) => self.preview.begin(id),
-            Command::Train(_) => self.trained.begin(id),
+            Command::Train(_) | Command::TryAll(..) => self.trained.begin(id),
+            Command::Runs(_) => self.runs.begin(id),
             Command::Endpoint(_) => self.endpoint.begin(id),
             Command::Deploy { .. }
             | Command::Promote(..)
@@ -104,6 +107,7 @@ impl State {
             Command::Export(..)
             | Command::SaveView(_)
             | Command::SaveModel(_)
+            | Command::UseRun(..)
             | Command::GoLive
             | Command::StopEndpoint => {}
         }
@@ -170,9 +174,31 @@ impl State {
             }
             Answer::SavedModel(name) => return vec![Command::Look, Command::Train(name)],
             Answer::Trained(report) => {
-                let auc = report.test.auc;
-                self.tell(Tone::Good, format!("Trained {}: test AUC {auc:.3}", report.name));
+                self.tell(Tone::Good, trained(&report));
                 self.trained.finish(id, *report);
+                return vec![Command::Look];
+            }
+            Answer::Tried(mut tried) => {
+                match tried.best.take() {
+                    Some(best) => {
+                        self.tell(
+                            Tone::Good,
+                            format!("{} is best. {}", best.algorithm, trained(&best)),
+                        );
+                        self.trained.finish(id, *best);
+                    }
+                    None => {
+                        let message = "none of the algorithms could be trained".to_owned();
+                        self.trained.fail(id, Some(message));
+                    }
+                }
+                self.tried.finish(id, *tried);
+                return vec![Command::Look];
+            }
+            Answer::Runs(name, runs) => self.runs.finish(id, (name, runs)),
+            Answer::UsedRun(name, hash) => {
+                let short: String = hash.chars().take(8).collect();
+                self.tell(Tone::Good, format!("{name} is run {short} now; deploy it"));
                 return vec![Command::Look];
             }
             live => return self.live_answer(id, live),
@@ -290,6 +316,7 @@ impl State {
             "retention" => self.retention.fail(id, message),
             "preview" => self.preview.fail(id, message),
             "train" => self.trained.fail(id, message),
+            "runs" => self.runs.fail(id, message),
             "endpoint" => {
                 self.endpoint.fail(id, message);
                 self.url = None;
@@ -329,6 +356,13 @@ impl State {
     pub(crate) fn first_view(&self) -> Option<Name> {
         self.look().views.first().map(|view| view.name.clone())
     }
+}
+
+/// What a training came to, in a sentence.
+fn trained(report: &TrainReport) -> String {
+    let first = report.test.metrics.first();
+    let first = first.map(|metric| format!(": test {} {:.3}", metric.name, metric.value));
+    format!("Trained {}{}", report.name, first.unwrap_or_default())
 }
 
 /// New events change everything that was read from them.
