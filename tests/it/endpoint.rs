@@ -25,8 +25,8 @@ pub(crate) fn function(weight: f64) -> String {
         properties: Default::default(),
         traits: [("country".to_owned(), kernel::domain::Type::Text)].into(),
     };
-    let number = Encoding::Number { fill: 0.0, mean: 0.0, scale: 1.0, indicator: false };
-    let countries = Encoding::OneHot { categories: vec!["DE".to_owned()] };
+    let number = Encoding::Plain;
+    let countries = Encoding::OneHot { categories: vec!["DE".to_owned()], rare: false };
     let column = |feature: &str, encoding| EncodedColumn { feature: feature.to_owned(), encoding };
     let file = FunctionFile {
         format: FORMAT,
@@ -460,7 +460,8 @@ fn what_makes_no_sense_is_refused_with_a_problem() {
     check(endpoint.get(&keys.score, "/v2/nothing"), 404, "/v2/nothing");
     let changed = function(0.5).replace("-1.0", "-2.0");
     check(endpoint.post(&keys.admin, "/v1/functions", changed.as_bytes()), 400, "was changed");
-    let newer = function(0.5).replace("\"format\": 1", "\"format\": 99");
+    let newer = function(0.5)
+        .replace(&format!("\"format\": {}", kernel::scoring::FORMAT), "\"format\": 99");
     check(endpoint.post(&keys.admin, "/v1/functions", newer.as_bytes()), 400, "newer program");
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     bomb.write_all(&vec![b' '; 50_000_000]).unwrap();

@@ -87,10 +87,19 @@ fn customers_are_found_and_shown() {
 fn a_model_is_trained_from_its_page() {
     let mut window = Window::open();
     window.click("Models");
-    window.click("Save and train");
-    window.wait(|window| window.sees("Calibration on the test part"));
     window.idle();
-    assert!(window.sees("AUC"));
+    window.click("Save and train");
+    window.wait(|window| window.sees("95 % of samples"));
+    window.idle();
+    assert!(window.sees("auc"));
+    window.click("All runs");
+    window.idle();
+    assert!(window.sees("mark two to compare them") && window.sees("to deploy"));
+    window.click("Edit as text");
+    window.idle();
+    assert!(window.sees("Spec, as in its file"));
+    window.click("Latest result");
+    window.idle();
     window.click("Deploy…");
     assert!(window.sees("Go live"));
 }
@@ -124,8 +133,9 @@ fn the_palette_goes_anywhere() {
 fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
     let mut window = Window::open();
     window.click("Models");
+    window.idle();
     window.click("Save and train");
-    window.wait(|window| window.sees("Calibration on the test part"));
+    window.wait(|window| window.sees("95 % of samples"));
     window.idle();
     window.click("Deploy");
     window.click("Go live");
