@@ -98,10 +98,14 @@ fn function() -> String {
         .map(|feature| EncodedColumn {
             feature: feature.name.to_string(),
             encoding: match feature.type_ {
-                Type::Number => {
-                    Encoding::Number { fill: 1.0, mean: 0.5, scale: 2.0, indicator: false }
-                }
-                _ => Encoding::OneHot { categories: vec!["web".to_owned()] },
+                Type::Number => Encoding::Number {
+                    fill: 1.0,
+                    mean: 0.5,
+                    scale: 2.0,
+                    indicator: false,
+                    log: false,
+                },
+                _ => Encoding::OneHot { categories: vec!["web".to_owned()], rare: false },
             },
         })
         .collect();
