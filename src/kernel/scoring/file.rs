@@ -9,6 +9,9 @@ use crate::features::{Catalog, ViewDefinition};
 /// The latest format of function files that this program reads and writes.
 pub const FORMAT: u32 = 2;
 
+/// The most bytes of a file that is indented.
+const LONGEST_INDENTED: usize = 256 * 1024;
+
 /// A scoring function as it is in `functions/*.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,14 +86,18 @@ impl FunctionFile {
         }
     }
 
-    /// As JSON text, indented, ready to be a file.
+    /// As JSON text, ready to be a file: indented, unless it is so long that nobody reads it.
     ///
     /// # Errors
     /// The content cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, FunctionError> {
-        serde_json::to_string_pretty(self)
-            .map(|json| json + "\n")
-            .map_err(|error| FunctionError::Format(error.to_string()))
+        let failed = |error: serde_json::Error| FunctionError::Format(error.to_string());
+        let indented = serde_json::to_string_pretty(self).map_err(failed)?;
+        let text = match indented.len() > LONGEST_INDENTED {
+            true => serde_json::to_string(self).map_err(failed)?,
+            false => indented,
+        };
+        Ok(text + "\n")
     }
 
     fn content_hash(&self) -> Result<String, FunctionError> {

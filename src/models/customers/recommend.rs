@@ -167,7 +167,11 @@ impl ImplicitAls<'_> {
         let by_item = data.by_item();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let mut draw = |n: usize| -> Vec<f32> {
-            (0..n * size).map(|_| (random.random::<f32>() - 0.5) * 0.02).collect()
+            // What is beyond the wanted numbers is 0, and stays so.
+            let is_wanted = |place: usize| place % size < self.factors;
+            let number =
+                |place| if is_wanted(place) { (random.random::<f32>() - 0.5) * 0.02 } else { 0.0 };
+            (0..n * size).map(number).collect()
         };
         let (mut customers, mut items) = (draw(data.rows.len()), draw(data.n_items));
         for round in 0..self.iterations {
