@@ -180,6 +180,7 @@ fn score_all(
         let scored = scored(endpoint, variant, &timeline, as_of, &request.context)?;
         let customer_id = timeline.customer_id();
         let score = answer_of(live, variant, customer_id, as_of, &scored, request.explain);
+        let score = with_detail(score, variant, &scored);
         if request.as_of.is_none() {
             let features = hash(&scored.features);
             records.push(record(&score, features, &request.context));
@@ -330,11 +331,6 @@ pub(super) fn answer_of(
     explain: bool,
 ) -> wire::Score {
     let reasons = || variant.function.reasons(&scored.features).into_iter();
-    let (classes, items) = match variant.function.detail(&scored.features) {
-        Some(Detail::Classes(classes)) => (Some(classes.into_iter().collect()), None),
-        Some(Detail::Items(items)) => (None, Some(items)),
-        None => (None, None),
-    };
     wire::Score {
         name: live.record.name.clone(),
         version: variant.version,
@@ -346,10 +342,21 @@ pub(super) fn answer_of(
         stale: false,
         freshness: wire::Freshness::Computed,
         variant: variant.role,
-        classes,
-        items,
+        classes: None,
+        items: None,
         features: explain.then(|| named(variant, &scored.features)),
         reasons: explain.then(|| reasons().map(wire::Reason::from).collect()),
+    }
+}
+
+/// An answer with what the function says beside the score.
+fn with_detail(score: wire::Score, variant: &Variant, scored: &KernelScore) -> wire::Score {
+    match variant.function.detail(&scored.features) {
+        Some(Detail::Classes(classes)) => {
+            wire::Score { classes: Some(classes.into_iter().collect()), ..score }
+        }
+        Some(Detail::Items(items)) => wire::Score { items: Some(items), ..score },
+        None => score,
     }
 }
 

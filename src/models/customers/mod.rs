@@ -9,5 +9,5 @@ mod uplift;
 
 pub use interactions::Interactions;
 pub use lifetime::{Purchases, fit_beta_geometric, fit_gamma_gamma};
-pub use recommend::{Ease, ImplicitAls, buy_again, item_item};
+pub use recommend::{Ease, ImplicitAls, item_item};
 pub use uplift::{Learner, UpliftModel};

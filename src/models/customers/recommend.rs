@@ -122,12 +122,6 @@ pub fn item_item(data: &Interactions, job: &Job) -> Result<Neighbors> {
     }
 }
 
-/// What a customer had before, again.
-#[must_use]
-pub const fn buy_again() -> Neighbors {
-    Neighbors::BuyAgain
-}
-
 /// A vector a customer and an item, so that their product says whether the customer had it; what was had
 /// counts more than what was not (Hu, Koren and Volinsky 2008). Each side is solved for in turn by a few
 /// steps of conjugate gradients (Takács, Pilászy and Tikk 2011).

@@ -125,7 +125,7 @@ fn fit(
 }
 
 /// The numbers of a column, NaN where they are missing.
-fn numbers(column: &Column, rows: &[usize]) -> Vec<f64> {
+pub(crate) fn numbers(column: &Column, rows: &[usize]) -> Vec<f64> {
     let mut numbers = Vec::with_capacity(rows.len());
     rows.iter().for_each(|row| Encoding::Plain.encode_into(&column.value(*row), &mut numbers));
     numbers

@@ -14,7 +14,7 @@ use kernel::scoring::Encoder;
 use ndarray::{Array1, Array2, ShapeBuilder as _};
 use rayon::prelude::*;
 
-pub(crate) use encoder::{Prepared, Style, prepare};
+pub(crate) use encoder::{Prepared, Style, numbers, prepare};
 pub(crate) use gate::check;
 pub(crate) use outcome::Outcome;
 pub(crate) use split::{Split, customer_share, split};

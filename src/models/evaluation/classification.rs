@@ -32,20 +32,6 @@ impl Confusion {
     pub fn recall(&self) -> f64 {
         share(self.true_positives, self.true_positives + self.false_negatives)
     }
-
-    /// The harmonic mean of both.
-    #[must_use]
-    pub fn f1(&self) -> f64 {
-        let wrong = self.false_positives + self.false_negatives;
-        share(2.0 * self.true_positives, 2.0 * self.true_positives + wrong)
-    }
-
-    /// The share that was right.
-    #[must_use]
-    pub fn accuracy(&self) -> f64 {
-        let right = self.true_positives + self.true_negatives;
-        share(right, right + self.false_positives + self.false_negatives)
-    }
 }
 
 fn share(part: f64, whole: f64) -> f64 {

@@ -2,10 +2,9 @@ use std::collections::BTreeMap;
 
 use kernel::domain::Value;
 use kernel::features::Column;
-use kernel::scoring::Encoding;
 
 use super::evaluate::Part;
-use crate::data::{Outcome, Split, TrainingSet};
+use crate::data::{Outcome, Split, TrainingSet, numbers};
 use crate::evaluation::roc_auc;
 use crate::{ModelSpec, Task};
 
@@ -46,24 +45,23 @@ pub(super) fn baselines(
     };
     baselines.insert("the mean".to_owned(), of(&constant));
     // The feature that orders the training rows best, as a line.
-    let best = best_feature(set, &split.train, &train_y);
+    let some = sampled(&split.train);
+    let best = best_feature(set, &some, &outcome.of_rows(&some));
     if let Some((place, intercept, slope, center)) = best {
         let (name, column) = (&set.features.columns[place].0, &set.features.values[place]);
-        let line = |row: &usize| {
-            let x = number(column, *row);
+        let line = |x: f64| {
             let score = intercept + slope * (if x.is_finite() { x } else { center });
             if is_binary { score.clamp(0.0, 1.0) } else { score }
         };
-        let scores: Vec<f64> = split.test.iter().map(line).collect();
+        let scores: Vec<f64> = numbers(column, &split.test).into_iter().map(line).collect();
         baselines.insert(format!("{name} alone"), of(&scores));
     }
     baselines
 }
 
-fn number(column: &Column, row: usize) -> f64 {
-    let mut number = Vec::with_capacity(1);
-    Encoding::Plain.encode_into(&column.value(row), &mut number);
-    number.first().copied().unwrap_or(f64::NAN)
+/// Rows enough to check a feature on, evenly.
+fn sampled(rows: &[usize]) -> Vec<usize> {
+    rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect()
 }
 
 /// The feature of the largest correlation with the outcome: its place, line and mean.
@@ -77,14 +75,8 @@ fn best_feature(set: &TrainingSet, rows: &[usize], y: &[f64]) -> Option<(usize, 
 
 /// The least-squares line of an outcome over a feature: intercept, slope, mean of the feature, correlation.
 fn line(column: &Column, rows: &[usize], y: &[f64]) -> Option<(f64, f64, f64, f64)> {
-    let stride = rows.len().div_ceil(ROWS).max(1);
-    let pairs: Vec<(f64, f64)> = rows
-        .iter()
-        .zip(y)
-        .step_by(stride)
-        .map(|(row, y)| (number(column, *row), *y))
-        .filter(|(x, y)| x.is_finite() && y.is_finite())
-        .collect();
+    let pairs = numbers(column, rows).into_iter().zip(y.iter().copied());
+    let pairs: Vec<(f64, f64)> = pairs.filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
     #[allow(clippy::cast_precision_loss, reason = "a number of rows")]
     let n = pairs.len() as f64;
     if n < 10.0 {
@@ -128,32 +120,23 @@ pub(super) fn warnings(
 }
 
 fn leak(column: &Column, rows: &[usize], outcome: &Outcome, is_binary: bool) -> Option<String> {
-    let y = outcome.of_rows(rows);
+    let rows = sampled(rows);
+    let y = outcome.of_rows(&rows);
     if is_binary {
-        let stride = rows.len().div_ceil(ROWS).max(1);
-        let pairs: Vec<(f64, bool)> = rows
-            .iter()
-            .zip(&y)
-            .step_by(stride)
-            .map(|(row, y)| (number(column, *row), *y > 0.5))
-            .collect();
         // Missing is a value like others: it may say it, too.
-        let scores: Vec<f64> =
-            pairs.iter().map(|(x, _)| if x.is_nan() { f64::MIN } else { *x }).collect();
-        let positive: Vec<bool> = pairs.iter().map(|(_, positive)| *positive).collect();
+        let known_or_least = |x: f64| if x.is_nan() { f64::MIN } else { x };
+        let scores: Vec<f64> = numbers(column, &rows).into_iter().map(known_or_least).collect();
+        let positive: Vec<bool> = y.iter().map(|y| *y > 0.5).collect();
         let auc = roc_auc(&scores, &positive, None);
         let auc = auc.max(1.0 - auc);
         return (auc >= LEAKING_AUC).then(|| format!("AUC {auc:.3}"));
     }
-    let (.., correlation) = line(column, rows, &y)?;
+    let (.., correlation) = line(column, &rows, &y)?;
     (correlation.abs() >= LEAKING_CORRELATION).then(|| format!("correlation {correlation:.3}"))
 }
 
 /// The population stability index of a feature: how different its values are in two parts.
 fn stability(column: &Column, train: &[usize], test: &[usize]) -> f64 {
-    let sampled = |rows: &[usize]| -> Vec<usize> {
-        rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect()
-    };
     let (train, test) = (sampled(train), sampled(test));
     let is_text = train.iter().any(|row| matches!(column.value(*row), Value::Text(_)));
     let mut counts: BTreeMap<String, (f64, f64)> = BTreeMap::new();
@@ -168,17 +151,17 @@ fn stability(column: &Column, train: &[usize], test: &[usize]) -> f64 {
         }
     } else {
         let mut known: Vec<f64> =
-            train.iter().map(|row| number(column, *row)).filter(|x| x.is_finite()).collect();
+            numbers(column, &train).into_iter().filter(|x| x.is_finite()).collect();
         known.sort_unstable_by(f64::total_cmp);
         let cuts: Vec<f64> =
             (1..BINS).filter_map(|bin| known.get(bin * known.len() / BINS)).copied().collect();
-        let bin = |row: &usize| {
-            let x = number(column, *row);
+        let bin = |x: f64| {
             let place = cuts.partition_point(|cut| *cut < x);
             if x.is_nan() { "missing".to_owned() } else { place.to_string() }
         };
-        train.iter().for_each(|row| counts.entry(bin(row)).or_default().0 += 1.0);
-        test.iter().for_each(|row| counts.entry(bin(row)).or_default().1 += 1.0);
+        let bins = |rows: &[usize]| numbers(column, rows).into_iter().map(bin).collect::<Vec<_>>();
+        bins(&train).into_iter().for_each(|bin| counts.entry(bin).or_default().0 += 1.0);
+        bins(&test).into_iter().for_each(|bin| counts.entry(bin).or_default().1 += 1.0);
     }
     #[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
     let (n_train, n_test) = (train.len() as f64, test.len() as f64);

@@ -1,5 +1,5 @@
 use kernel::domain::Job;
-use kernel::scoring::{Encoding, FrozenModel, Lifetime, Recommender};
+use kernel::scoring::{Encoding, FrozenModel, Lifetime, Neighbors, Recommender};
 use linfa::traits::Fit as _;
 use ndarray::Array2;
 
@@ -187,7 +187,7 @@ impl Learning<'_> {
     ) -> GradientBoosting<'_> {
         let model = self.model();
         let mut validation = Vec::new();
-        if self.rows.len() >= FEW_ROWS && model.early_stopping != Some(10_000) {
+        if self.rows.len() >= FEW_ROWS {
             let is_held_back = |row: usize| {
                 customer_share(&self.set.customers[row], model.seed ^ 0x57) < VALIDATION_SHARE
             };
@@ -323,7 +323,7 @@ impl Learning<'_> {
                 if data.rows.iter().all(Vec::is_empty) {
                     return Err(Error::Data("no customer has an item".to_owned()));
                 }
-                customers::buy_again()
+                Neighbors::BuyAgain
             }
             _ => Ease { lambda: model.lambda.unwrap_or(200.0), job }.fit(&data)?,
         };

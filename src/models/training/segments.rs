@@ -4,7 +4,7 @@ use linfa::traits::Fit as _;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::scores;
-use crate::data::{Prepared, TrainingSet, learnable, matrix};
+use crate::data::{Prepared, TrainingSet, learnable, matrix, numbers};
 use crate::estimators::{KMeans, Trained};
 use crate::evaluation::silhouette;
 use crate::{Algorithm, ModelSpec, Result, Task};
@@ -98,12 +98,7 @@ fn features(set: &TrainingSet, rows: &[usize], encoder: &Encoder) -> Vec<(String
                     features.push((format!("{} = {category}", column.feature), own.collect()));
                 }
             }
-            _ => {
-                let mut own = Vec::with_capacity(rows.len());
-                rows.iter()
-                    .for_each(|row| Encoding::Plain.encode_into(&values.value(*row), &mut own));
-                features.push((column.feature.clone(), own));
-            }
+            _ => features.push((column.feature.clone(), numbers(values, rows))),
         }
     }
     features

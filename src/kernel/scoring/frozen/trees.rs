@@ -215,18 +215,6 @@ impl Trees {
         self.width
     }
 
-    /// The number of trees.
-    #[must_use]
-    pub const fn n_trees(&self) -> usize {
-        self.roots.len()
-    }
-
-    /// The number of nodes of all trees.
-    #[must_use]
-    pub const fn n_nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// What the sums become.
     #[must_use]
     pub const fn link(&self) -> Link {
