@@ -206,7 +206,7 @@ fn speed(model: &FrozenModel, columns: &[Vec<f64>]) -> f64 {
         .map(|row| columns.iter().map(|column| column[row]).collect())
         .collect();
     let mut best = f64::INFINITY;
-    for _ in 0..20 {
+    for _ in 0..200 {
         let started = Instant::now();
         let sum: f64 = rows.iter().map(|row| model.score(std::hint::black_box(row))).sum();
         std::hint::black_box(sum);

@@ -2,6 +2,7 @@ use faer::Mat;
 use faer::linalg::solvers::DenseSolveCore as _;
 use kernel::domain::Job;
 use kernel::scoring::Neighbors;
+use pulp::{Arch, Simd, WithSimd};
 use rand::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -190,59 +191,128 @@ impl ImplicitAls<'_> {
     /// Solves for the vectors of one side.
     #[allow(clippy::cast_possible_truncation, reason = "vectors are single")]
     fn solve(&self, rows: &[Vec<(u32, f32)>], others: &[f32], own: &mut [f32], size: usize) {
-        let gram = gram(others, size);
-        let (penalty, confidence) = (self.regularization as f32, self.confidence as f32);
+        let side = Side {
+            gram: gram(others, size),
+            others,
+            size,
+            penalty: self.regularization as f32,
+            confidence: self.confidence as f32,
+        };
+        // Whatever a processor has: the lanes, and so the sums, are the same for all.
+        let processor = Arch::new();
         own.par_chunks_exact_mut(size).zip(rows).for_each_init(
             || [(); 3].map(|()| vec![0.0_f32; size]),
-            |[residual, direction, product], (vector, items)| {
-                let apply = |x: &[f32], out: &mut [f32]| {
-                    // The products are symmetric: a line is a column, and nothing is written between.
-                    let lines = gram.chunks_exact(size).zip(x).zip(out.iter_mut());
-                    lines.for_each(|((line, own), out)| *out = penalty * own + dot(line, x));
-                    for (item, amount) in items {
-                        let other = &others[*item as usize * size..(*item as usize + 1) * size];
-                        add(out, confidence * amount * dot(other, x), other);
-                    }
-                };
-                apply(vector, product);
-                residual.iter_mut().zip(&*product).for_each(|(r, p)| *r = -p);
-                for (item, amount) in items {
-                    let other = &others[*item as usize * size..(*item as usize + 1) * size];
-                    add(residual, 1.0 + confidence * amount, other);
-                }
-                direction.copy_from_slice(residual);
-                let mut size_now = dot(residual, residual);
-                for _ in 0..STEPS {
-                    if size_now < 1e-20 {
-                        break;
-                    }
-                    apply(direction, product);
-                    let step = size_now / dot(direction, product);
-                    add(vector, step, direction);
-                    add(residual, -step, product);
-                    let size_next = dot(residual, residual);
-                    let keep = size_next / size_now;
-                    direction.iter_mut().zip(&*residual).for_each(|(d, r)| *d = r + keep * *d);
-                    size_now = size_next;
-                }
+            |scratch, (vector, items)| {
+                processor.dispatch(Step { side: &side, items, vector, scratch });
             },
         );
     }
 }
 
-/// Adds a multiple of a vector.
-fn add(sum: &mut [f32], factor: f32, vector: &[f32]) {
-    sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += factor * x);
+/// A vector that is solved for; a closure would be compiled for the least of processors only.
+struct Step<'a> {
+    side: &'a Side<'a>,
+    items: &'a [(u32, f32)],
+    vector: &'a mut [f32],
+    scratch: &'a mut [Vec<f32>; 3],
 }
 
-fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    for (left, right) in left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0) {
-        for (sum, (a, b)) in sums.iter_mut().zip(left.iter().zip(right)) {
-            *sum += a * b;
+impl WithSimd for Step<'_> {
+    type Output = ();
+
+    #[allow(clippy::inline_always, reason = "it is compiled anew for each kind of processor")]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.side.solve(self.items, self.vector, self.scratch);
+    }
+}
+
+/// What the vectors of one side are solved from: those of the other.
+struct Side<'a> {
+    /// The sum of each vector times itself.
+    gram: Vec<f32>,
+    others: &'a [f32],
+    size: usize,
+    penalty: f32,
+    confidence: f32,
+}
+
+#[allow(clippy::inline_always, reason = "it is compiled anew for each kind of processor")]
+impl Side<'_> {
+    /// Takes a vector closer to what its items say, by conjugate gradients.
+    #[inline(always)]
+    fn solve(&self, items: &[(u32, f32)], vector: &mut [f32], scratch: &mut [Vec<f32>; 3]) {
+        let [residual, direction, product] = scratch;
+        self.apply(items, vector, product);
+        for (residual, product) in residual.iter_mut().zip(&*product) {
+            *residual = -product;
+        }
+        for (item, amount) in items {
+            add(residual, 1.0 + self.confidence * amount, self.other(*item));
+        }
+        direction.copy_from_slice(residual);
+        let mut size_now = dot(residual, residual);
+        for _ in 0..STEPS {
+            if size_now < 1e-20 {
+                break;
+            }
+            self.apply(items, direction, product);
+            let step = size_now / dot(direction, product);
+            add(vector, step, direction);
+            add(residual, -step, product);
+            let size_next = dot(residual, residual);
+            let keep = size_next / size_now;
+            for (direction, residual) in direction.iter_mut().zip(&*residual) {
+                *direction = residual + keep * *direction;
+            }
+            size_now = size_next;
         }
     }
-    sums.iter().sum()
+
+    /// The system that a vector solves, times a vector.
+    #[inline(always)]
+    fn apply(&self, items: &[(u32, f32)], x: &[f32], out: &mut [f32]) {
+        // The products are symmetric: a line is a column, and nothing is written between.
+        for ((line, own), out) in self.gram.chunks_exact(self.size).zip(x).zip(out.iter_mut()) {
+            *out = self.penalty * own + dot(line, x);
+        }
+        for (item, amount) in items {
+            let other = self.other(*item);
+            add(out, self.confidence * amount * dot(other, x), other);
+        }
+    }
+
+    #[inline(always)]
+    fn other(&self, item: u32) -> &[f32] {
+        &self.others[item as usize * self.size..(item as usize + 1) * self.size]
+    }
+}
+
+/// Adds a multiple of a vector.
+#[allow(clippy::inline_always, reason = "it is compiled anew for each kind of processor")]
+#[inline(always)]
+fn add(sum: &mut [f32], factor: f32, vector: &[f32]) {
+    for (sum, x) in sum.iter_mut().zip(vector) {
+        *sum += factor * x;
+    }
+}
+
+#[allow(clippy::inline_always, reason = "it is compiled anew for each kind of processor")]
+#[inline(always)]
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = [[0.0_f32; LANES / 2]; 2];
+    for (left, right) in left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0) {
+        const HALF: usize = LANES / 2;
+        let halves = left.as_chunks::<HALF>().0.iter().zip(right.as_chunks::<HALF>().0);
+        for (sums, (left, right)) in sums.iter_mut().zip(halves) {
+            *sums = std::array::from_fn(|lane| sums[lane] + left[lane] * right[lane]);
+        }
+    }
+    // By halves, so that few sums wait for others.
+    let [low, high] = sums;
+    let [a, b, c, d, e, f, g, h]: [f32; LANES / 2] =
+        std::array::from_fn(|lane| low[lane] + high[lane]);
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// The sum of each vector times itself, row by row. Pieces are added in order, so that it is the same for

@@ -2,7 +2,7 @@ use faer::Mat;
 use kernel::domain::Job;
 use rayon::prelude::*;
 
-use super::symmetric::{add_products, at, dot};
+use super::symmetric::{add_products, at};
 use super::{Data, by_column, weights};
 use crate::{Error, Result};
 
@@ -18,12 +18,13 @@ pub(super) struct Gram {
     pub(super) with_y: Vec<f64>,
 }
 
+/// Rows that are multiplied at once: few enough to stay close to the processor.
 const BLOCK: usize = 500;
 const PIECES: usize = 16;
 
 impl Gram {
-    /// The columns are centered before they are multiplied: far from 0, products of raw columns lose all
-    /// their digits when the means are taken off.
+    /// The columns are shifted close to their means before they are multiplied: far from 0, products of raw
+    /// columns lose all their digits when the means are taken off.
     pub(super) fn of(data: &Data, job: &Job) -> Result<Self> {
         let x = data.records();
         let (n, d) = x.dim();
@@ -33,61 +34,87 @@ impl Gram {
         let (numbers, weights, y) = (by_column(x), weights(data), data.targets());
         let weight = |row: usize| weights.as_ref().map_or(1.0, |weights| weights[row]);
         let total: f64 = (0..n).map(weight).sum();
-        let mean = |value: &dyn Fn(usize) -> f64| {
-            (0..n).map(|row| weight(row) * value(row)).sum::<f64>() / total
-        };
-        let means: Vec<f64> = numbers
-            .par_chunks(n)
-            .map(|column| match &weights {
-                None => column.iter().sum::<f64>() / total,
-                Some(weights) => dot(column, weights) / total,
-            })
-            .collect();
-        let y_mean = mean(&|row| y[row]);
+        // Near the means: near enough that products keep their digits, without a pass to know them.
+        let columns: Vec<&[f64]> =
+            numbers.chunks_exact(n).chain([y.as_slice().unwrap_or(&[])]).collect();
+        let near: Vec<f64> = columns.iter().map(|column| sampled_mean(column)).collect();
         let blocks: Vec<usize> = (0..n).step_by(BLOCK).collect();
         let piece = blocks.len().div_ceil(PIECES).max(1);
         let parts: Vec<Mat<f64>> = blocks
             .par_chunks(piece)
-            .map(|blocks| {
-                let mut sums = Mat::zeros(d + 1, d + 1);
-                let mut centered = vec![0.0; BLOCK * (d + 1)];
-                for start in blocks.iter().copied() {
-                    let end = n.min(start + BLOCK);
-                    let size = end - start;
-                    for j in 0..d {
-                        let column = &numbers[j * n + start..j * n + end];
-                        let out = &mut centered[j * size..(j + 1) * size];
-                        out.iter_mut().zip(column).for_each(|(out, x)| *out = x - means[j]);
-                    }
-                    let out = &mut centered[d * size..(d + 1) * size];
-                    out.iter_mut().zip(start..end).for_each(|(out, row)| *out = y[row] - y_mean);
-                    if weights.is_some() {
-                        for column in centered[..(d + 1) * size].chunks_exact_mut(size) {
-                            let rows = column.iter_mut().zip(start..end);
-                            rows.for_each(|(x, row)| *x *= weight(row).sqrt());
+            .map_init(
+                || vec![0.0; BLOCK * (d + 2)],
+                |shifted, blocks| {
+                    let mut sums = Mat::zeros(d + 2, d + 2);
+                    for start in blocks.iter().copied() {
+                        let end = n.min(start + BLOCK);
+                        let size = end - start;
+                        let shifted = &mut shifted[..(d + 2) * size];
+                        let (out, ones) = shifted.split_at_mut((d + 1) * size);
+                        for ((column, near), out) in
+                            columns.iter().zip(&near).zip(out.chunks_exact_mut(size))
+                        {
+                            out.iter_mut()
+                                .zip(&column[start..end])
+                                .for_each(|(out, x)| *out = x - near);
                         }
+                        ones.fill(1.0);
+                        if weights.is_some() {
+                            for column in shifted.chunks_exact_mut(size) {
+                                let rows = column.iter_mut().zip(start..end);
+                                rows.for_each(|(x, row)| *x *= weight(row).sqrt());
+                            }
+                        }
+                        add_products(shifted, size, &mut sums);
                     }
-                    add_products(&centered[..(d + 1) * size], size, &mut sums);
-                }
-                sums
-            })
+                    sums
+                },
+            )
             .collect();
         if job.is_canceled() {
             return Err(Error::Canceled);
         }
-        let mut sums = Mat::<f64>::zeros(d + 1, d + 1);
+        let mut sums = Mat::<f64>::zeros(d + 2, d + 2);
         parts.iter().for_each(|part| sums += part);
-        if (0..=d).any(|i| (0..=i).any(|j| !sums[(i, j)].is_finite())) {
+        if (0..d + 2).any(|i| (0..=i).any(|j| !sums[(i, j)].is_finite())) {
             let message = "the numbers are too large to add up their squares; scale them";
             return Err(Error::Data(message.to_owned()));
         }
-        let with_y = (0..d).map(|j| sums[(d, j)]).collect();
-        let products = Mat::from_fn(d, d, |i, j| at(&sums, i, j));
-        Ok(Self { total, means, y_mean, products, with_y })
+        // How far the means are from what was taken off.
+        let away: Vec<f64> = (0..=d).map(|j| sums[(d + 1, j)] / total).collect();
+        let mean = |j: usize| near[j] + away[j];
+        let centered = |i: usize, j: usize| {
+            let product = at(&sums, i, j) - total * away[i] * away[j];
+            // What a column of one number leaves by rounding is nothing.
+            let rounding = total * (1e-14 * mean(i)).powi(2);
+            if i == j && product <= rounding { 0.0 } else { product }
+        };
+        Ok(Self {
+            total,
+            means: (0..d).map(mean).collect(),
+            y_mean: mean(d),
+            products: Mat::from_fn(d, d, centered),
+            with_y: (0..d).map(|j| centered(d, j)).collect(),
+        })
     }
 
     /// The intercept that goes with weights.
     pub(super) fn intercept(&self, weights: &[f64]) -> f64 {
         self.y_mean - weights.iter().zip(&self.means).map(|(w, m)| w * m).sum::<f64>()
     }
+}
+
+/// The mean of some rows of all parts of a column.
+fn sampled_mean(column: &[f64]) -> f64 {
+    const RUNS: usize = 16;
+    const RUN: usize = 32;
+    #[allow(clippy::cast_precision_loss, reason = "a number of rows")]
+    let mean = |rows: &[f64]| rows.iter().sum::<f64>() / rows.len() as f64;
+    let every = column.len() / RUNS;
+    if every < RUN {
+        return mean(column);
+    }
+    let means: Vec<f64> =
+        (0..RUNS).map(|run| mean(&column[run * every..run * every + RUN])).collect();
+    mean(&means)
 }

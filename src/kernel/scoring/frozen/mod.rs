@@ -10,6 +10,7 @@ mod linear;
 mod recommender;
 mod shap;
 mod trees;
+mod walk;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,15 +1,15 @@
 use serde::{Deserialize, Serialize};
 
+use super::walk::Walk;
+
 /// Trees that are added up: boosted trees, random forests, isolation forests and single trees.
 ///
-/// Nodes of all trees are in one array of 16 bytes each; the two children of a node are neighbors, so
-/// that a step is one load, one comparison and one addition.
+/// Nodes of all trees are in one array, the two children of a node beside each other, and once more in the
+/// order in which many trees are walked at once (`super::walk`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "TreesFile", into = "TreesFile")]
 pub struct Trees {
     nodes: Vec<Node>,
-    /// What each leaf adds; 0 of other nodes.
-    leaves: Vec<f64>,
     /// The first node of each tree.
     roots: Vec<u32>,
     /// Training rows, or their weight, that reached each node; for explanations.
@@ -21,6 +21,7 @@ pub struct Trees {
     link: Link,
     classes: Vec<String>,
     width: usize,
+    walk: Walk,
 }
 
 /// What the sum of trees becomes.
@@ -43,26 +44,17 @@ pub enum Link {
     Isolation,
 }
 
-/// A node in 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Node {
-    /// The split of a number: `x <= value` goes left; the set of a split by category. Nothing is right of a
-    /// leaf: it has infinity.
+    /// The split of a number: `x <= value` goes left; the set of a split by category; what a leaf adds.
     value: f64,
     /// The left child; the right one is the next. A leaf is its own left child.
     child: u32,
-    /// Twice the column, and one more where what is missing goes right.
-    slot: u16,
+    column: u16,
     kind: u16,
 }
 
-impl Node {
-    const fn column(&self) -> usize {
-        (self.slot / 2) as usize
-    }
-}
-
-const NOTHING: Node = Node { value: f64::INFINITY, child: 0, slot: 0, kind: LEAF };
+const NOTHING: Node = Node { value: 0.0, child: 0, column: 0, kind: LEAF };
 
 const LEAF: u16 = 0;
 /// A number; missing goes left, or right.
@@ -71,30 +63,15 @@ const NUMBER_RIGHT: u16 = 2;
 /// A category; missing and unseen ones go left, or right.
 const SET_LEFT: u16 = 3;
 const SET_RIGHT: u16 = 4;
-/// Trees that are walked together, so that the processor loads nodes of several at once.
-const LANES: usize = 8;
-
-/// The most columns that trees are walked together for.
-const MOST_COLUMNS: usize = 128;
-
-/// A row for trees that are walked together: each number twice. Where it is missing it is below all others
-/// for nodes that send it left, and above all for those that send it right.
-struct Slots([f64; 2 * MOST_COLUMNS]);
-
-impl Slots {
-    fn of(row: &[f64]) -> Self {
-        let mut slots = [0.0; 2 * MOST_COLUMNS];
-        for (slots, x) in slots.as_chunks_mut::<2>().0.iter_mut().zip(row) {
-            *slots = if x.is_nan() { [f64::NEG_INFINITY, f64::INFINITY] } else { [*x, *x] };
-        }
-        Self(slots)
-    }
-
-    #[inline]
-    fn get(&self, node: &Node) -> f64 {
-        // The slot is below the number of slots; to say so again costs less than to check it.
-        self.0[usize::from(node.slot) % (2 * MOST_COLUMNS)]
-    }
+/// How a node decides.
+pub(super) struct Decision {
+    /// The split of a number, `x <= value` goes left; or the place of a set.
+    pub(super) value: f64,
+    pub(super) column: u16,
+    pub(super) missing_right: bool,
+    pub(super) is_set: bool,
+    /// The left child; the right one is the next.
+    pub(super) left: u32,
 }
 
 /// How a node of a tree that is being built decides.
@@ -140,10 +117,9 @@ pub enum Branch {
 impl Trees {
     /// Trees without a tree: the sum is `base`, one number an output.
     #[must_use]
-    pub const fn new(width: usize, base: Vec<f64>, link: Link, classes: Vec<String>) -> Self {
+    pub fn new(width: usize, base: Vec<f64>, link: Link, classes: Vec<String>) -> Self {
         Self {
             nodes: Vec::new(),
-            leaves: Vec::new(),
             roots: Vec::new(),
             covers: Vec::new(),
             sets: Vec::new(),
@@ -151,6 +127,7 @@ impl Trees {
             link,
             classes,
             width,
+            walk: Walk::default(),
         }
     }
 
@@ -171,8 +148,7 @@ impl Trees {
             match branch {
                 Branch::Leaf { value, cover } => {
                     let child = u32::try_from(at).map_err(too_large)?;
-                    self.nodes[at] = Node { child, ..NOTHING };
-                    self.leaves[at] = *value;
+                    self.nodes[at] = Node { value: *value, child, ..NOTHING };
                     self.covers[at] = single(*cover);
                 }
                 Branch::Split { column, split, missing_left, cover, children } => {
@@ -189,8 +165,7 @@ impl Trees {
                     self.nodes[at] = Node {
                         value,
                         child: u32::try_from(left).map_err(too_large)?,
-                        slot: u16::try_from(2 * column + usize::from(!missing_left))
-                            .map_err(too_large)?,
+                        column: u16::try_from(*column).map_err(too_large)?,
                         kind: kinds[usize::from(!missing_left)],
                     };
                     self.covers[at] = single(*cover);
@@ -199,12 +174,30 @@ impl Trees {
                 }
             }
         }
+        self.add_to_walk(self.roots.len() - 1);
         Ok(())
+    }
+
+    fn add_to_walk(&mut self, tree: usize) {
+        let mut walk = std::mem::take(&mut self.walk);
+        walk.push(self, self.roots[tree], self.end(tree));
+        self.walk = walk;
+    }
+
+    /// The node after the last of a tree.
+    fn end(&self, tree: usize) -> u32 {
+        #[allow(clippy::cast_possible_truncation, reason = "roots are of 32 bits")]
+        let last = self.nodes.len() as u32;
+        self.roots.get(tree + 1).copied().unwrap_or(last)
+    }
+
+    fn lay_out(&mut self) {
+        self.walk = Walk::default();
+        (0..self.roots.len()).for_each(|tree| self.add_to_walk(tree));
     }
 
     fn push_empty(&mut self) -> usize {
         self.nodes.push(NOTHING);
-        self.leaves.push(0.0);
         self.covers.push(0.0);
         self.nodes.len() - 1
     }
@@ -239,8 +232,8 @@ impl Trees {
         if let Some(end) = self.roots.get(keep).map(|root| *root as usize) {
             self.roots.truncate(keep);
             self.nodes.truncate(end);
-            self.leaves.truncate(end);
             self.covers.truncate(end);
+            self.lay_out();
         }
     }
 
@@ -248,55 +241,11 @@ impl Trees {
     #[must_use]
     pub fn sum(&self, output: usize, row: &[f64]) -> f64 {
         let base = self.base.get(output).copied().unwrap_or(0.0);
-        let n_outputs = self.base.len();
-        if n_outputs <= 1 {
-            return base + self.sum_of(&self.roots, row);
+        if (self.width..=Walk::MOST_COLUMNS).contains(&row.len()) {
+            return base + self.walk.sum(self, output, row);
         }
-        let own = self.roots.iter().skip(output).step_by(n_outputs);
+        let own = self.roots.iter().skip(output).step_by(self.base.len().max(1));
         own.fold(base, |sum, root| sum + self.leaf(*root, row))
-    }
-
-    /// The sum of trees of one output, several at a time.
-    fn sum_of(&self, roots: &[u32], row: &[f64]) -> f64 {
-        if self.width > MOST_COLUMNS || row.len() < self.width {
-            return roots.iter().fold(0.0, |sum, root| sum + self.leaf(*root, row));
-        }
-        let mut sum = 0.0;
-        let groups = roots.chunks_exact(LANES);
-        let rest = groups.remainder();
-        let slots = Slots::of(&row[..self.width]);
-        for group in groups {
-            let mut at = [0_u32; LANES];
-            at.copy_from_slice(group);
-            // Splits by number need no branch that would have to be foreseen. A group is done when nothing
-            // moves.
-            loop {
-                let mut moved = 0;
-                for place in &mut at {
-                    let next = self.below(*place, &slots);
-                    moved |= next ^ *place;
-                    *place = next;
-                }
-                if moved == 0 {
-                    break;
-                }
-            }
-            for place in at {
-                sum += self.leaves[place as usize];
-            }
-        }
-        rest.iter().fold(sum, |sum, root| sum + self.leaf(*root, row))
-    }
-
-    #[inline]
-    fn below(&self, at: u32, slots: &Slots) -> u32 {
-        let node = &self.nodes[at as usize];
-        let x = slots.get(node);
-        let is_right = match node.kind {
-            SET_LEFT | SET_RIGHT => self.goes_right_of_set(node.value, x, node.kind),
-            _ => x > node.value,
-        };
-        node.child + u32::from(is_right)
     }
 
     fn leaf(&self, root: u32, row: &[f64]) -> f64 {
@@ -304,7 +253,7 @@ impl Trees {
         loop {
             let next = self.step(at, row);
             if next == at {
-                return self.leaves[at as usize];
+                return self.value(at);
             }
             at = next;
         }
@@ -314,17 +263,17 @@ impl Trees {
     fn step(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.nodes[at as usize];
         // A column that is not there is missing.
-        let x = row.get(node.column()).copied().unwrap_or(f64::NAN);
+        let x = row.get(usize::from(node.column)).copied().unwrap_or(f64::NAN);
         let goes_right = match node.kind {
             LEAF => false,
             NUMBER_LEFT => x > node.value,
             NUMBER_RIGHT => x > node.value || x.is_nan(),
-            kind => self.goes_right_of_set(node.value, x, kind),
+            kind => self.is_right_of_set(node.value, x, kind == SET_RIGHT),
         };
         node.child + u32::from(goes_right)
     }
 
-    fn goes_right_of_set(&self, set: f64, x: f64, kind: u16) -> bool {
+    pub(super) fn is_right_of_set(&self, set: f64, x: f64, missing_right: bool) -> bool {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -332,7 +281,7 @@ impl Trees {
         )]
         let set = self.sets.get(set as usize).copied().unwrap_or_default();
         if !(0.0..256.0).contains(&x) {
-            return kind == SET_RIGHT;
+            return missing_right;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
         let category = x as usize;
@@ -401,13 +350,25 @@ impl Trees {
         }
     }
 
+    /// How a node decides; nothing for a leaf.
+    pub(super) fn decision(&self, at: u32) -> Option<Decision> {
+        let Node { value, child, column, kind } = self.nodes[at as usize];
+        (kind != LEAF).then_some(Decision {
+            value,
+            column,
+            missing_right: matches!(kind, NUMBER_RIGHT | SET_RIGHT),
+            is_set: matches!(kind, SET_LEFT | SET_RIGHT),
+            left: child,
+        })
+    }
+
     pub(super) fn children(&self, at: u32) -> Option<(u32, u32)> {
         let node = &self.nodes[at as usize];
         (node.kind != LEAF).then_some((node.child, node.child + 1))
     }
 
     pub(super) fn value(&self, at: u32) -> f64 {
-        self.leaves[at as usize]
+        self.nodes[at as usize].value
     }
 
     pub(super) fn cover(&self, at: u32) -> f64 {
@@ -415,7 +376,7 @@ impl Trees {
     }
 
     pub(super) fn column(&self, at: u32) -> usize {
-        self.nodes[at as usize].column()
+        usize::from(self.nodes[at as usize].column)
     }
 
     pub(super) fn next(&self, at: u32, row: &[f64]) -> u32 {
@@ -427,7 +388,9 @@ impl Trees {
     pub fn usage(&self) -> Vec<f64> {
         let mut usage = vec![0.0; self.width];
         for (node, cover) in self.nodes.iter().zip(&self.covers) {
-            if let (true, Some(usage)) = (node.kind != LEAF, usage.get_mut(node.column())) {
+            if let (true, Some(usage)) =
+                (node.kind != LEAF, usage.get_mut(usize::from(node.column)))
+            {
                 *usage += f64::from(*cover);
             }
         }
@@ -445,7 +408,7 @@ impl Trees {
     fn branch(&self, at: usize, start: usize) -> Branch {
         let (node, cover) = (self.nodes[at], f64::from(self.covers[at]));
         let split = match node.kind {
-            LEAF => return Branch::Leaf { value: self.leaves[at], cover },
+            LEAF => return Branch::Leaf { value: node.value, cover },
             NUMBER_LEFT | NUMBER_RIGHT => Split::Number { threshold: node.value },
             #[allow(
                 clippy::cast_possible_truncation,
@@ -456,7 +419,7 @@ impl Trees {
         };
         let left = node.child as usize - start;
         Branch::Split {
-            column: node.column(),
+            column: usize::from(node.column),
             split,
             missing_left: matches!(node.kind, NUMBER_LEFT | SET_LEFT),
             cover,
@@ -495,11 +458,8 @@ impl From<Trees> for TreesFile {
         let nodes = || trees.nodes.iter();
         Self {
             kinds: nodes().map(|node| node.kind).collect(),
-            columns: nodes().map(|node| node.slot / 2).collect(),
-            values: nodes()
-                .zip(&trees.leaves)
-                .map(|(node, leaf)| if node.kind == LEAF { *leaf } else { node.value })
-                .collect(),
+            columns: nodes().map(|node| node.column).collect(),
+            values: nodes().map(|node| node.value).collect(),
             children: nodes().map(|node| node.child).collect(),
             width: trees.width,
             link: trees.link,
@@ -535,7 +495,6 @@ impl TryFrom<TreesFile> for Trees {
             return Err("the roots of the trees are not in order".to_owned());
         }
         let mut nodes = Vec::with_capacity(n);
-        let mut leaves = Vec::with_capacity(n);
         let ends = file.roots.iter().skip(1).copied().map(|end| end as usize).chain([n]);
         for (root, end) in file.roots.iter().map(|root| *root as usize).zip(ends) {
             if end > n || root >= n {
@@ -554,27 +513,18 @@ impl TryFrom<TreesFile> for Trees {
                     }
                     _ => false,
                 };
-                let is_known = usize::from(column) < file.width && column < u16::MAX / 2;
+                let is_known = usize::from(column) < file.width;
                 if !is_fit || (kind != LEAF && !is_known) {
                     return Err(format!("node {at} of the trees makes no sense"));
                 }
-                let (node, leaf) = match kind {
-                    LEAF => (Node { child, ..NOTHING }, value),
-                    kind => {
-                        let right = u16::from(matches!(kind, NUMBER_RIGHT | SET_RIGHT));
-                        (Node { value, child, slot: 2 * column + right, kind }, 0.0)
-                    }
-                };
-                nodes.push(node);
-                leaves.push(leaf);
+                nodes.push(Node { value, child, column, kind });
             }
         }
         if nodes.len() != n {
             return Err("the trees have nodes without a root".to_owned());
         }
-        Ok(Self {
+        let mut trees = Self {
             nodes,
-            leaves,
             roots: file.roots,
             covers: file.covers,
             sets: file.sets,
@@ -582,6 +532,9 @@ impl TryFrom<TreesFile> for Trees {
             link: file.link,
             classes: file.classes,
             width: file.width,
-        })
+            walk: Walk::default(),
+        };
+        trees.lay_out();
+        Ok(trees)
     }
 }
