@@ -340,4 +340,5 @@ def predicted(binary, case, path, test, folder):
     return np.fromfile(out)
 
 
-main()
+if __name__ == "__main__":
+    main()
