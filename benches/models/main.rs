@@ -129,7 +129,7 @@ fn special(case: &str, columns: &[Vec<f64>], y: &[f64], input: &str, output: &st
         // An ONNX file beside the input: scores, or explanations with their expected value last.
         "onnx" | "shap" => {
             let bytes = std::fs::read(format!("{input}.onnx")).unwrap();
-            let imported = models::exchange::from_onnx(&bytes).unwrap();
+            let imported = models::exchange::import(&bytes).unwrap();
             let rows = (0..y.len()).map(|row| {
                 let mut encoded = Vec::new();
                 for (encoding, column) in imported.encodings.iter().zip(columns) {
@@ -271,6 +271,25 @@ fn fit(case: &str, data: &Data) -> Trained {
                 _ => Loss::Logistic,
             };
             trees::GradientBoosting { rounds, ..trees::GradientBoosting::new(loss, job) }.fit(data)
+        }
+        // Leaves, learning rate, rows of a leaf, lambda, shares of rows and of columns, rounds.
+        "set" => {
+            let wanted: Vec<f64> = argument.split(',').map(|x| x.parse().unwrap()).collect();
+            let [leaves, learning_rate, min_rows, lambda, subsample, columns, rounds] = wanted[..]
+            else {
+                panic!("seven parameters");
+            };
+            trees::GradientBoosting {
+                leaves: leaves as usize,
+                learning_rate,
+                min_rows: min_rows as usize,
+                lambda,
+                subsample,
+                columns,
+                rounds: rounds as usize,
+                ..trees::GradientBoosting::new(Loss::Logistic, job)
+            }
+            .fit(data)
         }
         "tuned" => trees::GradientBoosting {
             rounds: 600,

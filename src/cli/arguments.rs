@@ -38,7 +38,7 @@ pub enum Command {
     Train(Train),
     /// List the trainings of a model side by side, and choose the one to deploy.
     Runs(Runs),
-    /// Write a function's model as ONNX, or make a function of an ONNX model.
+    /// Write a function's model as ONNX, or make a function of a model trained elsewhere (ONNX, LightGBM).
     Onnx(Onnx),
     /// Serve an endpoint until it is told to stop.
     Serve(Serve),
@@ -323,7 +323,7 @@ pub enum OnnxCommand {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Make a function of a linear model or a tree ensemble that was trained elsewhere.
+    /// Make a function of a linear model or a tree ensemble in ONNX, or of boosted trees in LightGBM's text.
     Import {
         /// The file.
         file: PathBuf,

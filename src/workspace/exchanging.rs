@@ -20,9 +20,6 @@ pub struct ImportedModel {
     pub columns: Vec<String>,
 }
 
-/// The most bytes of a model file.
-const MOST_BYTES: u64 = 256 << 20;
-
 impl Project {
     /// Writes the model of a function as ONNX; gives the names of the columns that it reads, as the encoder
     /// makes them.
@@ -37,18 +34,18 @@ impl Project {
         Ok(file.encoder.names())
     }
 
-    /// Makes a function of a model that was trained elsewhere, from an ONNX file. Its columns are the
-    /// features of a view, in their order.
+    /// Makes a function of a model that was trained elsewhere, from an ONNX file or `LightGBM`'s text. Its
+    /// columns are the features of a view, in their order.
     ///
     /// # Errors
     /// The file is no such model, or the view has another number of features.
-    pub fn import_onnx(&self, file: &Path, view: &Name, name: &Name) -> Result<ImportedModel> {
+    pub fn import_model(&self, file: &Path, view: &Name, name: &Name) -> Result<ImportedModel> {
         let size = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
-        if size > MOST_BYTES {
+        if size > models::exchange::MOST_BYTES as u64 {
             return Err(Error::BadInput(format!("{} has more than 256 MB", file.display())));
         }
         let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-        let imported = models::exchange::from_onnx(&bytes)?;
+        let imported = models::exchange::import(&bytes)?;
         let view = self.view(view)?;
         let (features, columns) = (view.features().len(), imported.encodings.len());
         if features != columns {

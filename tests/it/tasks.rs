@@ -362,10 +362,12 @@ fn a_model_goes_out_as_onnx_and_comes_back() {
     let path = shop.folder.path().join("m.onnx");
     assert_eq!(shop.project.export_onnx(&name("m"), &path).unwrap(), ["orders", "spent"]);
     // What other libraries write has the model alone: the sum with the base and the cast are ours.
-    let error = shop.project.import_onnx(&path, &name("n"), &name("back")).unwrap_err().to_string();
+    let error =
+        shop.project.import_model(&path, &name("n"), &name("back")).unwrap_err().to_string();
     assert!(error.contains("operator Add is not known"), "{error}");
     std::fs::write(&path, b"no model").unwrap();
-    let error = shop.project.import_onnx(&path, &name("n"), &name("back")).unwrap_err().to_string();
+    let error =
+        shop.project.import_model(&path, &name("n"), &name("back")).unwrap_err().to_string();
     assert!(error.contains("ONNX"), "{error}");
 }
 

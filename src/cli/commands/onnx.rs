@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &Onnx) -> Result {
             }
         }
         OnnxCommand::Import { file, view, name: own } => {
-            let imported = project.import_onnx(file, &name(view)?, &name(own)?)?;
+            let imported = project.import_model(file, &name(view)?, &name(own)?)?;
             if arguments.json.json {
                 output::json(&to_json(&imported)?);
             } else {

@@ -4,34 +4,18 @@ use kernel::scoring::{Branch, Encoding, FrozenModel, Link, Multinomial, Split, T
 use prost::Message as _;
 
 use super::proto::{Attribute, Graph, Model, Node};
+use super::{Imported, checked};
 use crate::{Error, Result};
 
-/// A model that was read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
-    /// How each column is encoded: as it is, or scaled.
-    pub encodings: Vec<Encoding>,
-    /// The model.
-    pub model: FrozenModel,
-}
-
-/// The most bytes of a file.
-const MOST_BYTES: usize = 256 << 20;
 /// Operators that pass numbers on as they are, or come after what is wanted.
 const PASSED: [&str; 7] =
     ["Cast", "Identity", "ZipMap", "Reshape", "Flatten", "Normalizer", "ArrayFeatureExtractor"];
 
-/// Reads an ONNX file of a linear model or a tree ensemble, perhaps behind a scaler, as scikit-learn's
-/// converter writes them.
-///
-/// # Errors
-/// It is no such file; the operator that is not known is named.
-pub fn from_onnx(bytes: &[u8]) -> Result<Imported> {
-    if bytes.len() > MOST_BYTES {
-        return Err(Error::Data("the file has more than 256 MB".to_owned()));
-    }
-    let file = Model::decode(bytes)
-        .map_err(|error| Error::Data(format!("this is no ONNX file: {error}")))?;
+/// Reads an ONNX file.
+pub(super) fn from_onnx(bytes: &[u8]) -> Result<Imported> {
+    let file = Model::decode(bytes).map_err(|error| {
+        Error::Data(format!("this is no ONNX file, nor a model of LightGBM: {error}"))
+    })?;
     let graph = file.graph.ok_or_else(|| Error::Data("the ONNX file has no graph".to_owned()))?;
     let scaler = graph.node.iter().find(|node| node.op_type == "Scaler");
     let mut model = None;
@@ -284,11 +268,7 @@ impl Ensemble {
                 trees.push(&branches).map_err(Error::Data)?;
             }
         }
-        // Through the file format, whose checks are those of every function.
-        let json = serde_json::to_value(&trees).map_err(|error| Error::Data(error.to_string()))?;
-        serde_json::from_value(json)
-            .map(FrozenModel::Trees)
-            .map_err(|error| Error::Data(format!("the trees make no sense: {error}")))
+        checked(&trees)
     }
 
     /// Adds a tree from a node on; the place of the node.
