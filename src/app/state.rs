@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
     Activity, Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error,
     ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress,
-    Proposal, Pulls, QueryResult, Rehearsal, Retention, RetentionSpec, Run, Session, TrainReport,
-    Tried, Update, Verified,
+    Proposal, Pulls, QueryResult, Rehearsal, Run, Session, TrainReport, Tried, Update, Verified,
 };
 
 use crate::loadable::Loadable;
@@ -21,7 +21,11 @@ pub(crate) struct State {
     pub(crate) customers: Loadable<(Vec<CustomerSummary>, u64)>,
     pub(crate) customer: Loadable<CustomerView>,
     pub(crate) queried: Loadable<QueryResult>,
-    pub(crate) retention: Loadable<Retention>,
+    /// Insights by the word of their kind, each with what was asked.
+    insights: BTreeMap<&'static str, Loadable<(Insight, InsightSpec)>>,
+    pub(crate) people: Loadable<Vec<String>>,
+    /// The share of new customers who come back in the interval after.
+    pub(crate) come_back: Option<f64>,
     pub(crate) preview: Loadable<Preview>,
     pub(crate) trained: Loadable<TrainReport>,
     pub(crate) tried: Loadable<Tried>,
@@ -87,7 +91,13 @@ impl State {
             Command::Customers(..) => self.customers.begin(id),
             Command::Customer { .. } => self.customer.begin(id),
             Command::Query(_) => self.queried.begin(id),
-            Command::Retention(_) => self.retention.begin(id),
+            Command::Insight(spec) => {
+                self.insights.entry(spec.kind().word()).or_default().begin(id);
+            }
+            Command::People(..) => {
+                self.people.clear();
+                self.people.begin(id);
+            }
             Command::Preview(_) => self.preview.begin(id),
             Command::Train(_) | Command::TryAll(..) => self.trained.begin(id),
             Command::Runs(_) => self.runs.begin(id),
@@ -105,6 +115,9 @@ impl State {
             Command::Pull(_) => self.pulled.begin(id),
             Command::Verify(..) => self.verified.begin(id),
             Command::Export(..)
+            | Command::ExportInsight(..)
+            | Command::SaveInsight(..)
+            | Command::SaveSegment(_)
             | Command::SaveView(_)
             | Command::SaveModel(_)
             | Command::UseRun(..)
@@ -163,9 +176,18 @@ impl State {
                 self.queried.finish(id, result);
             }
             Answer::Exported(path) => self.tell(Tone::Good, format!("Wrote {}", path.display())),
-            Answer::Retention(retention) => {
+            Answer::Insight(insight, spec) => {
                 self.query_seconds = Some(seconds);
-                self.retention.finish(id, *retention);
+                self.has_insight(id, *insight, *spec);
+            }
+            Answer::People(people) => self.people.finish(id, people),
+            Answer::SavedInsight(name) => {
+                self.tell(Tone::Good, format!("Saved {name}"));
+                return vec![Command::Look];
+            }
+            Answer::SavedSegment(name, n) => {
+                self.tell(Tone::Good, format!("Saved segment {name}: {n} customers"));
+                return vec![Command::Look];
             }
             Answer::Previewed(preview) => self.preview.finish(id, *preview),
             Answer::SavedView(name) => {
@@ -275,7 +297,7 @@ impl State {
         vec![
             Command::Look,
             Command::Customers(String::new(), 0),
-            Command::Retention(RetentionSpec::default()),
+            Command::Insight(InsightSpec::usual(InsightKind::Retention)),
         ]
     }
 
@@ -292,6 +314,20 @@ impl State {
         }
     }
 
+    /// An insight of a kind, if one was ever asked for.
+    pub(crate) fn insight(&self, kind: InsightKind) -> Option<&Loadable<(Insight, InsightSpec)>> {
+        self.insights.get(kind.word())
+    }
+
+    fn has_insight(&mut self, id: JobId, insight: Insight, spec: InsightSpec) {
+        if let Chart::Retention(retention) = &insight.chart
+            && spec == InsightSpec::usual(InsightKind::Retention)
+        {
+            self.come_back = retention.mean.get(1).copied().filter(|share| share.is_finite());
+        }
+        self.insights.entry(spec.kind().word()).or_default().finish(id, (insight, spec));
+    }
+
     fn switched(&mut self, id: JobId, deployment: Deployment) -> Vec<Command> {
         self.deployed.finish(id, deployment);
         self.url.clone().map(Command::Endpoint).into_iter().collect()
@@ -300,10 +336,16 @@ impl State {
     fn fail(&mut self, id: JobId, kind: &str, error: &Error) {
         let canceled = error.kind() == ErrorKind::Canceled;
         let message = (!canceled).then(|| error.to_string());
-        let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"]
-            .contains(&kind);
+        let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"];
+        let quiet = quiet.contains(&kind) || kind.starts_with("insight-");
         if let (Some(message), false) = (&message, quiet) {
             self.tell(Tone::Bad, message.clone());
+        }
+        if let Some(word) = kind.strip_prefix("insight-") {
+            if let Some(insight) = self.insights.get_mut(word) {
+                insight.fail(id, message);
+            }
+            return;
         }
         match kind {
             "open" => self.project.fail(id, message),
@@ -313,7 +355,7 @@ impl State {
             "customers" => self.customers.fail(id, message),
             "customer" => self.customer.fail(id, message),
             "query" => self.queried.fail(id, message),
-            "retention" => self.retention.fail(id, message),
+            "people" => self.people.fail(id, message),
             "preview" => self.preview.fail(id, message),
             "train" => self.trained.fail(id, message),
             "runs" => self.runs.fail(id, message),
@@ -370,7 +412,7 @@ fn after_new_events() -> Vec<Command> {
     vec![
         Command::Look,
         Command::Customers(String::new(), 0),
-        Command::Retention(RetentionSpec::default()),
+        Command::Insight(InsightSpec::usual(InsightKind::Retention)),
     ]
 }
 

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use workspace::insights::InsightKind;
 
 /// A workbench for customer data: from raw events to a live decision about one customer.
 #[derive(Debug, Parser)]
@@ -174,27 +175,23 @@ pub struct Query {
     pub json: Json,
 }
 
-/// The insights.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum InsightKind {
-    /// Who comes back, by cohort.
-    Retention,
-}
-
 /// `fullcircle insight`.
 #[derive(Debug, Args)]
 pub struct Insight {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub of: InProject,
-    /// Which insight.
+    /// Which insight: trends, retention, funnel, lifecycle, stickiness, paths or segments.
     pub kind: InsightKind,
     /// Its spec, as TOML; without it, the usual one.
     #[arg(long)]
     pub spec: Option<PathBuf>,
-    /// Write the result to this file as JSON.
+    /// Write the numbers to this file (.csv, .parquet or .json), one row a point.
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Print the SQL that gives the same numbers, and compute nothing else.
+    #[arg(long)]
+    pub sql: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,

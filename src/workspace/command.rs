@@ -4,10 +4,11 @@ use kernel::domain::{Name, Time};
 use kernel::features::ViewDefinition;
 use models::ModelSpec;
 use warehouse::import::Options;
-use warehouse::insights::RetentionSpec;
+use warehouse::insights::{InsightKind, InsightSpec, Point};
 
 use crate::client::Rollout;
 use crate::preview::Draft;
+use crate::segments::SegmentDefinition;
 
 /// What the window asks for. Each runs as a job of its own, away from the window's thread.
 #[derive(Clone, Debug)]
@@ -40,8 +41,16 @@ pub enum Command {
     Query(String),
     /// Writes the rows of a query to a file.
     Export(String, PathBuf),
-    /// Computes a retention table.
-    Retention(RetentionSpec),
+    /// Computes an insight.
+    Insight(InsightSpec),
+    /// Lists the customers behind a point of an insight.
+    People(InsightSpec, Point),
+    /// Writes the numbers of an insight to a file.
+    ExportInsight(InsightSpec, PathBuf),
+    /// Saves an insight under a name.
+    SaveInsight(Name, InsightSpec),
+    /// Saves a segment.
+    SaveSegment(SegmentDefinition),
     /// Computes a view that may not be saved yet.
     Preview(Draft),
     /// Saves a view.
@@ -143,7 +152,11 @@ impl Command {
             Self::Customer { .. } => "customer",
             Self::Query(_) => "query",
             Self::Export(..) => "export",
-            Self::Retention(_) => "retention",
+            Self::Insight(spec) => insight(spec.kind()),
+            Self::People(..) => "people",
+            Self::ExportInsight(..) => "export-insight",
+            Self::SaveInsight(..) => "save-insight",
+            Self::SaveSegment(_) => "save-segment",
             Self::Preview(_) => "preview",
             Self::SaveView(_) => "save-view",
             Self::SaveModel(_) => "save-model",
@@ -177,7 +190,8 @@ impl Command {
                 | Self::Customers(..)
                 | Self::Customer { .. }
                 | Self::Query(_)
-                | Self::Retention(_)
+                | Self::Insight(_)
+                | Self::People(..)
                 | Self::Preview(_)
                 | Self::Runs(_)
                 | Self::Rehearse { .. }
@@ -196,7 +210,11 @@ impl Command {
             Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
             Self::Query(_) => "Running the query".to_owned(),
             Self::Export(..) => "Writing a file".to_owned(),
-            Self::Retention(_) => "Computing retention".to_owned(),
+            Self::Insight(spec) => format!("Computing {}", spec.kind()),
+            Self::People(..) => "Looking for the people".to_owned(),
+            Self::ExportInsight(..) => "Writing a file".to_owned(),
+            Self::SaveInsight(name, _) => format!("Saving {name}"),
+            Self::SaveSegment(segment) => format!("Saving segment {}", segment.name),
             Self::Preview(_) => "Computing features".to_owned(),
             Self::SaveView(definition) => format!("Saving view {}", definition.name),
             Self::SaveModel(spec) => format!("Saving model {}", spec.name),
@@ -220,5 +238,18 @@ impl Command {
             Self::Pull(_) => "Pulling live events".to_owned(),
             Self::Verify(_, name) => format!("Verifying {name}"),
         }
+    }
+}
+
+/// The kind of a command that computes an insight: one of each may run at a time.
+const fn insight(kind: InsightKind) -> &'static str {
+    match kind {
+        InsightKind::Trends => "insight-trends",
+        InsightKind::Retention => "insight-retention",
+        InsightKind::Funnel => "insight-funnel",
+        InsightKind::Lifecycle => "insight-lifecycle",
+        InsightKind::Stickiness => "insight-stickiness",
+        InsightKind::Paths => "insight-paths",
+        InsightKind::Segments => "insight-segments",
     }
 }

@@ -9,7 +9,7 @@ use crate::{Error, Project, Result};
 
 /// Views, model specs and functions: the text files of a project.
 impl Project {
-    fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
+    pub(crate) fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
         let path = self.folder().join(folder);
         let entries = std::fs::read_dir(&path).map_err(Error::io("read", &path))?;
         let mut names: Vec<Name> = entries
@@ -23,7 +23,7 @@ impl Project {
         Ok(names)
     }
 
-    fn read(&self, folder: &'static str, name: &Name, ending: &str) -> Result<String> {
+    pub(crate) fn read(&self, folder: &'static str, name: &Name, ending: &str) -> Result<String> {
         let path = self.definition_path(folder, name, ending);
         if path.exists() {
             return std::fs::read_to_string(&path).map_err(Error::io("read", &path));

@@ -17,6 +17,7 @@ mod preview;
 mod project;
 mod runs;
 mod sample;
+mod segments;
 mod session;
 mod shop;
 mod views;
@@ -36,6 +37,7 @@ pub use preview::{Draft, FeatureSummary, LabelBin, LabelRelation, Marked, Previe
 pub use project::{KnownEndpoint, Project};
 pub use runs::Run;
 pub use sample::{CDNOW_EVENT, Sample, sample_folder};
+pub use segments::SegmentDefinition;
 pub use session::{
     Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
@@ -60,7 +62,7 @@ pub use models::{
 pub use warehouse::import::{
     ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject, RowKind,
 };
-pub use warehouse::insights::{Interval, Retention, RetentionMode, RetentionSpec};
+pub use warehouse::insights;
 pub use warehouse::{CustomerSummary, ExportFormat, QueryResult, SqlError, Summary};
 
 /// The result of a workspace call.

@@ -6,7 +6,6 @@ use kernel::domain::{Event, Job, Name, Time};
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
-use warehouse::insights::{Retention, RetentionSpec};
 use warehouse::{CustomerSummary, QueryResult, Summary, Warehouse};
 
 use crate::{Error, Result};
@@ -49,7 +48,7 @@ pub struct KnownEndpoint {
 const FORMAT: u32 = 1;
 const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
-const FOLDERS: [&str; 4] = ["views", "models", "functions", "insights"];
+const FOLDERS: [&str; 5] = ["views", "models", "functions", "insights", "segments"];
 /// What git must not see: caches and keys.
 const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\n.staging/\n.endpoint/\n";
 
@@ -177,14 +176,6 @@ impl Project {
             format!("; ids that contain it: {}", alike.join(", "))
         };
         Err(Error::NotFound(format!("there is no customer '{customer_id}' in this project{hint}")))
-    }
-
-    /// A retention table.
-    ///
-    /// # Errors
-    /// The spec makes no sense, or the job was canceled.
-    pub fn retention(&self, spec: &RetentionSpec, job: &Job) -> Result<Retention> {
-        Ok(self.warehouse.retention(spec, job)?)
     }
 
     /// The instant after the last event: as of it, everything is known.

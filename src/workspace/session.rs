@@ -9,7 +9,7 @@ use kernel::domain::{Event, Job, Name, Progress, Time, Value};
 use kernel::features::{Catalog, ViewDefinition};
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
-use warehouse::insights::Retention;
+use warehouse::insights::{Insight, InsightSpec};
 use warehouse::{CustomerSummary, QueryResult, Summary};
 
 use crate::client::{Activity, Deployment, LiveCustomer, LiveScore, Rehearsal};
@@ -45,8 +45,14 @@ pub enum Answer {
     Queried(QueryResult),
     /// A file was written.
     Exported(PathBuf),
-    /// A retention table.
-    Retention(Box<Retention>),
+    /// An insight, and what was asked.
+    Insight(Box<Insight>, Box<InsightSpec>),
+    /// The customers behind a point.
+    People(Vec<String>),
+    /// An insight was saved.
+    SavedInsight(Name),
+    /// A segment was saved, which has so many customers.
+    SavedSegment(Name, usize),
     /// What a view is like.
     Previewed(Box<Preview>),
     /// A view was saved.
@@ -100,6 +106,10 @@ pub struct Overview {
     pub models: Vec<ModelSpec>,
     /// The functions: name, hash, metrics of the test part.
     pub functions: Vec<FunctionEntry>,
+    /// The saved insights, as far as their files can be read.
+    pub insights: Vec<(Name, InsightSpec)>,
+    /// The names of the segments.
+    pub segments: Vec<Name>,
     /// Endpoints that the project works with.
     pub endpoints: Vec<(String, KnownEndpoint)>,
     /// What is wrong with files that cannot be read.
@@ -323,7 +333,22 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             project.export(&sql, &path, job)?;
             Ok(Answer::Exported(path))
         }
-        Command::Retention(spec) => Ok(Answer::Retention(Box::new(project.retention(&spec, job)?))),
+        Command::Insight(spec) => {
+            Ok(Answer::Insight(Box::new(project.insight(&spec, job)?), Box::new(spec)))
+        }
+        Command::People(spec, point) => Ok(Answer::People(project.people(&spec, &point, job)?)),
+        Command::ExportInsight(spec, path) => {
+            project.write_insight(&project.insight(&spec, job)?, &path)?;
+            Ok(Answer::Exported(path))
+        }
+        Command::SaveInsight(name, spec) => {
+            project.save_insight(&name, &spec)?;
+            Ok(Answer::SavedInsight(name))
+        }
+        Command::SaveSegment(segment) => {
+            let n = project.save_segment(&segment, job)?;
+            Ok(Answer::SavedSegment(segment.name, n))
+        }
         Command::Preview(definition) => {
             Ok(Answer::Previewed(Box::new(project.preview(&definition, job)?)))
         }
@@ -465,6 +490,12 @@ fn look(project: &Project) -> Result<Overview> {
     let names = project.models()?;
     let models = names.iter().map(|name| project.model(name));
     let models = models.filter_map(|model| model.map_err(&mut keep).ok()).collect();
+    let names = project.insights()?.into_iter();
+    let insights = names.filter_map(|name| {
+        let spec = project.saved_insight(&name).map_err(&mut keep).ok()?;
+        Some((name, spec))
+    });
+    let insights = insights.collect();
     let mut functions = Vec::new();
     for name in project.functions()? {
         match project.function(&name) {
@@ -488,6 +519,8 @@ fn look(project: &Project) -> Result<Overview> {
         views,
         models,
         functions,
+        insights,
+        segments: project.segments()?,
         endpoints: project.endpoints()?.into_iter().collect(),
         problems,
     })

@@ -321,24 +321,32 @@ proptest! {
 
     /// Trees are the same after a file, and walked alone or eight at a time.
     #[test]
-    fn trees_are_the_same_in_a_file_and_in_groups(seed in 1_u64..u64::MAX, missing in 0_usize..5) {
+    fn trees_are_the_same_in_a_file_and_in_groups(
+        seed in 1_u64..u64::MAX,
+        missing in 0_usize..5,
+        outputs in 1_usize..4,
+        n_trees in 0_usize..14,
+    ) {
         let mut random = Random(seed);
-        let mut all = Trees::new(5, vec![0.5], Link::Identity, Vec::new());
-        let mut alone = 0.5;
+        let classes = (0..outputs).filter(|_| outputs > 1).map(|class| class.to_string()).collect();
+        let mut all = Trees::new(5, vec![0.5; outputs], Link::Identity, classes);
+        let mut alone = vec![0.5; outputs];
         let mut row: Vec<f64> = (0..5).map(|_| random.next()).collect();
         if let Some(x) = row.get_mut(missing) { *x = f64::NAN; }
-        for _ in 0..19 {
+        for at in 0..n_trees * outputs {
             let mut branches = Vec::new();
             tree(5, &mut random, &mut branches, 5);
             all.push(&branches).unwrap();
             let mut one = Trees::new(5, vec![0.0], Link::Identity, Vec::new());
             one.push(&branches).unwrap();
-            alone += one.sum(0, &row);
+            alone[at % outputs] += one.sum(0, &row);
         }
-        prop_assert!((all.sum(0, &row) - alone).abs() < 1e-12);
         let text = serde_json::to_string(&all).unwrap();
         let back: Trees = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(back.sum(0, &row).to_bits(), all.sum(0, &row).to_bits());
+        for (output, alone) in alone.iter().enumerate() {
+            prop_assert!((all.sum(output, &row) - alone).abs() < 1e-12);
+            prop_assert_eq!(back.sum(output, &row).to_bits(), all.sum(output, &row).to_bits());
+        }
     }
 
     #[test]

@@ -371,6 +371,86 @@ fn a_model_goes_out_as_onnx_and_comes_back() {
     assert!(error.contains("ONNX"), "{error}");
 }
 
+/// Two trees as `LightGBM` saves them: a number with missing values to the right, then one without; and
+/// categories 1 and 33 to the left.
+const LIGHTGBM: &str = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n\
+max_feature_idx=1\nobjective=binary sigmoid:2\nfeature_names=orders spent\n\n\
+Tree=0\nnum_leaves=3\nnum_cat=0\nsplit_feature=0 1\nsplit_gain=1 1\nthreshold=2.5 10\n\
+decision_type=8 0\nleft_child=1 -1\nright_child=-2 -3\nleaf_value=0.25 -0.5 0.125\nleaf_weight=1 1 1\n\
+leaf_count=10 20 30\ninternal_value=0 0\ninternal_weight=1 1\ninternal_count=60 40\nis_linear=0\n\
+shrinkage=0.1\n\n\
+Tree=1\nnum_leaves=2\nnum_cat=1\nsplit_feature=1\nsplit_gain=1\nthreshold=0\ndecision_type=1\n\
+left_child=-1\nright_child=-2\nleaf_value=1 -1\nleaf_weight=1 1\nleaf_count=30 30\ninternal_value=0\n\
+internal_weight=1\ninternal_count=60\ncat_boundaries=0 2\ncat_threshold=2 2\nis_linear=0\n\
+shrinkage=0.1\n\nend of trees\n\nparameters:\n[boosting: gbdt]\nend of parameters\n";
+
+#[test]
+fn a_model_of_lightgbm_scores_as_there() {
+    let imported = models::exchange::import(LIGHTGBM.as_bytes()).unwrap();
+    let score = |row: [f64; 2]| imported.model.score(&row);
+    let logistic = |sum: f64| 1.0 / (1.0 + (-2.0 * sum).exp());
+    for (row, sum) in [
+        ([2.0, 1.0], 0.25 + 1.0),
+        ([2.0, 33.0], 0.125 + 1.0),
+        ([3.0, 2.0], -0.5 - 1.0),
+        // Missing orders go right; missing amounts are 0, and no category.
+        ([f64::NAN, 33.0], -0.5 + 1.0),
+        ([0.0, f64::NAN], 0.25 - 1.0),
+    ] {
+        assert!((score(row) - logistic(sum)).abs() < 1e-15, "{row:?}");
+    }
+    for (from, to, said) in [
+        ("version=v4", "version=v1", "version 3 or 4"),
+        ("left_child=1 -1", "left_child=0 -1", "leads back"),
+        ("left_child=1 -1", "left_child=9 -1", "no node"),
+        ("right_child=-2 -3", "right_child=-2 -2", "below one other"),
+        ("leaf_count=10 20 30", "leaf_count=10 20", "leaf_count"),
+        ("decision_type=8 0", "decision_type=4 0", "zero_as_missing"),
+        ("cat_boundaries=0 2", "cat_boundaries=0 9", "no set 0"),
+        ("binary sigmoid:2", "magic", "'magic'"),
+        ("threshold=2.5 10", "threshold=2.5 ten", "'ten'"),
+        ("split_feature=0 1", "split_feature=0 7", "makes no sense"),
+        ("num_tree_per_iteration=1", "num_tree_per_iteration=0", "0 trees"),
+    ] {
+        let text = LIGHTGBM.replacen(from, to, 1);
+        let error = models::exchange::import(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(said), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_feature_of_ten_thousand_categories_is_learned_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = Project::open(folder.path()).unwrap();
+    let mut csv = "customer,event,time,city,answer\n".to_owned();
+    for n in 0..20_000_u32 {
+        // Half of the cities buy; each is there twice.
+        let city = n % 10_000;
+        csv.push_str(&format!("c{n:05},visit,2024-01-01T00:00:00Z,city{city},\n"));
+        if city % 2 == 0 {
+            csv.push_str(&format!("c{n:05},buy,2024-01-20T00:00:00Z,,\n"));
+        }
+    }
+    csv.push_str("end,visit,2024-06-01T00:00:00Z,city0,\n");
+    let file = folder.path().join("events.csv");
+    std::fs::write(&file, csv).unwrap();
+    project.import(&[file], &Options::default(), &Job::unwatched()).unwrap();
+    let view = "name = \"v\"\n\n[[features]]\nname = \"city\"\naggregation = \"last\"\nevents = [\"visit\"]\nproperty = \"city\"\n";
+    std::fs::write(folder.path().join("views/v.toml"), view).unwrap();
+    for algorithm in ["logistic_regression", "gradient_boosting", "naive_bayes"] {
+        let text = format!(
+            "name = \"m\"\nview = \"v\"\ntask = \"classification\"\n[spine]\nat = [\"2024-01-10\"]\n\
+             [label]\naggregation = \"count\"\nevents = [\"buy\"]\nhorizon = \"30d\"\npositive = \"label > 0\"\n\
+             [split]\nby = \"random\"\ntest = 0.3\n[model]\nalgorithm = \"{algorithm}\"\n"
+        );
+        std::fs::write(folder.path().join("models/m.toml"), text).unwrap();
+        let report = project.train(&name("m"), &Job::unwatched()).unwrap();
+        let auc = report.metrics["test"]["auc"];
+        // A city that was seen says what it does; one in three test rows has one that was not.
+        assert!(auc > 0.75, "{algorithm}: {auc}");
+    }
+}
+
 #[test]
 fn a_function_of_the_first_format_is_still_read() {
     let text = include_str!("format-1.json");

@@ -1,6 +1,6 @@
 use eframe::egui::{RichText, ScrollArea, Ui, vec2};
 use egui_plot::{Bar, BarChart, Plot};
-use workspace::{Command, RetentionSpec};
+use workspace::Command;
 
 use super::{Page, heading};
 use crate::state::{Outbox, State};
@@ -64,15 +64,9 @@ fn figures_ui(ui: &mut Ui, state: &State) {
             &thousands(summary.customers),
             &format!("{} active in the last 30 days", thousands(summary.active_customers)),
         );
-        let interval = RetentionSpec::default().interval;
-        let back = state
-            .retention
-            .value()
-            .and_then(|retention| retention.mean.get(1))
-            .filter(|share| share.is_finite())
-            .map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0));
-        let remark = format!("of new customers, one {interval:?} later").to_lowercase();
-        key_figure(ui, width, "Come back", &back, &remark);
+        let back = state.come_back;
+        let back = back.map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        key_figure(ui, width, "Come back", &back, "of new customers, one week later");
         let live = state.endpoint.value().filter(|_| state.url.is_some());
         let (figure, remark) = match live {
             Some(view) if !view.deployments.is_empty() => {

@@ -90,7 +90,7 @@ impl Page {
             Self::Home => "What there is, and the next step",
             Self::Data => "Import events and traits",
             Self::Customers => "One customer: timeline and features",
-            Self::Explore => "SQL and retention",
+            Self::Explore => "Charts and SQL",
             Self::Features => "Views and their features",
             Self::Models => "Train and evaluate",
             Self::Deploy => "What is live",

@@ -1,49 +1,66 @@
-use workspace::{Project, Retention, RetentionSpec};
+use serde_json::json;
+use workspace::Project;
+use workspace::insights::{Chart, Insight, InsightSpec, Retention};
 
 use super::{Result, to_json};
-use crate::arguments::{Insight, InsightKind};
+use crate::arguments::Insight as Arguments;
 use crate::{Failure, output};
 
-pub(super) fn run(arguments: &Insight) -> Result {
+pub(super) fn run(arguments: &Arguments) -> Result {
     let project = Project::open(&arguments.of.project)?;
-    let InsightKind::Retention = arguments.kind;
     let spec = match &arguments.spec {
-        None => RetentionSpec::default(),
+        None => InsightSpec::usual(arguments.kind),
         Some(path) => {
-            let bad = |error: &dyn std::fmt::Display| {
+            let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::Argument(format!("cannot read the spec: {error}: {}", path.display()))
-            };
-            let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
-            toml::from_str(&text).map_err(|error| bad(&error))?
+            })?;
+            InsightSpec::parse(Some(arguments.kind), &text)
+                .map_err(|error| Failure::Argument(format!("{error}: {}", path.display())))?
         }
     };
-    let retention = project.retention(&spec, &output::watched_job())?;
-    let object = to_json(&retention)?;
+    let insight = project.insight(&spec, &output::watched_job())?;
     if let Some(out) = &arguments.out {
-        std::fs::write(out, object.to_string()).map_err(|error| {
-            Failure::Argument(format!("cannot write: {error}: {}", out.display()))
-        })?;
+        project.write_insight(&insight, out)?;
     }
-    if arguments.json.json {
-        output::json(&object);
-    } else {
-        print(&retention);
+    match (arguments.sql, arguments.json.json) {
+        (true, true) => output::json(&json!({ "sql": insight.sql })),
+        (true, false) => output::line(&insight.sql),
+        (false, true) => output::json(&to_json(&insight)?),
+        (false, false) => print(&insight),
     }
     Ok(())
 }
 
-fn print(retention: &Retention) {
-    for (cohort, counts) in retention.cohorts.iter().zip(&retention.counts) {
-        let size = counts.first().copied().unwrap_or(0);
-        let cells: String = counts
-            .iter()
-            .skip(1)
-            .map(|count| {
-                #[allow(clippy::cast_precision_loss, reason = "a share for people")]
-                let share = if size == 0 { 0.0 } else { *count as f64 / size as f64 * 100.0 };
-                format!(" {share:>5.1}%")
-            })
-            .collect();
-        output::line(&format!("{} {size:>8}{cells}", cohort.date()));
+fn print(insight: &Insight) {
+    match &insight.chart {
+        Chart::Retention(retention) => print_retention(retention),
+        _ => {
+            let (columns, rows) = insight.rows();
+            output::table(&columns, &rows);
+        }
     }
+    output::remark(&insight.rule);
+}
+
+fn print_retention(retention: &Retention) {
+    let all = [("", &retention.counts)];
+    let groups = retention.groups.iter().map(|group| (group.group.as_str(), &group.counts));
+    let tables: Vec<(&str, &Vec<Vec<u64>>)> =
+        if retention.groups.is_empty() { all.to_vec() } else { groups.collect() };
+    for (group, counts) in tables {
+        if !group.is_empty() {
+            output::line(group);
+        }
+        for (cohort, row) in retention.cohorts.iter().zip(counts) {
+            let size = row.first().copied().unwrap_or(0);
+            let cells: String = row.iter().skip(1).map(|count| share(*count, size)).collect();
+            output::line(&format!("{} {size:>8}{cells}", cohort.date()));
+        }
+    }
+}
+
+fn share(count: u64, size: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "a share for people")]
+    let share = if size == 0 { 0.0 } else { count as f64 / size as f64 * 100.0 };
+    format!(" {share:>5.1}%")
 }

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::binding::Binding;
+use super::event_filter::{check_condition, check_event};
 use super::{
     Aggregation, AggregationName, Catalog, DefinitionError, FeatureDefinition, ViewDefinition,
 };
-use crate::domain::{Name, Span, Type, did_you_mean, is_system};
+use crate::domain::{Name, Span, Type, did_you_mean};
 use crate::expression::Expression;
 
 /// What the names of the occasion's values begin with in expressions.
@@ -215,11 +216,7 @@ impl View {
         catalog: &Catalog,
     ) -> Result<(Type, Aggregate), DefinitionError> {
         for event in &definition.events {
-            if !catalog.events.contains(event) && !is_system(event) {
-                let suggestion = did_you_mean(event, catalog.events.iter().map(String::as_str));
-                let message = format!("there is no event '{event}' in the data{suggestion}");
-                return Err(DefinitionError::new("events", message));
-            }
+            check_event(event, catalog)?;
             self.reads.events.insert(event.clone());
         }
         let property = match &definition.property {
@@ -230,12 +227,7 @@ impl View {
         let condition = match &definition.condition {
             None => None,
             Some(source) => {
-                let compiled = Expression::compile(source, &catalog.properties)
-                    .map_err(|error| DefinitionError::expression("where", &error))?;
-                if compiled.result().is_some_and(|type_| type_ != Type::Boolean) {
-                    let message = format!("'{source}' must be true or false");
-                    return Err(DefinitionError::new("where", message));
-                }
+                let compiled = check_condition(source, catalog)?;
                 for (name, type_) in compiled.columns() {
                     self.reads.properties.insert(name.clone(), *type_);
                 }

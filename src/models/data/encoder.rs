@@ -17,7 +17,10 @@ pub(crate) enum Style {
         targets: bool,
     },
     /// Numbers as they are, missing ones too; categories as numbers.
-    Trees,
+    Trees {
+        /// Whether categories that are too many for sets become means of the label.
+        targets: bool,
+    },
     /// Some features as they are.
     Only(Vec<Name>),
     /// The items of one feature.
@@ -61,7 +64,9 @@ pub(crate) fn prepare(
     monotone: &BTreeMap<String, i8>,
 ) -> Prepared {
     let target: Option<Vec<f64>> = match style {
-        Style::Scaled { targets: true } if outcome.classes.len() <= 2 => {
+        Style::Scaled { targets: true } | Style::Trees { targets: true }
+            if outcome.classes.len() <= 2 =>
+        {
             Some(outcome.of_rows(rows))
         }
         _ => None,
@@ -108,14 +113,10 @@ fn fit(
         (Style::Only(names), _) if names.contains(name) => Encoding::Plain,
         (Style::Items(items, least), _) if items == name => fit_items(column, rows, *least),
         (Style::Only(_) | Style::Items(..), _) => Encoding::Dropped,
-        (Style::Trees, Type::Text) => fit_codes(column, rows),
+        (Style::Trees { .. }, Type::Text) => fit_codes(column, rows, target),
         (Style::Scaled { .. }, Type::Text) => fit_categories(column, rows, target),
-        (Style::Trees, Type::Number | Type::Boolean | Type::Time) => {
-            if varies(column, rows) {
-                Encoding::Plain
-            } else {
-                Encoding::Dropped
-            }
+        (Style::Trees { .. }, Type::Number | Type::Boolean | Type::Time) => {
+            if varies(column, rows) { Encoding::Plain } else { Encoding::Dropped }
         }
         (Style::Scaled { .. }, Type::Number | Type::Boolean | Type::Time) => {
             fit_number(column, rows, type_ == Type::Number)
@@ -304,10 +305,13 @@ fn cross_fit(
     }
 }
 
-fn fit_codes(column: &Column, rows: &[usize]) -> Encoding {
+fn fit_codes(column: &Column, rows: &[usize], target: Option<&[f64]>) -> Encoding {
     let counts = counted(column, rows);
     if counts.first().is_none_or(|(_, count)| counts.len() == 1 && *count == rows.len()) {
         return Encoding::Dropped;
+    }
+    if let (true, Some(target)) = (counts.len() > MOST_CODES, target) {
+        return fit_target(column, rows, target);
     }
     let known = counts.into_iter().filter(|(_, count)| *count > 1).take(MOST_CODES);
     let mut categories: Vec<String> = known.map(|(category, _)| category).collect();

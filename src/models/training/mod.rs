@@ -209,6 +209,7 @@ pub(crate) fn learn(
 }
 
 fn style(spec: &ModelSpec) -> Result<Style> {
+    let has_label = spec.needs_label() && spec.task != Task::Recommendation;
     Ok(match (spec.model.algorithm, &spec.lifetime, &spec.recommendation) {
         (Algorithm::BgNbd, Some(section), _) => {
             let names = [&section.frequency, &section.recency, &section.age].map(Clone::clone);
@@ -217,11 +218,8 @@ fn style(spec: &ModelSpec) -> Result<Style> {
         (_, _, Some(section)) if spec.task == Task::Recommendation => {
             Style::Items(section.items.clone(), section.min_customers.unwrap_or(3))
         }
-        (algorithm, ..) if algorithm.is_tree() => Style::Trees,
-        _ => {
-            let has_label = spec.needs_label() && spec.task != Task::Recommendation;
-            Style::Scaled { targets: has_label }
-        }
+        (algorithm, ..) if algorithm.is_tree() => Style::Trees { targets: has_label },
+        _ => Style::Scaled { targets: has_label },
     })
 }
 

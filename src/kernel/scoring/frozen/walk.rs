@@ -115,7 +115,7 @@ impl Walk {
             self.roots.get(output + lane * n_outputs).copied().unwrap_or(0)
         });
         let mut sums = [0.0; LANES];
-        let mut is_under_way = 1;
+        let mut is_under_way = at.iter().fold(0, |any, at| any | at);
         while is_under_way != 0 {
             is_under_way = 0;
             for (at, sum) in at.iter_mut().zip(&mut sums) {

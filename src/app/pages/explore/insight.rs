@@ -1,0 +1,171 @@
+use std::path::PathBuf;
+
+use eframe::egui::{self, RichText, ScrollArea, Ui, vec2};
+use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
+use workspace::insights::{Chart, InsightKind, InsightSpec, Point};
+use workspace::{Command, Name};
+
+use super::{charts, form, people::People, questions};
+use crate::pages::error_ui;
+use crate::state::{Outbox, State};
+use crate::theme::Tokens;
+use crate::widgets::{empty_state, text_field};
+
+/// The tab of a chart.
+#[derive(Debug)]
+pub(super) struct InsightTab {
+    spec: InsightSpec,
+    /// What was asked for last.
+    asked: Option<InsightSpec>,
+    form: form::Form,
+    show_sql: bool,
+    name: String,
+    file: String,
+    /// The point that is chosen, and what it is called.
+    chosen: Option<(Point, String)>,
+    people: People,
+}
+
+/// Width of the panel of people.
+const PEOPLE: f32 = 250.0;
+
+impl InsightTab {
+    pub(super) fn new(kind: InsightKind) -> Self {
+        Self {
+            spec: InsightSpec::usual(kind),
+            asked: None,
+            form: form::Form::default(),
+            show_sql: false,
+            name: String::new(),
+            file: String::new(),
+            chosen: None,
+            people: People::default(),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> InsightKind {
+        self.spec.kind()
+    }
+
+    /// Draws it; gives SQL that is to be worked on.
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) -> Option<String> {
+        let look = state.look();
+        if look.summary.events == 0 {
+            empty_state(ui, "There are no events yet. Import a file on the Data page.");
+            return None;
+        }
+        questions::ready(&mut self.spec, &look.catalog);
+        self.form.scope_ui(ui, &mut self.spec.scope, state);
+        questions::ui(ui, &mut self.spec, &look.catalog);
+        if self.asked.as_ref() != Some(&self.spec) {
+            self.asked = Some(self.spec.clone());
+            self.chosen = None;
+            outbox.send(Command::Insight(self.spec.clone()));
+        }
+        let loadable = state.insight(self.kind());
+        self.actions_ui(ui, state, outbox);
+        let loadable = loadable?;
+        error_ui(ui, loadable);
+        let (insight, spec) = loadable.value()?;
+        let mut sql = None;
+        if self.show_sql {
+            let theme = CodeTheme::from_memory(ui.ctx(), ui.style());
+            if ui.button("Work on it in SQL").clicked() {
+                sql = Some(insight.sql.clone());
+            }
+            ScrollArea::vertical().id_salt("sql").max_height(220.0).show(ui, |ui| {
+                code_view_ui(ui, &theme, &insight.sql, "sql");
+            });
+        }
+        let is_stale = self.asked.as_ref() != Some(spec);
+        let size = ui.available_size();
+        let wide = if self.chosen.is_some() { (size.x - PEOPLE - 12.0).max(200.0) } else { size.x };
+        ui.horizontal_top(|ui| {
+            let layout = egui::Layout::top_down(egui::Align::Min);
+            ui.allocate_ui_with_layout(vec2(wide, size.y), layout, |ui| {
+                if is_stale {
+                    ui.set_opacity(0.6);
+                }
+                ScrollArea::both().auto_shrink(false).id_salt("chart").show(ui, |ui| {
+                    if let Some(chosen) = chart_ui(ui, &insight.chart, spec) {
+                        outbox.send(Command::People(spec.clone(), chosen.0.clone()));
+                        self.chosen = Some(chosen);
+                    }
+                    ui.add_space(6.0);
+                    let weak = Tokens::at(ui).weak;
+                    ui.label(RichText::new(&insight.rule).small().color(weak));
+                });
+            });
+            if let Some((_, title)) = &self.chosen {
+                let layout = egui::Layout::top_down(egui::Align::Min);
+                let shown = ui.allocate_ui_with_layout(vec2(PEOPLE, size.y), layout, |ui| {
+                    self.people.ui(ui, title, state, outbox)
+                });
+                if shown.inner {
+                    self.chosen = None;
+                }
+            }
+        });
+        sql
+    }
+
+    fn actions_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        ui.horizontal_wrapped(|ui| {
+            ui.toggle_value(&mut self.show_sql, "Show SQL");
+            ui.menu_button("Export…", |ui| {
+                text_field(ui, "Export to", &mut self.file, "chart.csv, .parquet or .json", 240.0);
+                let path = self.file.trim();
+                if ui.add_enabled(!path.is_empty(), egui::Button::new("Write the file")).clicked() {
+                    outbox.send(Command::ExportInsight(self.spec.clone(), PathBuf::from(path)));
+                    ui.close();
+                }
+            });
+            ui.menu_button("Save…", |ui| {
+                text_field(ui, "Name of the chart", &mut self.name, "weekly_retention", 200.0);
+                let name = self.name.trim().parse::<Name>();
+                if ui.add_enabled(name.is_ok(), egui::Button::new("Save the chart")).clicked()
+                    && let Ok(name) = name
+                {
+                    outbox.send(Command::SaveInsight(name, self.spec.clone()));
+                    ui.close();
+                }
+            });
+            let saved = state.look().insights.iter().filter(|(_, spec)| spec.kind() == self.kind());
+            let saved: Vec<_> = saved.collect();
+            if !saved.is_empty() {
+                ui.menu_button("Open…", |ui| {
+                    for (name, spec) in saved {
+                        if ui.button(name.as_str()).clicked() {
+                            self.spec = (*spec).clone();
+                            self.form = form::Form::default();
+                            ui.close();
+                        }
+                    }
+                });
+            }
+            if ui.button("Reset").clicked() {
+                self.spec = InsightSpec::usual(self.kind());
+                self.form = form::Form::default();
+            }
+            if let Some(job) = state.insight(self.kind()).and_then(|loadable| loadable.job()) {
+                ui.spinner();
+                if ui.button("Cancel").clicked() {
+                    outbox.cancel(job);
+                }
+            }
+        });
+    }
+}
+
+/// The chart; gives a point that was chosen, and what it is called.
+fn chart_ui(ui: &mut Ui, chart: &Chart, spec: &InsightSpec) -> Option<(Point, String)> {
+    match chart {
+        Chart::Trends(trends) => charts::trends_ui(ui, trends, spec.scope.interval),
+        Chart::Retention(retention) => charts::retention_ui(ui, retention, spec.scope.interval),
+        Chart::Funnel(funnel) => charts::funnel_ui(ui, funnel),
+        Chart::Lifecycle(lifecycle) => charts::lifecycle_ui(ui, lifecycle),
+        Chart::Stickiness(stickiness) => charts::stickiness_ui(ui, stickiness, spec.scope.interval),
+        Chart::Paths(paths) => charts::paths_ui(ui, paths),
+        Chart::Segments(segments) => charts::segments_ui(ui, segments),
+    }
+}
