@@ -433,20 +433,21 @@ fn check(project: &Project, kind: InsightKind, text: &str) {
         // The SQL has the worth beside.
         rows.iter_mut().for_each(|row| _ = row.pop());
     }
-    let theirs: BTreeMap<_, _> =
-        by_key(rows).into_iter().filter(|(_, n)| n != "0.000000" && n != "NULL").collect();
     let own = own(&insight);
     if kind == InsightKind::Paths {
         // Connections that no first step leads to are shown by the SQL alone.
-        let theirs: HashSet<_> = theirs.keys().collect();
+        let theirs: HashSet<_> = by_key(rows).into_keys().collect();
         assert!(own.keys().all(|key| theirs.contains(key)), "{text}\n{}", insight.sql);
         return;
     }
+    // Where nothing happened, one side or the other may have no row.
+    let theirs: BTreeMap<_, _> =
+        by_key(rows).into_iter().filter(|(_, n)| n != "0.000000" && n != "NULL").collect();
     assert_eq!(own, theirs, "{text}\n{}", insight.sql);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     /// Random events, all kinds of insights: the numbers are those of the SQL that is shown.
     #[test]

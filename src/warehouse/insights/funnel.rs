@@ -466,8 +466,13 @@ impl<'a> Walk<'a> {
         if matches!(self.by, By::Nothing) {
             return Groups::of(&self.by, Counts::new());
         }
+        // In any order, every step may be the first.
+        let firsts = match self.spec.order {
+            Order::Unordered => &self.steps[..],
+            _ => &self.steps[..1],
+        };
         let each = |counts: &mut Counts, customer: usize| {
-            if self.scene.rows(customer).any(|row| self.steps[0].passes(row)) {
+            if self.scene.rows(customer).any(|row| firsts.iter().any(|step| step.passes(row))) {
                 *counts.entry(self.key(customer)).or_default() += 1;
             }
         };

@@ -174,8 +174,8 @@ impl RetentionSpec {
                 let mut last = 0;
                 for k in after {
                     let column = column_of[*k];
-                    // Several intervals of a bracket count once.
-                    if column != last {
+                    // Several intervals of a bracket count once; what is beyond the last one does not.
+                    if column != last && column != 0 {
                         sums[row + column] += 1;
                         last = column;
                     }
@@ -360,10 +360,11 @@ impl RetentionSpec {
                  \n    USING (customer_id) WHERE r > c"
             ),
             Measured::Rolling => format!(
-                "SELECT customer_id, c, (epoch_us(event_time) - epoch_us(t0)) // {} AS after\
+                "SELECT customer_id, c, after FROM (\
+                 \n    SELECT customer_id, c, (epoch_us(event_time) - epoch_us(t0)) // {} AS after\
                  \n    FROM starts JOIN events USING (customer_id)\
-                 \n    WHERE event_time < {until} AND event_time > t0 AND {returned}\
-                 \n    GROUP BY ALL HAVING after > 0 AND count(*) >= {times}",
+                 \n    WHERE event_time < {until} AND event_time > t0 AND {returned})\
+                 \n  WHERE after > 0 GROUP BY customer_id, c, after HAVING count(*) >= {times}",
                 scope.interval.rolling_hours() * 3_600_000_000
             ),
         };
@@ -395,12 +396,11 @@ impl RetentionSpec {
     }
 }
 
-/// The column of each number of intervals after; the last is of none.
+/// The column of each number of intervals after; 0 where there is none.
 fn columns_of(columns: &[(u16, u16)], n: usize) -> Vec<usize> {
     let column = |k: usize| {
         columns.iter().position(|(from, to)| (usize::from(*from)..=usize::from(*to)).contains(&k))
     };
-    // What is beyond the last bracket is in none: column 0 is never counted from here.
     (0..=n).map(|k| column(k).unwrap_or(0)).collect()
 }
 

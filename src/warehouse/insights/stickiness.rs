@@ -95,9 +95,9 @@ impl StickinessSpec {
             "WITH {},\nwho AS ({}),\
              \nactive AS (SELECT customer_id, k FROM events JOIN who USING (customer_id)\
              \n    JOIN calendar ON event_time >= b AND event_time < e WHERE {} GROUP BY ALL HAVING count(*) >= {}),\
-             \nper AS (SELECT customer_id, count(*) AS intervals FROM active GROUP BY ALL)\
+             \nper AS (SELECT customer_id, count(*) AS intervals FROM active GROUP BY customer_id)\
              \nSELECT intervals, count(*) AS exactly, sum(count(*)) OVER (ORDER BY intervals DESC) AS at_least\
-             \nFROM per GROUP BY ALL ORDER BY 1",
+             \nFROM per GROUP BY intervals ORDER BY 1",
             calendar.to_sql(),
             sql::who(scope, calendar),
             event.to_sql(),
