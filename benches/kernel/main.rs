@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --profile release --bench kernel -- FOLDER [PART]...` makes 10 million events of 160,000
 //! customers in FOLDER once, imports them once, and then measures the parts: `import`, `view`, `training`,
-//! `preview`, `live`. Each measurement is a process of its own, so that nothing is warm that is not meant
+//! `preview`,
+//! `insights`, `live`. Each measurement is a process of its own, so that nothing is warm that is not meant
 //! to be; what is warm is said. The reference SQL was the best of many that were tried; it is beside this
 //! file, and its results are compared with the kernel's, value by value.
 
@@ -11,6 +12,7 @@
 mod data;
 #[path = "../shared/events.rs"]
 mod events;
+mod insights;
 mod live;
 mod measure;
 mod parts;
@@ -33,7 +35,7 @@ fn main() {
     } else {
         PathBuf::from(arguments.remove(0))
     };
-    let all = ["import", "view", "training", "preview", "live"];
+    let all = ["import", "view", "training", "preview", "insights", "live"];
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|a| a == part);
     if wanted("hot") && !arguments.is_empty() {
         live::hot();
@@ -47,6 +49,7 @@ fn main() {
             "view" => parts::view(&folder),
             "training" => parts::training(&folder),
             "preview" => parts::preview(&folder),
+            "insights" => parts::insights(&folder),
             _ => live::live(),
         }
     }

@@ -49,6 +49,24 @@ pub(crate) fn preview(folder: &Path) {
     run("preview", folder, &[]);
 }
 
+pub(crate) fn insights(folder: &Path) {
+    let costs = run("insights", folder, &[]);
+    for (name, asked) in [
+        ("retention", 0.2),
+        ("funnel", 0.2),
+        ("trends", 1.2),
+        ("lifecycle", 1.2),
+        ("stickiness", 1.2),
+        ("paths", 1.2),
+    ] {
+        let of = |side: &str| {
+            let wanted = format!("{name}-{side}");
+            costs.iter().find(|(known, _)| *known == wanted).unwrap().1
+        };
+        ratio(name, of("ours"), of("sql"), asked);
+    }
+}
+
 /// A piece of work in a process of its own.
 pub(crate) fn child(name: &str, folder: &Path, more: &[String]) {
     let started = Instant::now();
@@ -63,6 +81,7 @@ pub(crate) fn child(name: &str, folder: &Path, more: &[String]) {
         }
         "view" => view_child(folder, started),
         "training" => training_child(folder, started),
+        "insights" => crate::insights::child(folder, open),
         _ => preview_child(folder),
     }
 }

@@ -38,6 +38,12 @@ impl Start {
         }
     }
 
+    /// A start on a project in a folder, with settings of its own: for tests.
+    #[must_use]
+    pub fn of(program: PathBuf, folder: PathBuf) -> Self {
+        Self { sample: false, ..Self::sample_in(program, folder) }
+    }
+
     /// A start on the sample in a folder, with settings of its own: for tests.
     #[must_use]
     pub fn sample_in(program: PathBuf, folder: PathBuf) -> Self {

@@ -89,10 +89,14 @@ pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
     let tokens = Tokens::at(ui);
     let frame = Frame::NONE.fill(tokens.panel).inner_margin(Margin::symmetric(6, 8));
     Panel::left("rail").exact_size(84.0).resizable(false).frame(frame).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 4.0;
+        ui.spacing_mut().item_spacing.y = GAP;
+        // All of them are in reach, however low the window is.
+        #[allow(clippy::cast_precision_loss, reason = "pixels")]
+        let n = Page::ALL.len() as f32;
+        let height = ((ui.available_height() - (n - 1.0) * GAP) / n).clamp(24.0, 50.0);
         for (place, page) in Page::ALL.into_iter().enumerate() {
             let is_current = page == current;
-            let button = rail_button(ui, page, is_current);
+            let button = rail_button(ui, page, is_current, height);
             let name = page.name();
             let info = egui::WidgetInfo::selected;
             button.widget_info(|| info(egui::Role::Button, true, is_current, name));
@@ -106,9 +110,14 @@ pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
     });
 }
 
-fn rail_button(ui: &mut Ui, page: Page, is_current: bool) -> egui::Response {
+/// Between two buttons of the rail.
+const GAP: f32 = 4.0;
+/// The least height of a button with an icon above its word.
+const WITH_ICON: f32 = 40.0;
+
+fn rail_button(ui: &mut Ui, page: Page, is_current: bool, height: f32) -> egui::Response {
     let tokens = Tokens::at(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(72.0, 50.0), egui::Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(72.0, height), egui::Sense::click());
     let color = if is_current { tokens.strong } else { tokens.weak };
     let painter = ui.painter();
     if is_current || response.hovered() {
@@ -120,9 +129,13 @@ fn rail_button(ui: &mut Ui, page: Page, is_current: bool) -> egui::Response {
         painter.rect_stroke(rect, 6.0, stroke, egui::StrokeKind::Inside);
     }
     let center = rect.center();
-    page.icon().paint(painter, center - vec2(0.0, 9.0), color);
+    let has_icon = height >= WITH_ICON;
+    if has_icon {
+        page.icon().paint(painter, center - vec2(0.0, 9.0), color);
+    }
     let font = egui::FontId::proportional(11.5);
-    painter.text(center + vec2(0.0, 14.0), Align2::CENTER_CENTER, page.name(), font, color);
+    let below = if has_icon { 14.0 } else { 0.0 };
+    painter.text(center + vec2(0.0, below), Align2::CENTER_CENTER, page.name(), font, color);
     response
 }
 

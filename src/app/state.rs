@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) imported: Loadable<ImportReport>,
     pub(crate) customers: Loadable<(Vec<CustomerSummary>, u64)>,
     pub(crate) customer: Loadable<CustomerView>,
+    /// How the numbers of a view are spread over customers.
+    pub(crate) distributions: Loadable<(Name, BTreeMap<Name, Vec<f64>>)>,
     pub(crate) queried: Loadable<QueryResult>,
     /// Insights by the word of their kind, each with what was asked.
     insights: BTreeMap<&'static str, Loadable<(Insight, InsightSpec)>>,
@@ -90,6 +92,7 @@ impl State {
             Command::Import(..) => self.imported.begin(id),
             Command::Customers(..) => self.customers.begin(id),
             Command::Customer { .. } => self.customer.begin(id),
+            Command::Distributions(_) => self.distributions.begin(id),
             Command::Query(_) => self.queried.begin(id),
             Command::Insight(spec) => {
                 self.insights.entry(spec.kind().word()).or_default().begin(id);
@@ -171,6 +174,7 @@ impl State {
             }
             Answer::Customers(customers, total) => self.customers.finish(id, (customers, total)),
             Answer::Customer(customer) => self.customer.finish(id, *customer),
+            Answer::Distributions(view, spread) => self.distributions.finish(id, (view, spread)),
             Answer::Queried(result) => {
                 self.query_seconds = Some(seconds);
                 self.queried.finish(id, result);
@@ -354,6 +358,7 @@ impl State {
             "import" => self.imported.fail(id, message),
             "customers" => self.customers.fail(id, message),
             "customer" => self.customer.fail(id, message),
+            "distributions" => self.distributions.fail(id, message),
             "query" => self.queried.fail(id, message),
             "people" => self.people.fail(id, message),
             "preview" => self.preview.fail(id, message),

@@ -1,10 +1,19 @@
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use duckdb::Connection;
-use kernel::domain::Type;
+use kernel::domain::{Time, Type};
 use kernel::features::Catalog;
 
-use crate::{Error, Result, Warehouse, schema};
+use crate::{Error, Result, Warehouse, customers, schema};
+
+/// What is known of the data after so many writes: looking for it reads all events.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    writes: Option<u64>,
+    catalog: Catalog,
+    last_event: Option<Time>,
+}
 
 impl Warehouse {
     /// What is known of the data: events, properties and traits, with their types.
@@ -12,7 +21,27 @@ impl Warehouse {
     /// # Errors
     /// The warehouse cannot be read.
     pub fn catalog(&self) -> Result<Catalog> {
-        of(&self.connect()?)
+        self.with_known(|known| known.catalog.clone())
+    }
+
+    /// The time of the last event; system events do not count.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn last_event(&self) -> Result<Option<Time>> {
+        self.with_known(|known| known.last_event)
+    }
+
+    fn with_known<T>(&self, take: impl FnOnce(&Known) -> T) -> Result<T> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is written meanwhile is seen the next time.
+        let writes = self.writes();
+        if known.writes != Some(writes) {
+            let connection = self.connect()?;
+            let last_event = customers::last_event(&connection)?;
+            *known = Known { writes: Some(writes), catalog: of(&connection)?, last_event };
+        }
+        Ok(take(&known))
     }
 }
 

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use duckdb::Connection;
-use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, Time, Value};
+use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, Name, Time, Value};
+use kernel::expression::quote_identifier;
 
 use crate::schema::LIVE_SEQ;
 use crate::{Error, Result, Warehouse, query};
@@ -42,25 +43,35 @@ pub struct Summary {
 const WEEKS: usize = 104;
 
 impl Warehouse {
+    /// Whether a kept table of customers has one; a table that is not there has none.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn is_listed(&self, schema: &str, table: &Name, customer_id: &str) -> Result<bool> {
+        let connection = self.connect()?;
+        let is_there: bool = connection
+            .query_row(
+                "SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+                [schema, table.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(Error::duckdb("look for a segment"))?;
+        if !is_there {
+            return Ok(false);
+        }
+        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(table.as_str()));
+        let sql = format!("SELECT count(*) > 0 FROM {table} WHERE customer_id = ?");
+        connection
+            .query_row(&sql, [customer_id], |row| row.get(0))
+            .map_err(Error::duckdb("read a segment"))
+    }
+
     /// What there is, at a glance.
     ///
     /// # Errors
     /// The warehouse cannot be read.
     pub fn summary(&self) -> Result<Summary> {
         summary(&self.connect()?).map_err(Error::duckdb("summarize its events"))
-    }
-
-    /// The time of the last event that is not a system event; none without one.
-    ///
-    /// # Errors
-    /// The warehouse cannot be read.
-    pub fn last_event(&self) -> Result<Option<Time>> {
-        let sql = "SELECT epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')";
-        let last: Option<i64> = self
-            .connect()?
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(Error::duckdb("look for the last event"))?;
-        Ok(last.map(Time))
     }
 
     /// Customers whose id contains a text, last seen first, from a place of the list on.
@@ -282,4 +293,13 @@ fn pairs<T>(
     let mut statement = connection.prepare(sql)?;
     let rows = statement.query_map([], |row| Ok((first(row)?, row.get(1)?)))?;
     rows.collect()
+}
+
+/// The time of the last event that is not a system event; none without one.
+pub(crate) fn last_event(connection: &Connection) -> Result<Option<Time>> {
+    let sql = "SELECT epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')";
+    let last: Option<i64> = connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(Error::duckdb("look for the last event"))?;
+    Ok(last.map(Time))
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use duckdb::Connection;
 use kernel::domain::Job;
 
+use crate::catalog::Known;
 use crate::timelines::Cache;
 use crate::{Error, Result, instance, schema};
 
@@ -19,6 +20,8 @@ pub struct Warehouse {
     writes: AtomicU64,
     /// The timelines in memory.
     pub(crate) cache: Cache,
+    /// What is known of the data.
+    pub(crate) known: Mutex<Known>,
 }
 
 impl Warehouse {
@@ -45,6 +48,7 @@ impl Warehouse {
             writing: Mutex::new(()),
             writes: AtomicU64::new(0),
             cache: Cache::default(),
+            known: Mutex::default(),
         })
     }
 

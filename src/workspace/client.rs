@@ -200,6 +200,23 @@ pub struct Reason {
     pub value: Value,
     /// What it adds, on the scale of the model.
     pub contribution: f64,
+    /// How many events the feature comes from.
+    #[serde(default)]
+    pub event_count: u64,
+    /// The latest of them, newest first.
+    #[serde(default)]
+    pub events: Vec<ReasonEvent>,
+}
+
+/// An event behind a feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReasonEvent {
+    /// What happened.
+    pub event: String,
+    /// When.
+    pub event_time: Time,
+    /// Which one it is.
+    pub message_id: String,
 }
 
 /// A customer as the endpoint knows them.

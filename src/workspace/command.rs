@@ -37,6 +37,8 @@ pub enum Command {
         /// As of when.
         as_of: Option<Time>,
     },
+    /// How the numbers of a view are spread over customers.
+    Distributions(Name),
     /// Runs a query.
     Query(String),
     /// Writes the rows of a query to a file.
@@ -150,6 +152,7 @@ impl Command {
             Self::Import(..) => "import",
             Self::Customers(..) => "customers",
             Self::Customer { .. } => "customer",
+            Self::Distributions(_) => "distributions",
             Self::Query(_) => "query",
             Self::Export(..) => "export",
             Self::Insight(spec) => insight(spec.kind()),
@@ -189,6 +192,7 @@ impl Command {
                 | Self::Propose(..)
                 | Self::Customers(..)
                 | Self::Customer { .. }
+                | Self::Distributions(_)
                 | Self::Query(_)
                 | Self::Insight(_)
                 | Self::People(..)
@@ -208,6 +212,7 @@ impl Command {
             Self::Import(..) => "Importing".to_owned(),
             Self::Customers(..) => "Listing customers".to_owned(),
             Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
+            Self::Distributions(view) => format!("Computing {view} of all customers"),
             Self::Query(_) => "Running the query".to_owned(),
             Self::Export(..) => "Writing a file".to_owned(),
             Self::Insight(spec) => format!("Computing {}", spec.kind()),

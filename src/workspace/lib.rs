@@ -24,7 +24,7 @@ mod views;
 
 pub use client::{
     Activity, Challenger, Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore,
-    Parity, Reason, Recommended, Rehearsal, Rollout, Spread,
+    Parity, Reason, ReasonEvent, Recommended, Rehearsal, Rollout, Spread,
 };
 pub use command::Command;
 pub use demo::{DemoReport, run_demo};

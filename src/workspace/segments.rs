@@ -111,6 +111,20 @@ impl Project {
         toml::from_str(&text).map_err(|error| Error::File { path, message: error.to_string() })
     }
 
+    /// The segments that a customer was in when their tables were written.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn segments_of(&self, customer_id: &str) -> Result<Vec<Name>> {
+        let mut own = Vec::new();
+        for name in self.segments()? {
+            if self.warehouse.is_listed(SEGMENTS, &name, customer_id)? {
+                own.push(name);
+            }
+        }
+        Ok(own)
+    }
+
     /// Saves a segment, and its members as the table `segments.NAME`; gives how many there are.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -41,6 +41,8 @@ pub enum Answer {
     Customers(Vec<CustomerSummary>, u64),
     /// One customer.
     Customer(Box<CustomerView>),
+    /// How the numbers of a view are spread over customers.
+    Distributions(Name, BTreeMap<Name, Vec<f64>>),
     /// The rows of a query.
     Queried(QueryResult),
     /// A file was written.
@@ -136,6 +138,10 @@ pub struct CustomerView {
     pub events: Vec<Event>,
     /// Their features as of a time.
     pub features: Vec<(Name, Value)>,
+    /// For each feature, the events that it comes from, as places among the events.
+    pub evidence: Vec<Vec<usize>>,
+    /// The segments that they are in.
+    pub segments: Vec<Name>,
     /// As of when.
     pub as_of: Time,
 }
@@ -327,6 +333,10 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         }
         Command::Customer { customer_id, view, as_of } => {
             customer(&project, customer_id, view, as_of)
+        }
+        Command::Distributions(view) => {
+            let distributions = project.distributions(&view, job)?;
+            Ok(Answer::Distributions(view, distributions))
         }
         Command::Query(sql) => Ok(Answer::Queried(project.query(&sql, QUERY_ROWS, job)?)),
         Command::Export(sql, path) => {
@@ -534,9 +544,14 @@ fn customer(
 ) -> Result<Answer> {
     let events = project.events_of(&customer_id)?;
     let as_of = as_of.map_or_else(|| project.now(), Ok)?;
-    let features = match view {
-        Some(view) => project.features_of(&view, &customer_id, as_of)?,
-        None => Vec::new(),
+    let (features, evidence) = match view {
+        Some(view) => (
+            project.features_of(&view, &customer_id, as_of)?,
+            project.evidence_of(&view, &events, as_of)?,
+        ),
+        None => (Vec::new(), Vec::new()),
     };
-    Ok(Answer::Customer(Box::new(CustomerView { customer_id, events, features, as_of })))
+    let segments = project.segments_of(&customer_id)?;
+    let view = CustomerView { customer_id, events, features, evidence, segments, as_of };
+    Ok(Answer::Customer(Box::new(view)))
 }

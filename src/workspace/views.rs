@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use kernel::domain::{Job, Name, Time, Value};
-use kernel::features::{AsOf, Bound, Canceled, Knowledge, SpineRows, Table, compute};
+use kernel::domain::{Event, Job, Name, Time, Value};
+use kernel::features::{
+    AsOf, Bound, Canceled, Column, Knowledge, SpineRows, Table, compute, evidence,
+};
 use serde::Serialize;
 use warehouse::{Relation, Warehouse};
 
@@ -23,6 +26,8 @@ pub struct ViewReport {
     pub out: String,
 }
 
+/// Values that a distribution is known by.
+const HUNDREDTHS: usize = 100;
 /// The schema of the warehouse that has computed views.
 const VIEWS: &str = "views";
 
@@ -110,6 +115,55 @@ impl Project {
         let Some(position) = timelines.position(customer_id) else { return Ok(Vec::new()) };
         let values = Bound::new(&view, &timelines).row(position, AsOf::at(as_of), &[]);
         Ok(view.features().iter().map(|feature| feature.name.clone()).zip(values).collect())
+    }
+
+    /// For each feature of a view, the events of a customer that it comes from as of a time, as places among
+    /// the events.
+    ///
+    /// # Errors
+    /// There is no such view, or it makes no sense.
+    pub fn evidence_of(
+        &self,
+        view: &Name,
+        events: &[Event],
+        as_of: Time,
+    ) -> Result<Vec<Vec<usize>>> {
+        Ok(evidence(&self.view(view)?, events, AsOf::at(as_of)))
+    }
+
+    /// For each feature of a view that is a number, its value for one in a hundred customers, ascending: what
+    /// tells how unusual a value is.
+    ///
+    /// # Errors
+    /// There is no such view, it makes no sense, or the job was canceled.
+    pub fn distributions(&self, view: &Name, job: &Job) -> Result<BTreeMap<Name, Vec<f64>>> {
+        let view = self.view(view)?;
+        let mut values: BTreeMap<Name, Vec<f64>> = BTreeMap::new();
+        if !view.context().is_empty() {
+            return Ok(values);
+        }
+        let now = self.now()?;
+        self.warehouse.each_timelines(view.reads(), job, |timelines| {
+            let rows = SpineRows::at(&timelines, now);
+            let bound = Bound::new(&view, &timelines);
+            let table = compute(&view, &bound, &rows, Knowledge::AsItWas, job)
+                .map_err(|Canceled| Error::Canceled)?;
+            for ((name, _), column) in table.columns.iter().zip(&table.values) {
+                if let Column::Number(numbers) = column {
+                    let known = numbers.iter().copied().filter(|x| !x.is_nan());
+                    values.entry(name.clone()).or_default().extend(known);
+                }
+            }
+            Ok::<(), Error>(())
+        })?;
+        for numbers in values.values_mut() {
+            numbers.sort_unstable_by(f64::total_cmp);
+            let last = numbers.len().saturating_sub(1);
+            if last > HUNDREDTHS {
+                *numbers = (0..=HUNDREDTHS).map(|at| numbers[at * last / HUNDREDTHS]).collect();
+            }
+        }
+        Ok(values)
     }
 }
 

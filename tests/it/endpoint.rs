@@ -83,6 +83,10 @@ fn an_acknowledged_event_is_in_the_next_score() {
         last = next;
     }
     assert_eq!(last["reasons"][0]["feature"], "orders");
+    // A reason ends at the events behind its feature.
+    assert_eq!(last["reasons"][0]["event_count"], 50);
+    assert_eq!(last["reasons"][0]["events"][0]["event"], "order");
+    assert_eq!(last["reasons"][0]["events"].as_array().unwrap().len(), 3);
     assert_eq!(last["version"], 1);
     assert_eq!(last["variant"], "champion");
 }

@@ -17,6 +17,10 @@ pub(super) struct Customers {
     chosen: Option<String>,
     view: Option<Name>,
     as_of: Option<Time>,
+    /// The feature whose events are shown.
+    feature: Option<Name>,
+    /// The view whose spread was asked for, and of how many events.
+    spread_of: Option<(Name, u64)>,
 }
 
 /// Height of a customer in the list.
@@ -139,8 +143,21 @@ impl Customers {
             lanes_ui(ui, customer);
             self.as_of_ui(ui, customer, outbox);
         });
-        section(ui, "Events, newest first");
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| events_ui(ui, customer));
+        let behind = self.feature.as_ref().and_then(|name| behind(customer, name));
+        let mut is_done = false;
+        ui.horizontal(|ui| match (&self.feature, behind) {
+            (Some(name), Some(places)) => {
+                section(ui, &format!("{} events behind {name}, newest first", places.len()));
+                is_done = ui.small_button("Show all").clicked();
+            }
+            _ => section(ui, "Events, newest first"),
+        });
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            events_ui(ui, customer, behind);
+        });
+        if is_done {
+            self.feature = None;
+        }
     }
 
     /// A slider over the customer's time: everything else shows what was known then.
@@ -173,27 +190,60 @@ impl Customers {
             self.view = current.parse().ok();
             self.ask(outbox);
         }
+        self.ask_for_spread(state, outbox);
         let Some(customer) = state.customer.value() else { return };
         let tokens = Tokens::at(ui);
-        let when = format!("as of {}", customer.as_of.date());
+        let when = format!("as of {}; a click shows the events behind", customer.as_of.date());
         ui.label(RichText::new(when).small().color(tokens.weak));
+        let spread =
+            state.distributions.value().filter(|(view, _)| self.view.as_ref() == Some(view));
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            Grid::new("features").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
+            Grid::new("features").num_columns(3).spacing([10.0, 4.0]).show(ui, |ui| {
                 for (name, value) in &customer.features {
-                    label_cell(ui, RichText::new(name.as_str()).size(12.0), 170.0);
+                    let is_chosen = self.feature.as_ref() == Some(name);
+                    let label = RichText::new(shorten(name.as_str(), 24)).size(12.0);
+                    if ui.selectable_label(is_chosen, label).on_hover_text(name.as_str()).clicked()
+                    {
+                        self.feature = (!is_chosen).then(|| name.clone());
+                    }
                     let text = match value {
                         workspace::Value::Null => {
                             RichText::new("NULL").italics().color(tokens.weak)
                         }
                         workspace::Value::Number(x) => RichText::new(number(*x)).monospace(),
-                        other => RichText::new(shorten(&other.to_string(), 24)),
+                        other => RichText::new(shorten(&other.to_string(), 20)),
                     };
                     ui.label(text);
+                    let values = spread.and_then(|(_, spread)| spread.get(name));
+                    let text = match (value, values) {
+                        (workspace::Value::Number(x), Some(values)) => percentile(*x, values),
+                        _ => String::new(),
+                    };
+                    ui.label(RichText::new(text).small().color(tokens.weak))
+                        .on_hover_text("Customers whose value is not above, now");
                     ui.end_row();
                 }
             });
             traits_ui(ui, customer);
+            if !customer.segments.is_empty() {
+                section(ui, "Segments");
+                ui.horizontal_wrapped(|ui| {
+                    customer.segments.iter().for_each(|segment| _ = ui.label(segment.as_str()));
+                });
+            }
         });
+    }
+
+    /// Asks how the numbers of the view are spread, once for each state of the data.
+    fn ask_for_spread(&mut self, state: &State, outbox: &mut Outbox) {
+        let events = state.look().summary.events;
+        let wanted = self.view.clone().map(|view| (view, events));
+        if wanted != self.spread_of {
+            self.spread_of.clone_from(&wanted);
+            if let Some((view, _)) = wanted {
+                outbox.send(Command::Distributions(view));
+            }
+        }
     }
 }
 
@@ -324,9 +374,27 @@ fn properties(event: &Event, most: usize) -> String {
     shorten(&all.join("  "), most)
 }
 
-fn events_ui(ui: &mut Ui, customer: &CustomerView) {
+/// The events that a feature comes from.
+fn behind<'c>(customer: &'c CustomerView, feature: &Name) -> Option<&'c [usize]> {
+    let place = customer.features.iter().position(|(name, _)| name == feature)?;
+    customer.evidence.get(place).map(Vec::as_slice)
+}
+
+/// The share of customers whose value is not above one.
+fn percentile(x: f64, values: &[f64]) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "a share for people")]
+    let share = values.partition_point(|value| *value <= x) as f64 / values.len().max(1) as f64;
+    format!("{:.0} %", share * 100.0)
+}
+
+fn events_ui(ui: &mut Ui, customer: &CustomerView, only: Option<&[usize]>) {
     let tokens = Tokens::at(ui);
-    let known = customer.events.iter().rev().filter(|event| event.event_time < customer.as_of);
+    let is_wanted = |place: &usize| only.is_none_or(|only| only.binary_search(place).is_ok());
+    let known = (0..customer.events.len())
+        .rev()
+        .filter(is_wanted)
+        .map(|place| &customer.events[place])
+        .filter(|event| event.event_time < customer.as_of);
     ui.spacing_mut().item_spacing.y = 2.0;
     for event in known.take(LISTED_EVENTS) {
         ui.horizontal(|ui| {

@@ -24,7 +24,15 @@ pub(super) fn run(arguments: &Score) -> Result {
     for reason in score.reasons.iter().flatten() {
         let value =
             if reason.value.is_null() { "NULL".to_owned() } else { reason.value.to_string() };
-        output::line(&format!("  {:+.4}  {} = {value}", reason.contribution, reason.feature));
+        let from = match reason.events.first() {
+            Some(latest) => {
+                let (n, at) = (reason.event_count, latest.event_time);
+                format!("  (from {n} events, the last {} at {at})", latest.event)
+            }
+            None => String::new(),
+        };
+        let (adds, feature) = (reason.contribution, &reason.feature);
+        output::line(&format!("  {adds:+.4}  {feature} = {value}{from}"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use kernel::domain::{Name, Properties, Time, Type, Value, limits};
-use kernel::features::{AsOf, Knowledge};
+use kernel::features::{AsOf, Knowledge, evidence};
 use kernel::scoring::{Detail, Score as KernelScore};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
@@ -180,7 +180,10 @@ fn score_all(
         let scored = scored(endpoint, variant, &timeline, as_of, &request.context)?;
         let customer_id = timeline.customer_id();
         let score = answer_of(live, variant, customer_id, as_of, &scored, request.explain);
-        let score = with_detail(score, variant, &scored);
+        let mut score = with_detail(score, variant, &scored);
+        if let Some(reasons) = &mut score.reasons {
+            add_evidence(endpoint, variant, customer_id, as_of, reasons)?;
+        }
         if request.as_of.is_none() {
             let features = hash(&scored.features);
             records.push(record(&score, features, &request.context));
@@ -347,6 +350,36 @@ pub(super) fn answer_of(
         features: explain.then(|| named(variant, &scored.features)),
         reasons: explain.then(|| reasons().map(wire::Reason::from).collect()),
     }
+}
+
+/// Events of a reason that are named.
+const SHOWN_EVENTS: usize = 3;
+
+/// Adds to each reason the events behind its feature.
+fn add_evidence(
+    endpoint: &Endpoint,
+    variant: &Variant,
+    customer_id: &str,
+    as_of: AsOf,
+    reasons: &mut [wire::Reason],
+) -> Result<()> {
+    let events = endpoint.timelines.events(customer_id)?;
+    let view = variant.function.view();
+    let evidence = evidence(view, &events, as_of);
+    for reason in reasons {
+        let place = view.features().iter().position(|feature| feature.name == reason.feature);
+        let Some(places) = place.map(|place| &evidence[place]) else { continue };
+        reason.event_count = places.len();
+        let latest = places.iter().rev().take(SHOWN_EVENTS).map(|place| &events[*place]);
+        reason.events = latest
+            .map(|event| wire::ReasonEvent {
+                event: event.event.clone(),
+                event_time: event.event_time,
+                message_id: event.message_id.clone(),
+            })
+            .collect();
+    }
+    Ok(())
 }
 
 /// An answer with what the function says beside the score.

@@ -318,15 +318,26 @@ pub(super) struct Ranked {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
-    feature: Name,
+    pub(super) feature: Name,
     value: Value,
     contribution: f64,
+    /// How many events the feature comes from, and the latest of them, newest first.
+    pub(super) event_count: usize,
+    pub(super) events: Vec<ReasonEvent>,
+}
+
+/// An event behind a feature.
+#[derive(Debug, Serialize)]
+pub(super) struct ReasonEvent {
+    pub(super) event: String,
+    pub(super) event_time: Time,
+    pub(super) message_id: String,
 }
 
 impl From<KernelReason> for Reason {
     fn from(reason: KernelReason) -> Self {
         let KernelReason { feature, value, contribution } = reason;
-        Self { feature, value, contribution }
+        Self { feature, value, contribution, event_count: 0, events: Vec::new() }
     }
 }
 

@@ -301,7 +301,13 @@ fn score_ui(ui: &mut Ui, score: &LiveScore) {
             };
             let adds = format!("{sign}{:.3}", reason.contribution.abs());
             ui.label(RichText::new(adds).monospace().size(11.5).color(color));
-            ui.label(RichText::new(&reason.feature).size(12.0));
+            let events: String = reason
+                .events
+                .iter()
+                .map(|event| format!("\n{} at {}", event.event, event.event_time))
+                .collect();
+            let behind = format!("{} events behind it{events}", reason.event_count);
+            ui.label(RichText::new(&reason.feature).size(12.0)).on_hover_text(behind);
             let value = match &reason.value {
                 workspace::Value::Null => "NULL".to_owned(),
                 workspace::Value::Number(x) => number(*x),

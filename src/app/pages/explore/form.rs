@@ -1,6 +1,6 @@
 use eframe::egui::{self, Ui};
-use workspace::insights::{Breakdown, Interval, Scope};
-use workspace::{Name, Time};
+use workspace::insights::{Breakdown, InsightKind, Interval, Scope};
+use workspace::{Name, Overview, Time};
 
 use crate::state::State;
 use crate::widgets::{choice, text_field};
@@ -20,50 +20,19 @@ const TRAIT: &str = "trait ";
 
 impl Form {
     /// When, and of whom.
-    pub(super) fn scope_ui(&mut self, ui: &mut Ui, scope: &mut Scope, state: &State) {
+    pub(super) fn scope_ui(
+        &mut self,
+        ui: &mut Ui,
+        kind: InsightKind,
+        scope: &mut Scope,
+        state: &State,
+    ) {
+        let look = state.look();
         ui.horizontal_wrapped(|ui| {
-            let mut interval = scope.interval.word().to_owned();
-            let words = Interval::ALL.map(Interval::word);
-            if choice(ui, "Interval", &mut interval, words, 76.0) {
-                let found = Interval::ALL.into_iter().find(|known| known.word() == interval);
-                scope.interval = found.unwrap_or_default();
-            }
-            let mut n = scope.intervals.to_string();
-            if choice(ui, "Last", &mut n, ["6", "12", "18", "24", "30", "52", "90"], 52.0) {
-                scope.intervals = n.parse().unwrap_or(12);
-                (scope.from, scope.until) = (None, None);
-                (self.from, self.until) = (None, None);
-            }
-            time_ui(ui, "From", &mut self.from, &mut scope.from);
-            time_ui(ui, "Until", &mut self.until, &mut scope.until);
-            let zone = self.zone.get_or_insert_with(|| scope.zone.clone());
-            if text_field(ui, "Time zone", zone, "Europe/Berlin", 92.0).lost_focus() {
-                scope.zone = zone.trim().to_owned();
-            }
-            let look = state.look();
-            let mut segment = scope.segment.as_ref().map_or(ALL.to_owned(), ToString::to_string);
-            let segments = look.segments.iter().map(Name::as_str);
-            if choice(ui, "Of", &mut segment, std::iter::once(ALL).chain(segments), 112.0) {
-                scope.segment = (segment != ALL).then(|| segment.parse().ok()).flatten();
-            }
-            let mut breakdown = match &scope.breakdown {
-                None => NOTHING.to_owned(),
-                Some(Breakdown::Property(name)) => name.clone(),
-                Some(Breakdown::Trait(name)) => format!("{TRAIT}{name}"),
-            };
-            let properties = look.catalog.properties.keys().cloned();
-            let traits = look.catalog.traits.keys().map(|name| format!("{TRAIT}{name}"));
-            let options: Vec<String> =
-                std::iter::once(NOTHING.to_owned()).chain(properties).chain(traits).collect();
-            let options = options.iter().map(String::as_str);
-            if choice(ui, "Break down by", &mut breakdown, options, 112.0) {
-                scope.breakdown = match breakdown.strip_prefix(TRAIT) {
-                    _ if breakdown == NOTHING => None,
-                    Some(name) if look.catalog.traits.contains_key(name) => {
-                        Some(Breakdown::Trait(name.to_owned()))
-                    }
-                    _ => Some(Breakdown::Property(breakdown)),
-                };
+            self.times_ui(ui, scope);
+            segment_ui(ui, scope, look);
+            if has_parts(kind) {
+                breakdown_ui(ui, scope, look);
             }
             let condition =
                 self.condition.get_or_insert_with(|| scope.condition.clone().unwrap_or_default());
@@ -74,12 +43,67 @@ impl Form {
             }
         });
     }
+
+    fn times_ui(&mut self, ui: &mut Ui, scope: &mut Scope) {
+        let mut interval = scope.interval.word().to_owned();
+        let words = Interval::ALL.map(Interval::word);
+        if choice(ui, "Interval", &mut interval, words, 76.0) {
+            let found = Interval::ALL.into_iter().find(|known| known.word() == interval);
+            scope.interval = found.unwrap_or_default();
+        }
+        let mut n = scope.intervals.to_string();
+        if choice(ui, "Last", &mut n, ["6", "12", "18", "24", "30", "52", "90"], 52.0) {
+            scope.intervals = n.parse().unwrap_or(12);
+            (scope.from, scope.until) = (None, None);
+            (self.from, self.until) = (None, None);
+        }
+        time_ui(ui, "From", &mut self.from, &mut scope.from);
+        time_ui(ui, "Until", &mut self.until, &mut scope.until);
+        let zone = self.zone.get_or_insert_with(|| scope.zone.clone());
+        if text_field(ui, "Time zone", zone, "Europe/Berlin", 92.0).lost_focus() {
+            zone.trim().clone_into(&mut scope.zone);
+        }
+    }
+}
+
+fn segment_ui(ui: &mut Ui, scope: &mut Scope, look: &Overview) {
+    let mut segment = scope.segment.as_ref().map_or(ALL.to_owned(), ToString::to_string);
+    let segments = look.segments.iter().map(Name::as_str);
+    if choice(ui, "Of", &mut segment, std::iter::once(ALL).chain(segments), 112.0) {
+        scope.segment = (segment != ALL).then(|| segment.parse().ok()).flatten();
+    }
+}
+
+/// Whether a chart of a kind can be broken down.
+const fn has_parts(kind: InsightKind) -> bool {
+    matches!(kind, InsightKind::Trends | InsightKind::Retention | InsightKind::Funnel)
+}
+
+fn breakdown_ui(ui: &mut Ui, scope: &mut Scope, look: &Overview) {
+    let mut breakdown = match &scope.breakdown {
+        None => NOTHING.to_owned(),
+        Some(Breakdown::Property(name)) => name.clone(),
+        Some(Breakdown::Trait(name)) => format!("{TRAIT}{name}"),
+    };
+    let properties = look.catalog.properties.keys().cloned();
+    let traits = look.catalog.traits.keys().map(|name| format!("{TRAIT}{name}"));
+    let options: Vec<String> =
+        std::iter::once(NOTHING.to_owned()).chain(properties).chain(traits).collect();
+    if choice(ui, "Break down by", &mut breakdown, options.iter().map(String::as_str), 112.0) {
+        scope.breakdown = match breakdown.strip_prefix(TRAIT) {
+            _ if breakdown == NOTHING => None,
+            Some(name) if look.catalog.traits.contains_key(name) => {
+                Some(Breakdown::Trait(name.to_owned()))
+            }
+            _ => Some(Breakdown::Property(breakdown)),
+        };
+    }
 }
 
 /// A time that may be left out. What is no time leaves it as it was.
 fn time_ui(ui: &mut Ui, label: &str, text: &mut Option<String>, time: &mut Option<Time>) {
     let own = text.get_or_insert_with(|| time.map(Time::date).unwrap_or_default());
-    let field = text_field(ui, label, own, "2026-01-31", 84.0);
+    let field = text_field(ui, label, own, "2026-01-31", 96.0);
     if field.lost_focus() {
         match own.trim() {
             "" => *time = None,
@@ -87,8 +111,6 @@ fn time_ui(ui: &mut Ui, label: &str, text: &mut Option<String>, time: &mut Optio
         }
     }
     field.on_hover_ui(|ui| {
-        ui.add(egui::Label::new(
-            "A day, or a time like 2026-01-31T12:00:00Z; empty for the last events",
-        ));
+        ui.add(egui::Label::new("A day, or a time like 2026-01-31T12:00:00Z; or nothing"));
     });
 }

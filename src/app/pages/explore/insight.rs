@@ -54,8 +54,11 @@ impl InsightTab {
             empty_state(ui, "There are no events yet. Import a file on the Data page.");
             return None;
         }
-        questions::ready(&mut self.spec, &look.catalog);
-        self.form.scope_ui(ui, &mut self.spec.scope, state);
+        if self.asked.is_none() && self.spec == InsightSpec::usual(self.kind()) {
+            questions::first(&mut self.spec, look);
+        }
+        let kind = self.kind();
+        self.form.scope_ui(ui, kind, &mut self.spec.scope, state);
         questions::ui(ui, &mut self.spec, &look.catalog);
         if self.asked.as_ref() != Some(&self.spec) {
             self.asked = Some(self.spec.clone());
@@ -145,6 +148,7 @@ impl InsightTab {
             }
             if ui.button("Reset").clicked() {
                 self.spec = InsightSpec::usual(self.kind());
+                questions::first(&mut self.spec, state.look());
                 self.form = form::Form::default();
             }
             if let Some(job) = state.insight(self.kind()).and_then(|loadable| loadable.job()) {

@@ -5,25 +5,49 @@ use workspace::insights::{
     Attribution, Counting, Events, FunnelSpec, InsightSpec, Mean, Measure, Measured, Order,
     PathsSpec, Question, RetentionMode, RetentionSpec, Series, Steps, Times, TrendsSpec,
 };
-use workspace::{Catalog, Type};
+use workspace::{Catalog, Overview, Type};
 
 use crate::widgets::{choice, text_field};
 
 const ANY: &str = "any event";
 const NOTHING: &str = "anything";
 
-/// Makes a spec that needs events of the data one that can be answered.
-pub(super) fn ready(spec: &mut InsightSpec, catalog: &Catalog) {
-    if let Question::Funnel(funnel) = &mut spec.question
-        && funnel.steps.len() < 2
-    {
-        let events = catalog.events.iter().filter(|event| !event.starts_with('$'));
-        let mut first: Vec<Events> = events.take(2).map(|event| Events::named(event)).collect();
-        while first.len() < 2 {
-            first.push(first.first().cloned().unwrap_or_default());
+/// Steps of a funnel that nobody has chosen yet.
+const FIRST_STEPS: usize = 3;
+
+/// Fills a new spec from what the data has: a funnel from what is frequent to what is rarer; orders by what
+/// events and properties are called.
+pub(super) fn first(spec: &mut InsightSpec, look: &Overview) {
+    let by_event = &look.summary.by_event;
+    match &mut spec.question {
+        Question::Funnel(funnel) => {
+            let frequent = by_event.iter().take(FIRST_STEPS);
+            let mut steps: Vec<Events> = frequent.map(|(event, _)| Events::named(event)).collect();
+            while steps.len() < 2 {
+                steps.push(Events::default());
+            }
+            funnel.steps = steps;
         }
-        funnel.steps = first;
+        Question::Segments(segments) => {
+            let names = by_event.iter().map(|(event, _)| event);
+            let order = named(names, &["order", "purchase", "buy", "paid", "checkout"]);
+            segments.event = order.map(|event| Events::named(event)).unwrap_or_default();
+            let numbers = look.catalog.properties.iter();
+            let numbers =
+                numbers.filter(|(_, type_)| **type_ == Type::Number).map(|(name, _)| name);
+            segments.value =
+                named(numbers, &["amount", "total", "revenue", "value", "price"]).cloned();
+        }
+        _ => {}
     }
+}
+
+/// The first that has the first of some words in it, or else the second, and so on.
+fn named<'a>(
+    names: impl Iterator<Item = &'a String> + Clone,
+    words: &[&str],
+) -> Option<&'a String> {
+    words.iter().find_map(|word| names.clone().find(|name| name.to_lowercase().contains(word)))
 }
 
 pub(super) fn ui(ui: &mut Ui, spec: &mut InsightSpec, catalog: &Catalog) {

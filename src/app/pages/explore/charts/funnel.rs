@@ -101,6 +101,7 @@ fn times_ui(ui: &mut Ui, group: &FunnelGroup) {
         .height(TIMES)
         .allow_scroll(false)
         .allow_drag(false)
+        .show_grid([false, true])
         .x_axis_formatter(move |mark, _| {
             super::nearest(mark.value, froms.len())
                 .map_or_else(String::new, |place| duration(froms[place]))

@@ -29,6 +29,7 @@ pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, interval: Interv
         .legend(Legend::default())
         .allow_scroll(false)
         .allow_drag(false)
+        .show_grid([false, true])
         .include_y(0.0)
         .x_axis_formatter(move |mark, _| {
             let place =

@@ -3,7 +3,7 @@ use workspace::insights::{Point, SEGMENTS, Segments, segment_of};
 
 use super::Chosen;
 use crate::theme::Tokens;
-use crate::widgets::{empty_state, number, thousands};
+use crate::widgets::{empty_state, thousands};
 
 const CELL: f32 = 76.0;
 
@@ -63,7 +63,7 @@ pub(in super::super) fn segments_ui(ui: &mut Ui, segments: &Segments) -> Chosen 
                 }
                 ui.label(RichText::new(thousands(row.customers)).monospace());
                 for x in [row.mean_recency_days, row.mean_frequency, row.mean_monetary] {
-                    ui.label(RichText::new(number((x * 10.0).round() / 10.0)).monospace());
+                    ui.label(RichText::new(format!("{x:.1}")).monospace());
                 }
                 ui.end_row();
             }

@@ -30,6 +30,7 @@ pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle) -> Chos
         .legend(Legend::default())
         .allow_scroll(false)
         .allow_drag(false)
+        .show_grid([false, true])
         .x_axis_formatter(move |mark, _| {
             let place =
                 nearest(mark.value, n).filter(|place| (at(*place) - mark.value).abs() < 0.01);
@@ -102,6 +103,7 @@ pub(in super::super) fn stickiness_ui(
         .height(HEIGHT)
         .allow_scroll(false)
         .allow_drag(false)
+        .show_grid([false, true])
         .x_axis_label(format!("{word}s with activity"))
         .show(ui, |plot| {
             plot.bar_chart(BarChart::new("customers", bars).color(tokens.series[0]));
