@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
-    Activity, Answer, Command, CustomerSummary, CustomerView, Deployment, EndpointView, Error,
-    ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview, Preview, Progress,
-    Proposal, Pulls, QueryResult, Rehearsal, Run, Session, TrainReport, Tried, Update, Verified,
+    Activity, Answer, ColumnSummary, Command, CustomerSummary, CustomerView, Deployment,
+    EndpointView, Error, ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview,
+    Preview, Progress, Proposal, Pulls, QueryResult, Rehearsal, Run, Session, TrainReport, Tried,
+    Update, Verified,
 };
 
 use crate::loadable::Loadable;
@@ -22,7 +23,12 @@ pub(crate) struct State {
     pub(crate) customer: Loadable<CustomerView>,
     /// How the numbers of a view are spread over customers.
     pub(crate) distributions: Loadable<(Name, BTreeMap<Name, Vec<f64>>)>,
-    pub(crate) queried: Loadable<QueryResult>,
+    /// The rows of a query, and what their columns are like.
+    pub(crate) queried: Loadable<(QueryResult, Vec<ColumnSummary>)>,
+    /// How many results there were.
+    pub(crate) query_version: u64,
+    /// Line and column of what is wrong with the latest query.
+    pub(crate) query_error: Option<(usize, usize)>,
     /// Insights by the word of their kind, each with what was asked.
     insights: BTreeMap<&'static str, Loadable<(Insight, InsightSpec)>>,
     pub(crate) people: Loadable<Vec<String>>,
@@ -93,7 +99,10 @@ impl State {
             Command::Customers(..) => self.customers.begin(id),
             Command::Customer { .. } => self.customer.begin(id),
             Command::Distributions(_) => self.distributions.begin(id),
-            Command::Query(_) => self.queried.begin(id),
+            Command::Query(_) => {
+                self.query_error = None;
+                self.queried.begin(id);
+            }
             Command::Insight(spec) => {
                 self.insights.entry(spec.kind().word()).or_default().begin(id);
             }
@@ -120,6 +129,9 @@ impl State {
             Command::Export(..)
             | Command::ExportInsight(..)
             | Command::SaveInsight(..)
+            | Command::SaveQuery(..)
+            | Command::ImportModel { .. }
+            | Command::ExportModel(..)
             | Command::SaveSegment(_)
             | Command::SaveView(_)
             | Command::SaveModel(_)
@@ -175,9 +187,18 @@ impl State {
             Answer::Customers(customers, total) => self.customers.finish(id, (customers, total)),
             Answer::Customer(customer) => self.customer.finish(id, *customer),
             Answer::Distributions(view, spread) => self.distributions.finish(id, (view, spread)),
-            Answer::Queried(result) => {
+            Answer::Queried(result, summaries) => {
                 self.query_seconds = Some(seconds);
-                self.queried.finish(id, result);
+                self.query_version += 1;
+                self.queried.finish(id, (result, summaries));
+            }
+            Answer::ImportedModel(name) => {
+                self.tell(Tone::Good, format!("Imported {name}; deploy it on the Deploy page"));
+                return vec![Command::Look];
+            }
+            Answer::SavedQuery(name) => {
+                self.tell(Tone::Good, format!("Saved query {name}"));
+                return vec![Command::Look];
             }
             Answer::Exported(path) => self.tell(Tone::Good, format!("Wrote {}", path.display())),
             Answer::Insight(insight, spec) => {
@@ -359,7 +380,10 @@ impl State {
             "customers" => self.customers.fail(id, message),
             "customer" => self.customer.fail(id, message),
             "distributions" => self.distributions.fail(id, message),
-            "query" => self.queried.fail(id, message),
+            "query" => {
+                self.query_error = error.position();
+                self.queried.fail(id, message);
+            }
             "people" => self.people.fail(id, message),
             "preview" => self.preview.fail(id, message),
             "train" => self.trained.fail(id, message),

@@ -41,6 +41,8 @@ pub enum Command {
     Distributions(Name),
     /// Runs a query.
     Query(String),
+    /// Saves a query under a name.
+    SaveQuery(Name, String),
     /// Writes the rows of a query to a file.
     Export(String, PathBuf),
     /// Computes an insight.
@@ -67,6 +69,17 @@ pub enum Command {
     Runs(Name),
     /// Makes the function of a run the one that is deployed.
     UseRun(Name, String),
+    /// Makes a function of a model that was trained elsewhere.
+    ImportModel {
+        /// Its file.
+        file: PathBuf,
+        /// The view whose features its columns are.
+        view: Name,
+        /// The name of the function.
+        name: Name,
+    },
+    /// Writes the model of a function as ONNX.
+    ExportModel(Name, PathBuf),
     /// Starts an endpoint on this machine, or finds the one that runs.
     GoLive,
     /// Stops the endpoint that this session started.
@@ -154,6 +167,7 @@ impl Command {
             Self::Customer { .. } => "customer",
             Self::Distributions(_) => "distributions",
             Self::Query(_) => "query",
+            Self::SaveQuery(..) => "save-query",
             Self::Export(..) => "export",
             Self::Insight(spec) => insight(spec.kind()),
             Self::People(..) => "people",
@@ -166,6 +180,8 @@ impl Command {
             Self::Train(_) | Self::TryAll(..) => "train",
             Self::Runs(_) => "runs",
             Self::UseRun(..) => "use-run",
+            Self::ImportModel { .. } => "import-model",
+            Self::ExportModel(..) => "export-model",
             Self::GoLive => "go-live",
             Self::StopEndpoint => "stop-endpoint",
             Self::Endpoint(_) => "endpoint",
@@ -214,6 +230,7 @@ impl Command {
             Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
             Self::Distributions(view) => format!("Computing {view} of all customers"),
             Self::Query(_) => "Running the query".to_owned(),
+            Self::SaveQuery(name, _) => format!("Saving {name}"),
             Self::Export(..) => "Writing a file".to_owned(),
             Self::Insight(spec) => format!("Computing {}", spec.kind()),
             Self::People(..) => "Looking for the people".to_owned(),
@@ -227,6 +244,8 @@ impl Command {
             Self::TryAll(spec, _) => format!("Trying all algorithms for {}", spec.name),
             Self::Runs(name) => format!("Reading the runs of {name}"),
             Self::UseRun(name, _) => format!("Choosing a run of {name}"),
+            Self::ImportModel { name, .. } => format!("Importing {name}"),
+            Self::ExportModel(..) => "Writing a file".to_owned(),
             Self::GoLive => "Starting an endpoint".to_owned(),
             Self::StopEndpoint => "Stopping the endpoint".to_owned(),
             Self::Endpoint(_) => "Asking the endpoint".to_owned(),

@@ -111,6 +111,29 @@ impl Project {
         write_whole(&self.definition_path("models", &spec.name, "toml"), &spec.to_toml()?)
     }
 
+    /// The saved queries, by name.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn queries(&self) -> Result<Vec<(Name, String)>> {
+        let names = self.names("queries", "sql")?;
+        names
+            .into_iter()
+            .map(|name| {
+                let text = self.read("queries", &name, "sql")?;
+                Ok((name, text))
+            })
+            .collect()
+    }
+
+    /// Saves a query.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_query(&self, name: &Name, sql: &str) -> Result<()> {
+        write_whole(&self.definition_path("queries", name, "sql"), sql)
+    }
+
     /// The names of its scoring functions.
     ///
     /// # Errors

@@ -97,6 +97,15 @@ impl Error {
         }
     }
 
+    /// Line and column of what is wrong in a query, from 1.
+    #[must_use]
+    pub const fn position(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Warehouse(warehouse::Error::Sql(error)) => error.position,
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

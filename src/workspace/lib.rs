@@ -20,6 +20,7 @@ mod sample;
 mod segments;
 mod session;
 mod shop;
+mod summaries;
 mod views;
 
 pub use client::{
@@ -42,6 +43,7 @@ pub use session::{
     Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
 pub use shop::{Generated, generate};
+pub use summaries::{ColumnSummary, before};
 pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.

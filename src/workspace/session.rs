@@ -19,6 +19,7 @@ use crate::modeling::{TrainReport, Tried};
 use crate::preview::Preview;
 use crate::runs::Run;
 use crate::sample::Sample;
+use crate::summaries::{ColumnSummary, summarize};
 use crate::{Client, Error, KnownEndpoint, LocalEndpoint, Project, Result};
 
 /// What a command gave.
@@ -43,8 +44,10 @@ pub enum Answer {
     Customer(Box<CustomerView>),
     /// How the numbers of a view are spread over customers.
     Distributions(Name, BTreeMap<Name, Vec<f64>>),
-    /// The rows of a query.
-    Queried(QueryResult),
+    /// The rows of a query, and what their columns are like.
+    Queried(QueryResult, Vec<ColumnSummary>),
+    /// A query was saved.
+    SavedQuery(Name),
     /// A file was written.
     Exported(PathBuf),
     /// An insight, and what was asked.
@@ -69,6 +72,8 @@ pub enum Answer {
     Runs(Name, Vec<Run>),
     /// A run is what is deployed now.
     UsedRun(Name, String),
+    /// A model that was trained elsewhere is a function.
+    ImportedModel(Name),
     /// An endpoint runs.
     Live(String),
     /// The endpoint was stopped.
@@ -112,6 +117,8 @@ pub struct Overview {
     pub insights: Vec<(Name, InsightSpec)>,
     /// The names of the segments.
     pub segments: Vec<Name>,
+    /// The saved queries.
+    pub queries: Vec<(Name, String)>,
     /// Endpoints that the project works with.
     pub endpoints: Vec<(String, KnownEndpoint)>,
     /// What is wrong with files that cannot be read.
@@ -338,7 +345,15 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             let distributions = project.distributions(&view, job)?;
             Ok(Answer::Distributions(view, distributions))
         }
-        Command::Query(sql) => Ok(Answer::Queried(project.query(&sql, QUERY_ROWS, job)?)),
+        Command::Query(sql) => {
+            let result = project.query(&sql, QUERY_ROWS, job)?;
+            let summaries = summarize(result.columns.len(), &result.rows);
+            Ok(Answer::Queried(result, summaries))
+        }
+        Command::SaveQuery(name, sql) => {
+            project.save_query(&name, &sql)?;
+            Ok(Answer::SavedQuery(name))
+        }
         Command::Export(sql, path) => {
             project.export(&sql, &path, job)?;
             Ok(Answer::Exported(path))
@@ -384,6 +399,14 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         Command::UseRun(name, run) => {
             let function = project.use_run(&name, &run)?;
             Ok(Answer::UsedRun(name, function.hash().to_owned()))
+        }
+        Command::ImportModel { file, view, name } => {
+            project.import_model(&file, &view, &name)?;
+            Ok(Answer::ImportedModel(name))
+        }
+        Command::ExportModel(function, out) => {
+            project.export_onnx(&function, &out)?;
+            Ok(Answer::Exported(out))
         }
         live => execute_live(shared, &project, live, job),
     }
@@ -531,6 +554,7 @@ fn look(project: &Project) -> Result<Overview> {
         functions,
         insights,
         segments: project.segments()?,
+        queries: project.queries()?,
         endpoints: project.endpoints()?.into_iter().collect(),
         problems,
     })

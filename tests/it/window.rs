@@ -140,6 +140,41 @@ fn a_query_runs_and_its_error_has_a_place() {
 }
 
 #[test]
+fn a_result_is_sorted_filtered_and_its_query_saved() {
+    let mut window = Window::open();
+    window.click("Explore");
+    window.click("SQL");
+    window.click("Run");
+    window.wait(|window| window.sees("rows in"));
+    window.idle();
+    assert!(window.sees("distinct"), "columns say what they are like");
+    let first_event = |window: &Window| {
+        let events = ["page_viewed", "product_viewed", "order_completed", "campaign_clicked"];
+        let place = |name: &str| {
+            let nodes = window.harness.query_all_by_label(name);
+            nodes.map(|node| node.rect().top()).fold(f32::INFINITY, f32::min)
+        };
+        let known = events.into_iter().filter(|name| place(name).is_finite());
+        known.min_by(|left, right| place(left).total_cmp(&place(right))).unwrap()
+    };
+    assert_eq!(first_event(&window), "product_viewed", "most frequent first");
+    window.click("Sort by event");
+    window.harness.step();
+    assert_eq!(first_event(&window), "campaign_clicked");
+    window.harness.get_by_label("Filter rows").focus();
+    window.harness.get_by_label("Filter rows").type_text("order_comp");
+    window.harness.step();
+    window.harness.step();
+    assert_eq!(first_event(&window), "order_completed");
+    window.click("Saved…");
+    window.harness.get_by_label("Name of the query").focus();
+    window.harness.get_by_label("Name of the query").type_text("by_event");
+    window.harness.step();
+    window.click("Save this query");
+    window.wait(|window| window.sees("Saved query by_event"));
+}
+
+#[test]
 fn the_palette_goes_anywhere() {
     let mut window = Window::open();
     window.harness.key_press_modifiers(eframe::egui::Modifiers::COMMAND, eframe::egui::Key::K);

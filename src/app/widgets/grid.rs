@@ -6,11 +6,11 @@ use super::{number, shorten};
 use crate::theme::{Tokens, strong};
 
 /// Rows of one scroll area; beyond, their places are not exact in `f32`.
-const MOST_ROWS: usize = 500_000;
+pub(super) const MOST_ROWS: usize = 500_000;
 /// Characters of a cell.
 const CELL: usize = 120;
 /// Height of a row.
-const ROW: f32 = 22.0;
+pub(super) const ROW: f32 = 22.0;
 
 /// A grid of values with named columns: only what is visible is laid out.
 pub(crate) fn grid_ui(ui: &mut Ui, id: &str, columns: &[String], rows: &[Vec<Value>]) {
@@ -31,7 +31,7 @@ pub(crate) fn grid_ui(ui: &mut Ui, id: &str, columns: &[String], rows: &[Vec<Val
 }
 
 /// A first width from the name and the first rows.
-fn width(name: &str, rows: &[Vec<Value>], place: usize) -> f32 {
+pub(super) fn width(name: &str, rows: &[Vec<Value>], place: usize) -> f32 {
     let cells =
         rows.iter().take(40).filter_map(|row| row.get(place)).map(|value| text(value).len());
     let longest = cells.chain([name.len() + 2]).max().unwrap_or(8).clamp(5, 36);
@@ -77,23 +77,7 @@ impl TableDelegate for Grid<'_> {
     fn cell_ui(&mut self, ui: &mut Ui, cell: &CellInfo) {
         let row = usize::try_from(cell.row_nr).ok().and_then(|row| self.rows.get(row));
         let Some(value) = row.and_then(|row| row.get(cell.col_nr)) else { return };
-        let tokens = Tokens::at(ui);
-        let written = RichText::new(text(value));
-        let written = match value {
-            Value::Null => written.italics().color(tokens.weak),
-            Value::Number(_) => written.monospace(),
-            _ => written,
-        };
-        let to_the_right = matches!(value, Value::Number(_)) && !ui.is_sizing_pass();
-        let layout = if to_the_right {
-            Layout::right_to_left(Align::Center)
-        } else {
-            Layout::left_to_right(Align::Center)
-        };
-        ui.with_layout(layout, |ui| {
-            ui.add_space(8.0);
-            label_ui(ui, written);
-        });
+        cell_text(ui, value);
     }
 
     fn default_row_height(&self) -> f32 {
@@ -101,8 +85,29 @@ impl TableDelegate for Grid<'_> {
     }
 }
 
+/// A value in its cell: numbers to the right, what is missing in italics.
+pub(super) fn cell_text(ui: &mut Ui, value: &Value) {
+    let tokens = Tokens::at(ui);
+    let written = RichText::new(text(value));
+    let written = match value {
+        Value::Null => written.italics().color(tokens.weak),
+        Value::Number(_) => written.monospace(),
+        _ => written,
+    };
+    let to_the_right = matches!(value, Value::Number(_)) && !ui.is_sizing_pass();
+    let layout = if to_the_right {
+        Layout::right_to_left(Align::Center)
+    } else {
+        Layout::left_to_right(Align::Center)
+    };
+    ui.with_layout(layout, |ui| {
+        ui.add_space(8.0);
+        label_ui(ui, written);
+    });
+}
+
 /// A label that is cut at the edge of its column; while columns are measured it takes what it needs.
-fn label_ui(ui: &mut Ui, text: RichText) {
+pub(super) fn label_ui(ui: &mut Ui, text: RichText) {
     if ui.is_sizing_pass() {
         ui.add(egui::Label::new(text).extend());
         ui.add_space(8.0);

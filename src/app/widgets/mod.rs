@@ -4,10 +4,12 @@ mod bars;
 mod fields;
 mod grid;
 mod layout;
+mod table;
 mod text;
 
 pub(crate) use bars::{bars_ui, share_bar_ui};
 pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_field};
 pub(crate) use grid::grid_ui;
 pub(crate) use layout::{card, empty_state, key_figure, label_cell, section};
+pub(crate) use table::ResultTable;
 pub(crate) use text::{number, shorten, thousands};

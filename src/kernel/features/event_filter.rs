@@ -93,6 +93,18 @@ pub struct BoundFilter<'a> {
 }
 
 impl BoundFilter<'_> {
+    /// For each name of an event, in the order of the timelines' names, whether its events may count.
+    #[must_use]
+    pub fn names(&self) -> &[bool] {
+        &self.names
+    }
+
+    /// Whether all events of those names count.
+    #[must_use]
+    pub const fn is_by_name(&self) -> bool {
+        self.condition.is_none()
+    }
+
     /// Whether the event of a row counts.
     #[must_use]
     #[inline]

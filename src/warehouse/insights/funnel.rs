@@ -411,8 +411,8 @@ fn histogram(times: &[f64]) -> Vec<Bin> {
 struct Run {
     /// For each step, when the latest attempt that got there began.
     starts: Vec<Option<i64>>,
-    /// For each step, the times of that attempt.
-    chains: Vec<Vec<i64>>,
+    /// For each step, the times of that attempt: as many as there are steps each, the first ones known.
+    chains: Vec<i64>,
     /// The times of the first attempt that got furthest.
     times: Vec<i64>,
     /// For each step, when it was last taken; for steps in any order.
@@ -425,7 +425,7 @@ impl Run {
     fn new(n: usize) -> Self {
         Self {
             starts: vec![None; n],
-            chains: vec![Vec::new(); n],
+            chains: vec![0; n * n],
             times: Vec::new(),
             last: vec![None; n],
             taken: Vec::new(),
@@ -439,6 +439,10 @@ struct Walk<'a> {
     steps: Vec<BoundFilter<'a>>,
     exclusions: Vec<BoundFilter<'a>>,
     any: BoundFilter<'a>,
+    /// For each name of an event, what its events may be: the bits of [`Self::bits`].
+    by_name: Vec<u32>,
+    /// The bits that a condition has to be looked at for.
+    conditional: u32,
     by: By<'a>,
 }
 
@@ -452,13 +456,25 @@ impl<'a> Walk<'a> {
         scene: &'a Scene<'a>,
         scope: &Scope,
     ) -> Self {
+        let steps = bound(&checked.steps, scene.timelines);
+        let exclusions = bound(&checked.exclusions, scene.timelines);
+        let mut by_name = vec![0; scene.timelines.names().len()];
+        let mut conditional = 0;
+        let places = (0..steps.len()).chain(FIRST_EXCLUSION..);
+        for (place, filter) in places.zip(steps.iter().chain(&exclusions)) {
+            let names = by_name.iter_mut().zip(filter.names());
+            names.for_each(|(bits, passes)| *bits |= u32::from(*passes) << place);
+            conditional |= u32::from(!filter.is_by_name()) << place;
+        }
         Self {
             spec,
             scene,
-            steps: bound(&checked.steps, scene.timelines),
-            exclusions: bound(&checked.exclusions, scene.timelines),
             any: checked.any.bind(scene.timelines),
+            by_name,
+            conditional,
             by: By::of(scope, scene),
+            steps,
+            exclusions,
         }
     }
 
@@ -499,12 +515,21 @@ impl<'a> Walk<'a> {
     /// What an event is: a bit for each step and each exclusion.
     #[inline]
     fn bits(&self, row: usize) -> u32 {
-        let steps = self.steps.iter().enumerate();
-        let exclusions = self.exclusions.iter().zip(FIRST_EXCLUSION..);
-        steps
-            .map(|(at, filter)| (filter, at))
-            .chain(exclusions)
-            .fold(0, |bits, (filter, at)| bits | u32::from(filter.passes(row)) << at)
+        let bits = self.by_name[self.scene.timelines.events()[row] as usize];
+        match bits & self.conditional {
+            0 => bits,
+            open => self.settled(row, bits, open),
+        }
+    }
+
+    /// The bits without those whose condition does not hold.
+    fn settled(&self, row: usize, bits: u32, open: u32) -> u32 {
+        let filter = |place: usize| match place.checked_sub(FIRST_EXCLUSION) {
+            None => &self.steps[place],
+            Some(exclusion) => &self.exclusions[exclusion],
+        };
+        let fails = |place: &usize| open & (1 << place) != 0 && !filter(*place).passes(row);
+        (0..32).filter(fails).fold(bits, |bits, place| bits & !(1 << place))
     }
 
     /// How far a customer got.
@@ -593,16 +618,15 @@ impl<'a> Walk<'a> {
                 let Some(start) = start else { continue };
                 if starts[step].is_none_or(|known| start > known) {
                     starts[step] = Some(start);
-                    let (before, own) = chains.split_at_mut(step);
-                    own[0].clear();
-                    if let Some(before) = before.last() {
-                        own[0].extend_from_slice(before);
+                    if let Some(before) = step.checked_sub(1) {
+                        chains.copy_within(before * n..before * n + step, step * n);
                     }
-                    own[0].push(*time);
+                    chains[step * n + step] = *time;
                 }
                 if step + 1 > furthest {
                     furthest = step + 1;
-                    times.clone_from(&chains[step]);
+                    times.clear();
+                    times.extend_from_slice(&chains[step * n..=step * n + step]);
                 }
             }
         }
@@ -616,8 +640,8 @@ impl<'a> Walk<'a> {
         }
         if reached < furthest || times.len() != reached {
             times.clear();
-            if let Some(chain) = reached.checked_sub(1).map(|step| &chains[step]) {
-                times.clone_from(chain);
+            if let Some(step) = reached.checked_sub(1) {
+                times.extend_from_slice(&chains[step * n..=step * n + step]);
             }
         }
         if reached == 0 { Reached::Nothing } else { Reached::Step(reached) }

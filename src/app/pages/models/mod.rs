@@ -1,6 +1,7 @@
 //! Specs, training, and what came out of it: the form on the left, a run in the middle, and the runs of the
 //! model side by side.
 
+mod exchange;
 mod form;
 mod parameters;
 mod report;
@@ -10,6 +11,7 @@ mod sections;
 use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
 use workspace::{Command, ModelSpec, Name};
 
+use self::exchange::Exchange;
 use self::form::Form;
 use self::runs::Runs;
 use super::{error_ui, heading};
@@ -25,6 +27,7 @@ pub(super) struct Models {
     text: Option<String>,
     tab: Tab,
     runs: Runs,
+    exchange: Exchange,
     /// The model whose runs were asked for, and the result that was the latest then.
     asked: Option<(Name, Option<String>)>,
 }
@@ -73,6 +76,7 @@ impl Models {
                     self.tab = tab;
                 }
             }
+            self.exchange.ui(ui, state, outbox);
         });
         ui.add_space(4.0);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
