@@ -67,7 +67,7 @@ impl ResultTable {
         let widths: Vec<Column> = (0..columns.len())
             .map(|place| {
                 let wide = width(&columns[place], rows, place).max(96.0);
-                Column::new(wide).range(64.0..=520.0).resizable(true)
+                Column::new(wide).range(96.0..=520.0).resizable(true)
             })
             .collect();
         let n = self.order.len().min(MOST_ROWS);
