@@ -136,6 +136,12 @@ impl App {
             if input.consume_key(Modifiers::COMMAND, Key::O) {
                 self.outbox.go(Page::Data);
             }
+            if input.consume_key(Modifiers::ALT, Key::ArrowLeft) {
+                self.pages.back();
+            }
+            if input.consume_key(Modifiers::ALT, Key::ArrowRight) {
+                self.pages.forward();
+            }
             if input.consume_key(Modifiers::NONE, Key::F5) {
                 self.outbox.send(Command::Look);
             }
@@ -167,14 +173,21 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         self.keys(ui.ctx());
-        shell::top_bar_ui(ui, &self.state, &mut self.settings, &mut self.palette, &mut self.outbox);
+        shell::top_bar_ui(
+            ui,
+            &self.state,
+            &mut self.pages,
+            &mut self.settings,
+            &mut self.palette,
+            &mut self.outbox,
+        );
         shell::status_bar_ui(ui, &self.state);
         shell::rail_ui(ui, self.pages.current, &mut self.outbox);
         self.pages.ui(ui, &self.state, &mut self.outbox);
         shell::notices_ui(ui, &mut self.state);
         self.palette.ui(ui, &self.state, &mut self.outbox);
         if let Some(page) = self.outbox.page.take() {
-            self.pages.current = page;
+            self.pages.go(page);
         }
         self.note_first_numbers();
         self.outbox.flush(&mut self.session, &mut self.state);

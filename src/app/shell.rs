@@ -7,7 +7,7 @@ use eframe::egui::{
     Order, Panel, ProgressBar, RichText, Ui, vec2,
 };
 
-use crate::pages::Page;
+use crate::pages::{Page, Pages};
 use crate::palette::Palette;
 use crate::settings::{Settings, ThemeChoice};
 use crate::state::{Outbox, State, Tone};
@@ -25,6 +25,7 @@ const NOTABLE: Duration = Duration::from_millis(300);
 pub(crate) fn top_bar_ui(
     ui: &mut Ui,
     state: &State,
+    pages: &mut Pages,
     settings: &mut Settings,
     palette: &mut Palette,
     outbox: &mut Outbox,
@@ -36,14 +37,59 @@ pub(crate) fn top_bar_ui(
             let name = state.project.value().map_or("Full Circle", |(name, _)| name.as_str());
             ui.label(RichText::new(shorten(name, 40)).font(strong(14.0)).color(tokens.strong));
             let search = Button::new(RichText::new("Run a command  Ctrl+K").color(tokens.weak));
-            ui.add_space(16.0);
+            ui.add_space(8.0);
+            ways_ui(ui, pages);
+            ui.add_space(4.0);
             if ui.add(search.min_size(vec2(240.0, 24.0))).clicked() {
                 palette.toggle();
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 theme_button_ui(ui, settings);
+                messages_ui(ui, state);
                 jobs_ui(ui, state, outbox);
             });
+        });
+    });
+}
+
+/// Back and forward.
+fn ways_ui(ui: &mut Ui, pages: &mut Pages) {
+    let (back, forward) = pages.ways();
+    let way = |ui: &mut Ui, is_open: bool, sign: &str, name: &str, key: &str| {
+        let button = ui.add_enabled(is_open, Button::new(sign));
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, is_open, name));
+        button.on_hover_text(format!("{name} ({key})")).clicked()
+    };
+    if way(ui, back, "⏴", "Back", "Alt+Left") {
+        pages.back();
+    }
+    if way(ui, forward, "⏵", "Forward", "Alt+Right") {
+        pages.forward();
+    }
+}
+
+/// What was said, latest first.
+fn messages_ui(ui: &mut Ui, state: &State) {
+    ui.menu_button(format!("Messages {}", state.notices.len()), |ui| {
+        if state.notices.is_empty() {
+            ui.label("Nothing was said yet.");
+        }
+        egui::ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+            ui.set_min_width(320.0);
+            let tokens = Tokens::at(ui);
+            for notice in state.notices.iter().rev() {
+                let color = match notice.tone {
+                    Tone::Good => tokens.good,
+                    Tone::Warn => tokens.warn,
+                    Tone::Bad => tokens.bad,
+                };
+                ui.horizontal_wrapped(|ui| {
+                    let ago = notice.since.elapsed().as_secs();
+                    let when = format!("{} min ago", ago / 60);
+                    ui.label(RichText::new(when).small().color(tokens.weak));
+                    ui.label(RichText::new(&notice.text).color(color));
+                });
+            }
         });
     });
 }

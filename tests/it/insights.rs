@@ -10,7 +10,7 @@ use warehouse::insights::{
     Interval, Order, Point, Question, Scope, Status,
 };
 
-use crate::support::Project;
+use crate::support::{Project, fullcircle_fails, fullcircle_json};
 
 fn insight(project: &Project, spec: &InsightSpec) -> Insight {
     project.warehouse.insight(spec, None, &Job::unwatched()).unwrap()
@@ -299,6 +299,66 @@ fn a_spec_survives_its_file() {
         let text = usual.to_toml().unwrap();
         assert_eq!(InsightSpec::parse(None, &text).unwrap(), usual, "{text}");
     }
+}
+
+#[test]
+fn the_command_line_has_every_insight_and_writes_its_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let project = path("shop");
+    let mut csv = "customer,event,time,plan\n".to_owned();
+    for n in 0..40 {
+        csv.push_str(&format!(
+            "c{},{},2024-01-{:02}T0{}:00:00,p{}\n",
+            n % 7,
+            ["a", "b"][n % 2],
+            n % 27 + 1,
+            n % 9,
+            n % 3
+        ));
+    }
+    std::fs::write(path("events.csv"), csv).unwrap();
+    fullcircle_json(&["import", "--project", &project, &path("events.csv"), "--json"]);
+    std::fs::write(
+        path("funnel.toml"),
+        "steps = [\"a\", \"b\"]\nbreakdown = { property = \"plan\" }\n",
+    )
+    .unwrap();
+    for kind in InsightKind::ALL {
+        let mut arguments = vec!["insight", "--project", &project, kind.word(), "--json"];
+        let (spec, out) = (path("funnel.toml"), path(&format!("{kind}.csv")));
+        arguments.extend(["--out", &out]);
+        if kind == InsightKind::Funnel {
+            arguments.extend(["--spec", &spec]);
+        }
+        let said = fullcircle_json(&arguments);
+        assert_eq!(said["insight"], kind.word());
+        assert!(said["rule"].as_str().unwrap().ends_with('.') && said["sql"].is_string());
+        // No two events are within half an hour, so that there are no paths.
+        let lines = std::fs::read_to_string(&out).unwrap().lines().count();
+        assert_eq!(lines > 1, kind != InsightKind::Paths, "{kind}: {lines}");
+    }
+    let said = fullcircle_fails(&["insight", "--project", &project, "funnel"]);
+    assert!(said.contains("2 to 20 steps"), "{said}");
+    std::fs::create_dir_all(path("shop/segments")).unwrap();
+    let segment = "name = \"often\"\nwhere = \"n >= 6\"\ncustomers = [\"nobody\"]\n\n[[features]]\nname = \"n\"\naggregation = \"count\"\n";
+    std::fs::write(path("shop/segments/often.toml"), segment).unwrap();
+    std::fs::write(
+        path("trends.toml"),
+        "interval = \"month\"\nintervals = 1\nsegment = \"often\"\n",
+    )
+    .unwrap();
+    let said = fullcircle_json(&[
+        "insight",
+        "--project",
+        &project,
+        "trends",
+        "--spec",
+        &path("trends.toml"),
+        "--json",
+    ]);
+    // Of 40 events, five of seven customers have 6 and two have 5.
+    assert_eq!(said["lines"][0]["values"][0], 5.0);
 }
 
 /// Events of a few customers at few instants, so that ties and gaps are frequent.

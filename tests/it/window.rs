@@ -92,6 +92,26 @@ fn home_shows_real_numbers_and_every_page_comes_up() {
 }
 
 #[test]
+fn one_goes_back_and_forward() {
+    let mut window = Window::open();
+    for page in ["Data", "Explore", "Models"] {
+        window.click(page);
+    }
+    window.click("Back");
+    assert_eq!(window.harness.state().page(), Page::Explore);
+    let (alt, left) = (eframe::egui::Modifiers::ALT, eframe::egui::Key::ArrowLeft);
+    window.harness.key_press_modifiers(alt, left);
+    window.harness.step();
+    assert_eq!(window.harness.state().page(), Page::Data);
+    window.click("Forward");
+    assert_eq!(window.harness.state().page(), Page::Explore);
+    window.click("Home");
+    window.click("Back");
+    assert_eq!(window.harness.state().page(), Page::Explore);
+    window.idle();
+}
+
+#[test]
 fn customers_are_found_and_shown() {
     let mut window = Window::open();
     window.click("Customers");

@@ -102,6 +102,9 @@ impl Page {
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     pub(crate) current: Page,
+    /// Pages that were left, the latest last, and those that were gone back from.
+    before: Vec<Page>,
+    after: Vec<Page>,
     home: home::Home,
     data: data::Data,
     customers: customers::Customers,
@@ -111,7 +114,40 @@ pub(crate) struct Pages {
     deploy: deploy::Deploy,
 }
 
+/// Pages that are remembered.
+const MOST_VISITED: usize = 50;
+
 impl Pages {
+    /// Goes to a page, from where one can go back.
+    pub(crate) fn go(&mut self, page: Page) {
+        if page != self.current {
+            self.before.push(self.current);
+            let surplus = self.before.len().saturating_sub(MOST_VISITED);
+            self.before.drain(..surplus);
+            self.after.clear();
+            self.current = page;
+        }
+    }
+
+    /// Goes to the page before, if there is one.
+    pub(crate) fn back(&mut self) {
+        if let Some(page) = self.before.pop() {
+            self.after.push(std::mem::replace(&mut self.current, page));
+        }
+    }
+
+    /// Goes where one has gone back from.
+    pub(crate) fn forward(&mut self) {
+        if let Some(page) = self.after.pop() {
+            self.before.push(std::mem::replace(&mut self.current, page));
+        }
+    }
+
+    /// Whether one can go back, and forward.
+    pub(crate) const fn ways(&self) -> (bool, bool) {
+        (!self.before.is_empty(), !self.after.is_empty())
+    }
+
     /// The page that is shown.
     pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         let tokens = Tokens::at(ui);

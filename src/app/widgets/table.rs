@@ -13,15 +13,18 @@ use crate::theme::{Tokens, strong};
 pub(crate) struct ResultTable {
     filter: String,
     /// The column that it is sorted by, and whether from the largest.
-    sort: Option<(usize, bool)>,
+    sort: Sort,
     /// Rows that are shown, in order; made anew when something above changes.
     order: Vec<u32>,
     /// What the order was made from.
-    made_from: Option<(u64, String, Option<(usize, bool)>)>,
+    made_from: Option<(u64, String, Sort)>,
     /// The chosen cell, by its row among those that are shown, and the other end of chosen rows.
     chosen: Option<(usize, usize)>,
     until: usize,
 }
+
+/// A column, and whether from the largest; none is as the rows came.
+type Sort = Option<(usize, bool)>;
 
 const HEADER: f32 = 58.0;
 /// Characters of a cell that the inspector shows.
@@ -221,7 +224,7 @@ struct Grid<'a> {
     rows: &'a [Vec<Value>],
     summaries: &'a [ColumnSummary],
     order: &'a [u32],
-    sort: Option<(usize, bool)>,
+    sort: Sort,
     chosen: Option<(usize, usize)>,
     chosen_rows: Option<std::ops::RangeInclusive<usize>>,
     sorted_by: Option<usize>,

@@ -2,7 +2,7 @@ use eframe::egui::{RichText, Ui};
 use egui_plot::{HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, Points};
 use workspace::insights::{Interval, Line as Series, Point, Trends};
 
-use super::{Chosen, HEIGHT, at, nearest};
+use super::{Chosen, at, height, nearest};
 use crate::theme::Tokens;
 use crate::widgets::{empty_state, number};
 
@@ -25,7 +25,7 @@ pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, interval: Interv
         },
     };
     let plot = Plot::new("trends")
-        .height(HEIGHT)
+        .height(height(ui))
         .legend(Legend::default())
         .allow_scroll(false)
         .allow_drag(false)

@@ -18,8 +18,10 @@ use workspace::insights::Point;
 /// A point that was chosen, and what it is called.
 type Chosen = Option<(Point, String)>;
 
-/// Height of a chart with axes.
-const HEIGHT: f32 = 320.0;
+/// Height of a chart with axes: what there is, with room for its rule below.
+fn height(ui: &eframe::egui::Ui) -> f32 {
+    (ui.available_height() - 90.0).clamp(240.0, 620.0)
+}
 
 #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
 const fn at(place: usize) -> f64 {

@@ -2,11 +2,11 @@ use eframe::egui::{Color32, Ui};
 use egui_plot::{Bar, BarChart, Legend, Plot};
 use workspace::insights::{Interval, Lifecycle, Point, Status, Stickiness};
 
-use super::{Chosen, HEIGHT, at, nearest};
+use super::{Chosen, at, height, nearest};
 use crate::theme::Tokens;
 
 #[allow(clippy::cast_precision_loss, reason = "a height")]
-const fn height(n: u64) -> f64 {
+const fn count(n: u64) -> f64 {
     n as f64
 }
 
@@ -26,7 +26,7 @@ pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle) -> Chos
     };
     let mut clicked = None;
     let plot = Plot::new("lifecycle")
-        .height(HEIGHT)
+        .height(height(ui))
         .legend(Legend::default())
         .allow_scroll(false)
         .allow_drag(false)
@@ -46,14 +46,14 @@ pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle) -> Chos
                 .map(|(place, count)| {
                     let base = if *status == Status::Dormant { 0.0 } else { below[place] };
                     let name = format!("{}, {}: {count}", status.word(), dates[place]);
-                    Bar::new(at(place), sign * height(*count))
+                    Bar::new(at(place), sign * self::count(*count))
                         .base_offset(base)
                         .width(0.8)
                         .name(name)
                 })
                 .collect();
             if *status != Status::Dormant {
-                below.iter_mut().zip(counts).for_each(|(sum, n)| *sum += height(*n));
+                below.iter_mut().zip(counts).for_each(|(sum, n)| *sum += count(*n));
             }
             plot.bar_chart(BarChart::new(status.word(), bars).color(color(*status)));
         }
@@ -68,7 +68,7 @@ pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle) -> Chos
     let status = match clicked.y < 0.0 {
         true => Some(Status::Dormant),
         false => active.zip(&lifecycle.counts).find_map(|(status, counts)| {
-            top += height(counts[interval]);
+            top += count(counts[interval]);
             (clicked.y <= top).then_some(status)
         }),
     }?;
@@ -95,12 +95,12 @@ pub(in super::super) fn stickiness_ui(
                 "active in {} {word}s: {exactly}; in at least so many: {at_least}",
                 place + 1
             );
-            Bar::new(at(place + 1), height(*exactly)).width(0.85).name(name)
+            Bar::new(at(place + 1), count(*exactly)).width(0.85).name(name)
         })
         .collect();
     let mut clicked = None;
     Plot::new("stickiness")
-        .height(HEIGHT)
+        .height(height(ui))
         .allow_scroll(false)
         .allow_drag(false)
         .show_grid([false, true])
