@@ -228,8 +228,8 @@ pub(crate) fn status_bar_ui(ui: &mut Ui, state: &State) {
 
 /// The latest notices, which fade after a while.
 pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
-    state.notices.retain(|notice| notice.since.elapsed() < NOTICE);
-    if state.notices.is_empty() {
+    let is_new = |notice: &crate::state::Notice| notice.since.elapsed() < NOTICE;
+    if !state.notices.iter().any(is_new) {
         return;
     }
     ui.ctx().request_repaint_after(Duration::from_millis(500));
@@ -239,7 +239,8 @@ pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
         .anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -36.0))
         .order(Order::Foreground)
         .show(ui.ctx(), |ui| {
-            for (place, notice) in state.notices.iter().enumerate().rev().take(SHOWN_NOTICES) {
+            let all = state.notices.iter().enumerate().rev();
+            for (place, notice) in all.filter(|(_, notice)| is_new(notice)).take(SHOWN_NOTICES) {
                 let (color, sign) = match notice.tone {
                     Tone::Good => (tokens.good, "✓"),
                     Tone::Warn => (tokens.warn, "!"),

@@ -133,6 +133,7 @@ impl State {
             | Command::ImportModel { .. }
             | Command::ExportModel(..)
             | Command::SaveSegment(_)
+            | Command::ProposeView(_)
             | Command::SaveView(_)
             | Command::SaveModel(_)
             | Command::UseRun(..)
@@ -389,6 +390,10 @@ impl State {
             "train" => self.trained.fail(id, message),
             "runs" => self.runs.fail(id, message),
             "endpoint" => {
+                // One that is only remembered from before may be gone without a word.
+                if let (Some(message), Some(_)) = (&message, &self.url) {
+                    self.tell(Tone::Bad, message.clone());
+                }
                 self.endpoint.fail(id, message);
                 self.url = None;
             }

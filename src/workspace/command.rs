@@ -57,6 +57,8 @@ pub enum Command {
     SaveSegment(SegmentDefinition),
     /// Computes a view that may not be saved yet.
     Preview(Draft),
+    /// Makes a first view of what there is, and saves it under a name.
+    ProposeView(Name),
     /// Saves a view.
     SaveView(ViewDefinition),
     /// Saves a model spec.
@@ -175,6 +177,7 @@ impl Command {
             Self::SaveInsight(..) => "save-insight",
             Self::SaveSegment(_) => "save-segment",
             Self::Preview(_) => "preview",
+            Self::ProposeView(_) => "propose-view",
             Self::SaveView(_) => "save-view",
             Self::SaveModel(_) => "save-model",
             Self::Train(_) | Self::TryAll(..) => "train",
@@ -238,6 +241,7 @@ impl Command {
             Self::SaveInsight(name, _) => format!("Saving {name}"),
             Self::SaveSegment(segment) => format!("Saving segment {}", segment.name),
             Self::Preview(_) => "Computing features".to_owned(),
+            Self::ProposeView(_) => "Looking for features".to_owned(),
             Self::SaveView(definition) => format!("Saving view {}", definition.name),
             Self::SaveModel(spec) => format!("Saving model {}", spec.name),
             Self::Train(name) => format!("Training {name}"),

@@ -15,6 +15,7 @@ mod local_endpoint;
 mod modeling;
 mod preview;
 mod project;
+mod proposing;
 mod runs;
 mod sample;
 mod segments;

@@ -377,6 +377,10 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         Command::Preview(definition) => {
             Ok(Answer::Previewed(Box::new(project.preview(&definition, job)?)))
         }
+        Command::ProposeView(name) => {
+            project.save_view(&project.propose_view(&name)?)?;
+            Ok(Answer::SavedView(name))
+        }
         Command::SaveView(definition) => {
             project.save_view(&definition)?;
             Ok(Answer::SavedView(definition.name))

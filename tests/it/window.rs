@@ -58,10 +58,20 @@ impl Window {
             if until(self) {
                 break;
             }
-            assert!(began.elapsed() < PATIENCE, "nothing happened");
+            assert!(began.elapsed() < PATIENCE, "nothing happened; seen: {}", self.labels());
             std::thread::yield_now();
         }
         self.harness.step();
+    }
+
+    /// All that can be read.
+    fn labels(&self) -> String {
+        let nodes = self.harness.query_all_by(|_| true);
+        let labels = nodes.filter_map(|node| {
+            let node = node.accesskit_node();
+            node.label().or_else(|| node.value())
+        });
+        labels.collect::<Vec<_>>().join(" | ")
     }
 
     fn sees(&self, text: &str) -> bool {
@@ -89,6 +99,77 @@ fn home_shows_real_numbers_and_every_page_comes_up() {
         window.idle();
         assert_eq!(window.harness.state().page(), page);
     }
+}
+
+/// The window starts its endpoint at one address: who starts one waits for the other.
+static ENDPOINT: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// From a file that nobody has seen to a verified score, in as few clicks as a person needs.
+#[test]
+fn a_file_becomes_a_verified_score_in_twelve_clicks() {
+    let _alone = ENDPOINT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("visits.csv");
+    let mut csv = "user,action,when,price\n".to_owned();
+    for customer in 0..300_u32 {
+        for day in (customer % 13..170).step_by(5 + customer as usize % 9) {
+            let time = kernel::domain::Time(
+                1_704_067_200_000_000 + i64::from(day) * 86_400_000_000 + i64::from(customer),
+            );
+            let action = if (day + customer) % 3 == 0 { "purchase" } else { "visit" };
+            csv.push_str(&format!("u{customer},{action},{time},{}\n", day % 40));
+        }
+    }
+    std::fs::write(&file, csv).unwrap();
+    // High enough that nothing has to be scrolled to.
+    let mut window = Window::of(None, [1280.0, 1_400.0], 1.0);
+    let mut clicks = 0;
+    let mut click = |window: &mut Window, label: &str| {
+        window.wait(|window| window.harness.query_by_role_and_label(Role::Button, label).is_some());
+        window.click(label);
+        clicks += 1;
+    };
+    let began = Instant::now();
+    click(&mut window, "Data");
+    window.harness.get_by_label("File, folder or glob").focus();
+    window.harness.get_by_label("File, folder or glob").type_text(&file.display().to_string());
+    window.harness.step();
+    click(&mut window, "Look at it");
+    window.idle();
+    click(&mut window, "Import");
+    window.idle();
+    click(&mut window, "Propose features");
+    window.idle();
+    assert!(window.sees("purchase_30d"));
+    click(&mut window, "Models");
+    window.idle();
+    click(&mut window, "Save and train");
+    window.wait(|window| window.sees("95 % of samples"));
+    window.idle();
+    click(&mut window, "Deploy…");
+    click(&mut window, "Go live");
+    window.wait(|window| window.sees("Nothing is deployed there yet"));
+    click(&mut window, "Deploy…");
+    window.wait(|window| window.sees("before it says anything"));
+    click(&mut window, "Confirm");
+    window.wait(|window| window.sees("version 1 of 1"));
+    window.idle();
+    click(&mut window, "Score");
+    window.wait(|window| window.sees("$score"));
+    window.harness.get_by_role_and_label(Role::Button, "Verify 1000 scores").scroll_to_me();
+    window.harness.step();
+    window.harness.step();
+    click(&mut window, "Verify 1000 scores");
+    window.wait(|window| window.sees("0 differ"));
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(clicks <= 12, "{clicks} clicks, {seconds:.1} s");
+    println!("{clicks} clicks, {seconds:.1} s");
+    window.harness.get_by_role_and_label(Role::Button, "Stop").scroll_to_me();
+    window.harness.step();
+    window.harness.step();
+    window.idle();
+    window.click("Stop");
+    window.wait(|window| window.sees("Or work with one that runs elsewhere"));
 }
 
 #[test]
@@ -208,6 +289,7 @@ fn the_palette_goes_anywhere() {
 
 #[test]
 fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
+    let _alone = ENDPOINT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut window = Window::open();
     window.click("Models");
     window.idle();

@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use eframe::egui::{self, Grid, RichText, ScrollArea, Ui};
 use workspace::{Command, Options, Proposal, RowKind, Type, Value};
 
+use super::features::FIRST_VIEW;
 use super::{error_ui, heading};
+use crate::Page;
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
@@ -123,6 +125,7 @@ impl Data {
                     outbox.cancel(job);
                 }
                 report_ui(ui, state);
+                next_ui(ui, state, outbox);
             });
         });
         if self.options != before {
@@ -207,6 +210,20 @@ fn report_ui(ui: &mut Ui, state: &State) {
         ))
         .color(color),
     );
+}
+
+/// The next step: features, where there are none yet.
+fn next_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    let look = state.look();
+    let is_first = state.imported.value().is_some() && look.views.is_empty();
+    if is_first
+        && look.summary.events > 0
+        && ui.button("Propose features").clicked()
+        && let Ok(name) = FIRST_VIEW.parse()
+    {
+        outbox.send(Command::ProposeView(name));
+        outbox.go(Page::Features);
+    }
 }
 
 fn rejects_ui(ui: &mut Ui, state: &State) {

@@ -33,6 +33,8 @@ pub(super) struct Features {
     show_sql: bool,
 }
 
+/// The name of a first view.
+pub(in crate::pages) const FIRST_VIEW: &str = "customer";
 const ALL: &str = "all events";
 const NO_PROPERTY: &str = "(none)";
 /// Windows that the slider goes through, in days; beyond the last one is all time.
@@ -46,11 +48,20 @@ impl Features {
         }
         let Some(mut draft) = self.draft.take() else {
             empty_state(ui, "There is no view yet; import events, then make one.");
-            if ui.button("New view").clicked()
-                && let Ok(name) = "shopper".parse()
-            {
-                self.draft = Some(ViewDefinition { name, features: Vec::new() });
-            }
+            let name: Result<Name, _> = FIRST_VIEW.parse();
+            ui.horizontal(|ui| {
+                let has_events = state.look().summary.events > 0;
+                if primary_button(ui, "Propose features", has_events).clicked()
+                    && let Ok(name) = &name
+                {
+                    outbox.send(Command::ProposeView(name.clone()));
+                }
+                if ui.button("New view").clicked()
+                    && let Ok(name) = name
+                {
+                    self.draft = Some(ViewDefinition { name, features: Vec::new() });
+                }
+            });
             return;
         };
         let models = &state.look().models;
