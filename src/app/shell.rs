@@ -60,10 +60,10 @@ fn ways_ui(ui: &mut Ui, pages: &mut Pages) {
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, is_open, name));
         button.on_hover_text(format!("{name} ({key})")).clicked()
     };
-    if way(ui, back, "⏴", "Back", "Alt+Left") {
+    if way(ui, back, "‹", "Back", "Alt+Left") {
         pages.back();
     }
-    if way(ui, forward, "⏵", "Forward", "Alt+Right") {
+    if way(ui, forward, "›", "Forward", "Alt+Right") {
         pages.forward();
     }
 }
