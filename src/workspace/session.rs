@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernel::domain::{Event, Job, Name, Progress, Time, Value};
+use kernel::domain::{Event, Job, Name, Progress, Time, Type, Value};
 use kernel::features::{Catalog, ViewDefinition};
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
@@ -123,6 +123,29 @@ pub struct Overview {
     pub endpoints: Vec<(String, KnownEndpoint)>,
     /// What is wrong with files that cannot be read.
     pub problems: Vec<String>,
+}
+
+impl Overview {
+    /// The event that is most likely an order, by its name; among several the most frequent.
+    #[must_use]
+    pub fn order_event(&self) -> Option<&str> {
+        let events = self.summary.by_event.iter().map(|(event, _)| event.as_str());
+        named(events, &["order", "purchase", "buy", "paid", "checkout"])
+    }
+
+    /// The number that is most likely the worth of an order, by its name.
+    #[must_use]
+    pub fn worth_property(&self) -> Option<&str> {
+        let numbers = self.catalog.properties.iter();
+        let numbers = numbers.filter(|(_, type_)| **type_ == Type::Number);
+        let words = ["amount", "total", "revenue", "value", "price"];
+        named(numbers.map(|(name, _)| name.as_str()), &words)
+    }
+}
+
+/// The first that has the first of some words in it, or else the second, and so on.
+fn named<'a>(names: impl Iterator<Item = &'a str> + Clone, words: &[&str]) -> Option<&'a str> {
+    words.iter().find_map(|word| names.clone().find(|name| name.to_lowercase().contains(word)))
 }
 
 /// A scoring function in a list.

@@ -249,6 +249,31 @@ fn days_begin_where_the_time_zone_says() {
 }
 
 #[test]
+fn what_only_was_before_has_a_line_of_its_own() {
+    let project = project_of(
+        "customer,event,time,plan\na,visit,2024-01-02,old\nb,visit,2024-01-09,new\nc,visit,2024-01-09,\n",
+    );
+    let scope =
+        "interval = \"week\"\nintervals = 1\nbreakdown = { property = \"plan\" }\ncompare = true\n";
+    let Chart::Trends(trends) = insight(&project, &spec(InsightKind::Trends, scope)).chart else {
+        unreachable!()
+    };
+    let said: Vec<(&str, Option<f64>, Option<f64>)> = trends
+        .lines
+        .iter()
+        .map(|line| (line.group.as_str(), line.values[0], line.previous.as_ref().unwrap()[0]))
+        .collect();
+    let (one, none) = (Some(1.0), Some(0.0));
+    assert_eq!(said, [("(none)", one, none), ("new", one, none), ("old", none, one)]);
+    // Nothing at all happened in this time, but before.
+    let later = "interval = \"day\"\nfrom = 2024-01-10\nuntil = 2024-01-11\nbreakdown = { property = \"plan\" }\n[[series]]\nmeasure = \"weekly_active\"\n";
+    let Chart::Trends(trends) = insight(&project, &spec(InsightKind::Trends, later)).chart else {
+        unreachable!()
+    };
+    assert_eq!(trends.lines.len(), 2);
+}
+
+#[test]
 fn a_spec_that_makes_no_sense_is_refused() {
     let project = two_customers();
     for (kind, text, said) in [

@@ -411,6 +411,8 @@ fn a_model_of_lightgbm_scores_as_there() {
         ("threshold=2.5 10", "threshold=2.5 ten", "'ten'"),
         ("split_feature=0 1", "split_feature=0 7", "makes no sense"),
         ("num_tree_per_iteration=1", "num_tree_per_iteration=0", "0 trees"),
+        ("max_feature_idx=1", "max_feature_idx=999999999999", "more than 65536 columns"),
+        ("max_feature_idx=1", "max_feature_idx=18446744073709551615", "more than 65536 columns"),
     ] {
         let text = LIGHTGBM.replacen(from, to, 1);
         let error = models::exchange::import(text.as_bytes()).unwrap_err().to_string();

@@ -1,6 +1,6 @@
+use super::event_filter::is_among;
 use super::series::Needs;
 use super::{Aggregation, Column, Input, Source, Timelines, View};
-use crate::domain::is_system;
 use crate::expression::Expression;
 
 /// How a view reads given timelines: its aggregates as windows over few series, and every name resolved
@@ -153,10 +153,7 @@ impl Binding {
     /// Adds the next name of an event.
     pub(super) fn add_name(&mut self, view: &View, name: &str) {
         for (selection, bound) in view.selections().iter().zip(&mut self.selections) {
-            bound.names.push(match selection.events.is_empty() {
-                true => !is_system(name),
-                false => selection.events.iter().any(|event| event == name),
-            });
+            bound.names.push(is_among(name, &selection.events));
         }
         self.n_names += 1;
     }

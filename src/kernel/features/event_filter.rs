@@ -46,17 +46,13 @@ impl EventFilter {
     /// Finds what it reads in timelines; what they do not have is null.
     #[must_use]
     pub fn bind<'a>(&'a self, timelines: &'a Timelines) -> BoundFilter<'a> {
-        let passes = |name: &str| match self.events.is_empty() {
-            true => !is_system(name),
-            false => self.events.iter().any(|event| event == name),
-        };
         let columns = self.condition.iter().flat_map(Expression::columns);
         let place = |(name, type_): &(String, Type)| {
             let place = timelines.place_of(name)?;
             (timelines.properties[place].1.type_of() == *type_).then_some(place)
         };
         BoundFilter {
-            names: timelines.names().iter().map(|name| passes(name)).collect(),
+            names: timelines.names().iter().map(|name| is_among(name, &self.events)).collect(),
             columns: columns.map(place).collect(),
             condition: self.condition.as_ref(),
             timelines,
@@ -111,6 +107,14 @@ impl BoundFilter<'_> {
     pub fn passes(&self, row: usize) -> bool {
         self.names[self.timelines.events[row] as usize]
             && self.condition.is_none_or(|it| holds(it, &self.columns, self.timelines, row))
+    }
+}
+
+/// Whether an event is among names; none of them means all but system events.
+pub(super) fn is_among(event: &str, names: &[String]) -> bool {
+    match names.is_empty() {
+        true => !is_system(event),
+        false => names.iter().any(|name| name == event),
     }
 }
 

@@ -1,5 +1,6 @@
+use super::event_filter::is_among;
 use super::{AsOf, Cell, Input, Source, View};
-use crate::domain::{Event, is_system};
+use crate::domain::Event;
 
 /// The events behind each feature of a view: for an aggregation those within its window that pass its
 /// selection and have its property, as places in `events`; for an expression those of the features that it
@@ -44,11 +45,7 @@ fn has(event: &Event, property: &str) -> bool {
 
 fn passes(view: &View, selection: usize, event: &Event) -> bool {
     let selection = &view.selections()[selection];
-    let by_name = match selection.events.is_empty() {
-        true => !is_system(&event.event),
-        false => selection.events.contains(&event.event),
-    };
-    by_name
+    is_among(&event.event, &selection.events)
         && selection.condition.as_ref().is_none_or(|(_, condition)| {
             condition.is_true(&|index| {
                 let value = event.properties.get(&condition.columns()[index].0);

@@ -32,7 +32,7 @@ pub(super) fn from_text(text: &str) -> Result<Imported> {
         let message = "LightGBM's random forests are not read; boosted trees are";
         return Err(Error::Data(message.to_owned()));
     }
-    let width = head.number::<usize>("max_feature_idx")? + 1;
+    let width = head.number::<usize>("max_feature_idx")?.saturating_add(1);
     let n_outputs: usize = head.number("num_tree_per_iteration")?;
     if n_outputs == 0 || n_outputs > MOST_OUTPUTS {
         return Err(Error::Data(format!("the model has {n_outputs} trees an iteration")));
@@ -50,7 +50,8 @@ pub(super) fn from_text(text: &str) -> Result<Imported> {
             .map_err(|error| Error::Data(format!("tree {tree}: {error}")))?;
         trees.push(&branches).map_err(Error::Data)?;
     }
-    Ok(Imported { encodings: vec![Encoding::Plain; width], model: checked(&trees)? })
+    let model = checked(&trees)?;
+    Ok(Imported { encodings: vec![Encoding::Plain; width], model })
 }
 
 const MOST_OUTPUTS: usize = 1_000;

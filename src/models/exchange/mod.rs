@@ -26,6 +26,9 @@ pub struct Imported {
 /// The most bytes of a file.
 pub const MOST_BYTES: usize = 256 << 20;
 
+/// The most columns of trees: a file only says how many there are.
+const MOST_COLUMNS: usize = 65_536;
+
 /// Reads a model that was trained elsewhere: an ONNX file of a linear model or a tree ensemble, perhaps
 /// behind a scaler, as scikit-learn's converter writes them; or boosted trees as `LightGBM` saves them.
 ///
@@ -43,6 +46,9 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
 
 /// Trees as they come out of a function file, whose checks are those of every function.
 fn checked(trees: &Trees) -> Result<FrozenModel> {
+    if trees.width() > MOST_COLUMNS {
+        return Err(Error::Data(format!("the model has more than {MOST_COLUMNS} columns")));
+    }
     let json = serde_json::to_value(trees).map_err(|error| Error::Data(error.to_string()))?;
     serde_json::from_value(json)
         .map(FrozenModel::Trees)

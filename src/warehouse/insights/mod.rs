@@ -38,7 +38,7 @@ pub use retention::{
 use scene::Scene;
 pub use segments::{SEGMENTS, SegmentRow, Segments, SegmentsSpec, segment_of};
 use serde::Serialize;
-pub use spec::{Breakdown, Events, InsightKind, InsightSpec, MOST_INTERVALS, Question, Scope};
+pub use spec::{Breakdown, Events, InsightKind, InsightSpec, Question, Scope};
 pub use stickiness::{Stickiness, StickinessSpec};
 pub use trends::{Line, Measure, Series, Trends, TrendsSpec};
 

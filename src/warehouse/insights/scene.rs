@@ -1,9 +1,9 @@
-use kernel::domain::Job;
+use kernel::domain::{Job, Type};
 use kernel::features::{BoundFilter, Catalog, EventFilter, Timelines};
 use rayon::prelude::*;
 
 use super::{Calendar, Events, Scope};
-use crate::Result;
+use crate::{Error, Result};
 
 /// What an insight is computed over: customers, their events, and the intervals.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,18 @@ pub(super) fn filter(events: &Events, scope: &Scope, catalog: &Catalog) -> Resul
         (own, all) => own.clone().or_else(|| all.clone()),
     };
     Ok(EventFilter::check(&events.names, both.as_deref(), catalog)?)
+}
+
+/// Adds a property that has to be a number to what is read.
+pub(super) fn read_number(property: &str, catalog: &Catalog, reads: &mut Catalog) -> Result<()> {
+    match catalog.properties.get(property) {
+        Some(Type::Number) => {
+            reads.properties.insert(property.to_owned(), Type::Number);
+            Ok(())
+        }
+        Some(other) => Err(Error::Mapping(format!("'{property}' is a {other}, no number"))),
+        None => Err(Error::Mapping(format!("no event has a property '{property}'"))),
+    }
 }
 
 /// Filters that know where the timelines have what they read.

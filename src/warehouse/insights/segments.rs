@@ -1,9 +1,9 @@
-use kernel::domain::{Time, Type};
+use kernel::domain::Time;
 use kernel::expression::quote_identifier;
 use kernel::features::{BoundFilter, Catalog, Column, EventFilter};
 use serde::{Deserialize, Serialize};
 
-use super::scene::{Scene, filter};
+use super::scene::{Scene, filter, read_number};
 use super::{Calendar, Events, Scope, sql};
 use crate::{Error, Result};
 
@@ -95,13 +95,7 @@ impl SegmentsSpec {
         let event = filter(&self.event, scope, catalog)?;
         let mut reads = event.reads();
         if let Some(value) = &self.value {
-            match catalog.properties.get(value) {
-                Some(Type::Number) => _ = reads.properties.insert(value.clone(), Type::Number),
-                Some(other) => {
-                    return Err(Error::Mapping(format!("'{value}' is a {other}, no number")));
-                }
-                None => return Err(Error::Mapping(format!("no event has a property '{value}'"))),
-            }
+            read_number(value, catalog, &mut reads)?;
         }
         Ok((event, reads))
     }

@@ -148,7 +148,7 @@ pub enum Breakdown {
 }
 
 /// The most intervals.
-pub const MOST_INTERVALS: u16 = 366;
+const MOST_INTERVALS: u16 = 366;
 
 impl Default for Scope {
     fn default() -> Self {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::groups::{By, Counts, Groups, add_counts};
-use super::scene::{Scene, bound, filter};
+use super::scene::{Scene, bound, filter, read_number};
 use super::{Calendar, Events, Scope, sql};
 use crate::{Error, Result};
 
@@ -186,21 +186,7 @@ impl TrendsSpec {
             reads.extend(&filter.reads());
             filters.push(filter);
             match (&series.property, series.measure.needs_property()) {
-                (Some(property), true) => match catalog.properties.get(property) {
-                    Some(Type::Number) => {
-                        reads.properties.insert(property.clone(), Type::Number);
-                    }
-                    Some(type_) => {
-                        return Err(Error::Mapping(format!(
-                            "'{property}' is a {type_}; {} needs a number",
-                            series.measure.word()
-                        )));
-                    }
-                    None => {
-                        let message = format!("no event has a property '{property}'");
-                        return Err(Error::Mapping(message));
-                    }
-                },
+                (Some(property), true) => read_number(property, catalog, &mut reads)?,
                 (None, true) => {
                     let message = format!("{} needs a property", series.measure.word());
                     return Err(Error::Mapping(message));
@@ -234,7 +220,7 @@ impl TrendsSpec {
     ) -> Trends {
         let filters = bound(&checked.filters, scene.timelines);
         let by = By::of(scope, scene);
-        let groups = self.groups(scene, &filters, &by);
+        let groups = self.groups(scene, previous, &filters, &by);
         let lines = |scene: &Scene<'_>| -> Vec<Vec<Vec<Option<f64>>>> {
             let each = self.series.iter().zip(&filters);
             each.map(|(series, filter)| series.lines(scene, filter, &by, &groups)).collect()
@@ -267,15 +253,27 @@ impl TrendsSpec {
         trends
     }
 
-    /// The most frequent values over the whole time, once, so that a line is of the same all along.
-    fn groups(&self, scene: &Scene<'_>, filters: &[BoundFilter<'_>], by: &By<'_>) -> Groups {
+    /// The most frequent values over the whole time, once, so that a line is of the same all along. What is
+    /// only before that time, where a line looks back, comes after them.
+    fn groups(
+        &self,
+        scene: &Scene<'_>,
+        previous: Option<&Calendar>,
+        filters: &[BoundFilter<'_>],
+        by: &By<'_>,
+    ) -> Groups {
         if matches!(by, By::Nothing) {
             return Groups::of(by, Counts::new());
         }
+        let first = previous.unwrap_or(scene.calendar);
+        let days = self.series.iter().filter_map(|series| series.measure.days()).max();
+        let back = days.map_or(i64::MAX, |days| first.interval(0).1 - days * DAY);
+        let (since, now) = (first.from().0.min(back), scene.calendar.from().0);
         let each = |counts: &mut Counts, customer: usize| {
-            for row in scene.rows(customer) {
+            for row in scene.rows_between(customer, since, scene.calendar.until().0) {
                 if filters.iter().any(|filter| filter.passes(row)) {
-                    *counts.entry(by.key(customer, row)).or_default() += 1;
+                    let n = counts.entry(by.key(customer, row)).or_default();
+                    *n += u64::from(scene.time(row) >= now);
                 }
             }
         };
@@ -292,7 +290,9 @@ impl TrendsSpec {
     ) -> Vec<usize> {
         let filters = bound(&checked.filters, scene.timelines);
         let by = By::of(scope, scene);
-        let groups = self.groups(scene, &filters, &by);
+        let previous = scene.calendar.previous(scope.interval, &scope.zone).ok();
+        let previous = previous.as_ref().filter(|_| scope.compare);
+        let groups = self.groups(scene, previous, &filters, &by);
         let Some(group) = groups.labels.iter().position(|label| label == group) else {
             return Vec::new();
         };

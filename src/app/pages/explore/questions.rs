@@ -18,10 +18,9 @@ const FIRST_STEPS: usize = 3;
 /// Fills a new spec from what the data has: a funnel from what is frequent to what is rarer; orders by what
 /// events and properties are called.
 pub(super) fn first(spec: &mut InsightSpec, look: &Overview) {
-    let by_event = &look.summary.by_event;
     match &mut spec.question {
         Question::Funnel(funnel) => {
-            let frequent = by_event.iter().take(FIRST_STEPS);
+            let frequent = look.summary.by_event.iter().take(FIRST_STEPS);
             let mut steps: Vec<Events> = frequent.map(|(event, _)| Events::named(event)).collect();
             while steps.len() < 2 {
                 steps.push(Events::default());
@@ -29,25 +28,11 @@ pub(super) fn first(spec: &mut InsightSpec, look: &Overview) {
             funnel.steps = steps;
         }
         Question::Segments(segments) => {
-            let names = by_event.iter().map(|(event, _)| event);
-            let order = named(names, &["order", "purchase", "buy", "paid", "checkout"]);
-            segments.event = order.map(|event| Events::named(event)).unwrap_or_default();
-            let numbers = look.catalog.properties.iter();
-            let numbers =
-                numbers.filter(|(_, type_)| **type_ == Type::Number).map(|(name, _)| name);
-            segments.value =
-                named(numbers, &["amount", "total", "revenue", "value", "price"]).cloned();
+            segments.event = look.order_event().map(Events::named).unwrap_or_default();
+            segments.value = look.worth_property().map(str::to_owned);
         }
         _ => {}
     }
-}
-
-/// The first that has the first of some words in it, or else the second, and so on.
-fn named<'a>(
-    names: impl Iterator<Item = &'a String> + Clone,
-    words: &[&str],
-) -> Option<&'a String> {
-    words.iter().find_map(|word| names.clone().find(|name| name.to_lowercase().contains(word)))
 }
 
 pub(super) fn ui(ui: &mut Ui, spec: &mut InsightSpec, catalog: &Catalog) {

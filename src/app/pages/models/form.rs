@@ -327,9 +327,8 @@ impl Form {
 
 /// The usual spec for what is there: will they buy within a month?
 fn usual(overview: &Overview) -> ModelSpec {
-    let orders = |event: &&String| event.contains("order") || event.contains("purchase");
-    let event = overview.catalog.events.iter().find(orders);
-    let event = event.or_else(|| overview.catalog.events.first()).cloned();
+    let event = overview.order_event().map(str::to_owned);
+    let event = event.or_else(|| overview.catalog.events.first().cloned());
     let (first, last) = overview.summary.span.unzip();
     let view = overview.views.first().map(|view| view.name.clone());
     let placeholder = || "shopper".parse::<Name>().ok();
