@@ -5,6 +5,7 @@
 //! SQL, training, or the warehouse's file.
 
 mod error;
+pub mod experiments;
 pub mod online;
 pub mod serving;
 

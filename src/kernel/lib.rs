@@ -10,8 +10,10 @@
 //! - [`expression`]: SQL scalar expressions with DuckDB's meaning: parse, check, evaluate, print.
 //! - [`features`]: features, views, timelines, the kernel over them, spines and labels.
 //! - [`scoring`]: the frozen scoring function: its file format, and scoring one customer.
+//! - [`experiments`]: which variant of an experiment a customer gets, and what bandits learn.
 
 pub mod domain;
+pub mod experiments;
 pub mod expression;
 pub mod features;
 pub mod scoring;

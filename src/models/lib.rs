@@ -11,6 +11,7 @@ mod error;
 pub mod estimators;
 pub mod evaluation;
 pub mod exchange;
+pub mod experiments;
 mod explain;
 mod spec;
 mod training;

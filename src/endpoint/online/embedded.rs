@@ -583,6 +583,10 @@ impl TimelineStore for Embedded {
         Ok(score)
     }
 
+    fn load_exposures(&self, timeline: &Timeline) -> Result<()> {
+        timeline.load_exposures(|| self.load(timeline.customer_id(), false))
+    }
+
     fn events(&self, customer_id: &str) -> Result<Vec<Event>> {
         let loaded = self.load(customer_id, false)?;
         Ok(loaded.events.into_iter().map(|(_, event)| event).collect())

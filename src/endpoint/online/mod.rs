@@ -28,7 +28,7 @@ pub use incoming::{Incoming, Kind};
 pub use maintenance::Maintenance;
 pub use record::{Rejected, Said};
 pub use retention::Retention;
-pub use timeline::Timeline;
+pub use timeline::{Exposed, Timeline};
 pub use writer::{Receipt, Writer};
 
 use std::path::PathBuf;
@@ -149,6 +149,12 @@ pub trait TimelineStore: Send + Sync {
         as_of: AsOf,
         context: &[Value],
     ) -> Result<Score>;
+
+    /// Learns which variants the customer of a timeline got, if it does not know.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn load_exposures(&self, timeline: &Timeline) -> Result<()>;
 
     /// All events of a customer in the order of their timeline, recorded scores left out.
     ///

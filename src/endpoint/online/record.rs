@@ -19,8 +19,8 @@ pub struct Said {
     pub version: u32,
     /// Hash of the function.
     pub function: Arc<str>,
-    /// `champion`, `challenger` or `shadow`.
-    pub variant: &'static str,
+    /// `champion`, `challenger` or `shadow`, or the name of a variant of an experiment.
+    pub variant: Arc<str>,
     /// The score.
     pub score: f64,
     /// The time that it is as of.
@@ -150,7 +150,7 @@ pub(super) fn write_score(said: &Said, received_at: Time, bytes: &mut Vec<u8>) -
         name: said.name.as_str(),
         version: said.version,
         function: &said.function,
-        variant: said.variant,
+        variant: &said.variant,
         score: said.score,
         as_of: said.as_of.0,
         features: said.features,

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kernel::domain::{Event, SCORE, Value};
+use kernel::domain::{EXPOSURE, Event, SCORE, Value};
 use kernel::features::{AsOf, LiveTimeline};
 use kernel::scoring::{Score, ScoringFunction};
 
@@ -16,8 +16,42 @@ pub struct Timeline {
     /// What came since the readings were brought up to date.
     pending: Mutex<Pending>,
     readings: Mutex<Vec<Reading>>,
+    /// The variants that the customer got; none until they are asked for.
+    exposures: Mutex<Option<Vec<Exposed>>>,
     /// Grows with every event.
     changes: AtomicU64,
+}
+
+/// A variant of an experiment that a customer got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// The experiment.
+    pub experiment: Box<str>,
+    /// Its version.
+    pub version: u32,
+    /// The variant.
+    pub variant: Box<str>,
+}
+
+impl Exposed {
+    /// What an event says, if it is an exposure.
+    fn of(event: &Event) -> Option<Self> {
+        let text = |name: &str| match event.properties.get(name) {
+            Some(Value::Text(text)) => Some(Box::from(text.as_ref())),
+            _ => None,
+        };
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small whole number, as it was written"
+        )]
+        let version = event.properties.get("version")?.as_number()? as u32;
+        Some(Self { experiment: text("experiment")?, version, variant: text("variant")? })
+    }
+
+    fn is_of(&self, experiment: &str, version: u32) -> bool {
+        *self.experiment == *experiment && self.version == version
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +82,9 @@ pub(super) struct Loaded {
     pub(super) until: u64,
 }
 
-/// Functions whose readings are kept: a champion, a challenger, a shadow and the version before.
-const MOST_READINGS: usize = 4;
+/// Functions whose readings are kept: a champion, a challenger, a shadow, the version before, and what
+/// experiments read.
+const MOST_READINGS: usize = 8;
 /// Events that wait for a score.
 const MOST_PENDING: usize = 64;
 /// What a timeline takes beside its readings, roughly.
@@ -72,6 +107,7 @@ impl Timeline {
             customer_id: customer_id.to_owned(),
             pending: Mutex::default(),
             readings: Mutex::default(),
+            exposures: Mutex::default(),
             changes: AtomicU64::new(next_change()),
         }
     }
@@ -90,6 +126,13 @@ impl Timeline {
 
     /// Takes an event that was written at an offset.
     pub(super) fn add(&self, offset: u64, place: Place, event: &Arc<Event>) {
+        if event.event == EXPOSURE
+            && let (Some(exposed), Some(known)) =
+                (Exposed::of(event), lock(&self.exposures).as_mut())
+            && !known.iter().any(|it| it.is_of(&exposed.experiment, exposed.version))
+        {
+            known.push(exposed);
+        }
         if event.event != SCORE {
             self.changes.store(next_change(), Ordering::Release);
         }
@@ -102,6 +145,56 @@ impl Timeline {
         } else {
             pending.events.push((offset, place, event.clone()));
         }
+    }
+
+    /// Whether it is known which variants the customer got.
+    #[must_use]
+    pub fn has_exposures(&self) -> bool {
+        lock(&self.exposures).is_some()
+    }
+
+    /// The variants that the customer got, if they are known.
+    #[must_use]
+    pub fn exposures(&self) -> Vec<Exposed> {
+        lock(&self.exposures).clone().unwrap_or_default()
+    }
+
+    /// The variant of an experiment that the customer got, if that is known.
+    #[must_use]
+    pub fn exposure(&self, experiment: &str, version: u32) -> Option<Box<str>> {
+        let exposures = lock(&self.exposures);
+        let mut known = exposures.iter().flatten();
+        Some(known.find(|exposed| exposed.is_of(experiment, version))?.variant.clone())
+    }
+
+    /// Notes that the customer got a variant; false if they had got one before.
+    pub fn expose(&self, exposed: Exposed) -> bool {
+        let mut exposures = lock(&self.exposures);
+        let known = exposures.get_or_insert_default();
+        if known.iter().any(|it| it.is_of(&exposed.experiment, exposed.version)) {
+            return false;
+        }
+        known.push(exposed);
+        true
+    }
+
+    /// Learns from the events which variants the customer got, if that is not known. The first one of an
+    /// experiment counts.
+    pub(super) fn load_exposures(&self, load: impl FnOnce() -> Result<Loaded>) -> Result<()> {
+        let mut exposures = lock(&self.exposures);
+        if exposures.is_some() {
+            return Ok(());
+        }
+        let loaded = load()?;
+        let events = loaded.events.iter().map(|(_, event)| event);
+        let mut known: Vec<Exposed> = Vec::new();
+        for exposed in events.filter(|event| event.event == EXPOSURE).filter_map(Exposed::of) {
+            if !known.iter().any(|it| it.is_of(&exposed.experiment, exposed.version)) {
+                known.push(exposed);
+            }
+        }
+        *exposures = Some(known);
+        Ok(())
     }
 
     /// Whether a function has read it, so that a score waits for no disk.

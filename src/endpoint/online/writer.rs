@@ -19,8 +19,8 @@ pub struct Receipt {
 }
 
 /// The one thread that writes: it drains the queue, writes one group, syncs once, and answers all who
-/// waited. After a failed sync nothing is retried: it refuses everything until a restart. Scores that were
-/// given wait beside the queue for a moment, and go with the next group.
+/// waited. After a failed sync nothing is retried: it refuses everything until a restart. What was said
+/// to somebody waits beside the queue for a moment, and goes with the next group.
 #[derive(Debug)]
 pub struct Writer {
     queue: Mutex<Option<SyncSender<Request>>>,
@@ -31,14 +31,27 @@ pub struct Writer {
 /// What is beside the queue.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Scores that were given and are not written yet.
-    scores: Mutex<Vec<Said>>,
+    /// What was said and is not written yet.
+    said: Mutex<Spoken>,
     /// Bytes of the requests that wait or are being written, roughly.
     waiting: AtomicUsize,
     /// Bytes that may wait: about what is written in [`LONGEST_WAIT`].
     allowed: AtomicUsize,
-    /// Scores that were not recorded.
+    /// Scores and exposures that were not recorded.
     unrecorded: AtomicUsize,
+}
+
+/// What was said to somebody: nobody waits for it to be written.
+#[derive(Debug, Default)]
+struct Spoken {
+    scores: Vec<Said>,
+    exposures: Vec<Incoming>,
+}
+
+impl Spoken {
+    fn len(&self) -> usize {
+        self.scores.len() + self.exposures.len()
+    }
 }
 
 #[derive(Debug)]
@@ -46,8 +59,8 @@ enum Request {
     Append(Append),
     /// Nothing is written of a customer while they are erased.
     Erase(String, oneshot::Sender<Result<Erased>>),
-    /// Scores wait.
-    Scores,
+    /// Something was said.
+    Said,
 }
 
 #[derive(Debug)]
@@ -68,10 +81,10 @@ const LONGEST_WAIT: Duration = Duration::from_millis(30);
 /// Events and bytes of one group.
 const GROUP: usize = 5_000;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// Scores that may wait; more are not recorded.
-const MOST_SCORES: usize = 200_000;
-/// Scores wait so long for others.
-const SCORES_WAIT: Duration = Duration::from_millis(25);
+/// Scores and exposures that may wait; more are not recorded.
+const MOST_SAID: usize = 200_000;
+/// They wait so long for others.
+const SAID_WAIT: Duration = Duration::from_millis(25);
 
 impl Writer {
     /// Starts the thread over a log.
@@ -145,24 +158,32 @@ impl Writer {
     /// Records scores that were given, soon. What cannot be recorded is counted.
     pub fn record(&self, said: impl IntoIterator<IntoIter: ExactSizeIterator<Item = Said>>) {
         let said = said.into_iter();
-        let n = said.len();
+        self.note(said.len(), |spoken| spoken.scores.extend(said));
+    }
+
+    /// Records that somebody got a variant, soon. What cannot be recorded is counted.
+    pub fn expose(&self, exposure: Incoming) {
+        self.note(1, |spoken| spoken.exposures.push(exposure));
+    }
+
+    fn note(&self, n: usize, add: impl FnOnce(&mut Spoken)) {
         let was_empty = {
-            let mut scores = self.shared.scores.lock().unwrap_or_else(PoisonError::into_inner);
-            if scores.len() >= MOST_SCORES {
+            let mut said = self.shared.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.len() >= MOST_SAID {
                 self.shared.unrecorded.fetch_add(n, Ordering::Relaxed);
                 return;
             }
-            let was_empty = scores.is_empty();
-            scores.extend(said);
-            was_empty && !scores.is_empty()
+            let was_empty = said.len() == 0;
+            add(&mut said);
+            was_empty && said.len() > 0
         };
         // If the queue is full, the thread is not asleep, and finds them.
-        if was_empty && matches!(self.send(Request::Scores), Err(Error::Poisoned(_))) {
+        if was_empty && matches!(self.send(Request::Said), Err(Error::Poisoned(_))) {
             self.shared.unrecorded.fetch_add(n, Ordering::Relaxed);
         }
     }
 
-    /// Scores that were not recorded since the start.
+    /// Scores and exposures that were not recorded since the start.
     #[must_use]
     pub fn unrecorded(&self) -> usize {
         self.shared.unrecorded.load(Ordering::Relaxed)
@@ -189,7 +210,7 @@ struct Groups<'a> {
 
 fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) {
     let mut groups = Groups { log, shared, failed: None };
-    // When scores that wait are written at the latest.
+    // When what was said is written at the latest.
     let mut due: Option<Instant> = None;
     let mut next = None;
     loop {
@@ -206,7 +227,7 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
             },
         };
         match request {
-            Some(Request::Scores) => due = due.or_else(|| Some(Instant::now() + SCORES_WAIT)),
+            Some(Request::Said) => due = due.or_else(|| Some(Instant::now() + SAID_WAIT)),
             Some(Request::Erase(customer_id, answer)) => {
                 groups.write(Vec::new());
                 due = None;
@@ -225,7 +246,7 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
                             bytes += more.bytes;
                             requests.push(more);
                         }
-                        Ok(Request::Scores) => {}
+                        Ok(Request::Said) => {}
                         Ok(other) => {
                             next = Some(other);
                             break;
@@ -246,23 +267,25 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
 }
 
 impl Groups<'_> {
-    /// Writes requests and the scores that wait as one group, and answers.
+    /// Writes requests and what was said meanwhile as one group, and answers.
     fn write(&mut self, mut requests: Vec<Append>) {
-        let scores = {
-            let mut scores = self.shared.scores.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *scores)
+        let said = {
+            let mut said = self.shared.said.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *said)
         };
-        if requests.is_empty() && scores.is_empty() {
+        if requests.is_empty() && said.len() == 0 {
             return;
         }
-        let mut group = Group { scores, ..Group::default() };
+        let spoken = said.len();
+        let mut group = Group { scores: said.scores, ..Group::default() };
         let mut n = Vec::with_capacity(requests.len());
         for request in &mut requests {
             n.push(request.events.len());
             group.events.append(&mut request.events);
             group.rejected.append(&mut request.rejected);
         }
-        let scores = group.scores.len();
+        // Exposures come last: their receipts are nobody's.
+        group.events.extend(said.exposures);
         let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
@@ -277,7 +300,7 @@ impl Groups<'_> {
             Err(_) => {}
         }
         if result.is_err() {
-            self.shared.unrecorded.fetch_add(scores, Ordering::Relaxed);
+            self.shared.unrecorded.fetch_add(spoken, Ordering::Relaxed);
         }
         let bytes: usize = requests.iter().map(|request| request.bytes).sum();
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use kernel::domain::{Event, IDENTIFY, Properties, Time, is_system};
 use kernel::features::{AsOf, Knowledge};
 
+use super::experimenting::answering;
 use super::state::Endpoint;
 use super::{score, wire};
 use crate::online::Erased;
@@ -45,6 +46,7 @@ fn read(
     let known = endpoint.timelines.timeline(id)?;
     let customer_id = known.customer_id().to_owned();
     let events = endpoint.timelines.events(&customer_id)?;
+    endpoint.timelines.load_exposures(&known)?;
     // Who was only ever scored has an empty timeline, but was heard of.
     let is_known =
         !events.is_empty() || !endpoint.timelines.page(&customer_id, Time(i64::MAX), 1)?.is_empty();
@@ -55,9 +57,10 @@ fn read(
     let mut features = BTreeMap::new();
     let mut scores = Vec::new();
     for live in endpoint.deployments.snapshot().values() {
-        let variant = live.answering(&customer_id);
+        let answering = answering(endpoint, live, &known, as_of)?;
+        let variant = &*answering.variant;
         let scored = score::scored(endpoint, variant, &known, as_of, &Properties::new())?;
-        scores.push(score::answer_of(live, variant, &customer_id, as_of, &scored, false));
+        scores.push(score::answer_of(live, &answering, &customer_id, as_of, &scored, false));
         let view = variant.function.view().name().clone();
         features.insert(view, score::named(variant, &scored.features));
     }
@@ -73,6 +76,7 @@ fn read(
         timeline: page.iter().map(wire::TimelineEvent::from).collect(),
         features,
         scores,
+        variants: known.exposures().into_iter().map(wire::ExposedTo::from).collect(),
         customer_id,
     }))
 }

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use kernel::domain::{Name, Time};
 use kernel::scoring::ScoringFunction;
 
-use super::deployments::{Challenger, Change, Record, Variant, Version, function_key};
+use super::deployments::{Challenger, Change, Record, Version, function_key};
 use super::state::Endpoint;
 use super::wire;
 use crate::{Error, Result};
@@ -162,7 +162,7 @@ async fn change(
     let live = super::server::blocking(&endpoint, move |endpoint| {
         let change = |record: &mut Record| change(record, at);
         endpoint.deployments.change(&*endpoint.config, &name, change, |live| {
-            if live.variants().any(Variant::reads_scores) {
+            if live.variants().any(|variant| variant.reads_scores()) {
                 endpoint.timelines.keep_scores();
             }
         })

@@ -20,18 +20,18 @@ pub(super) struct Deployments {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) record: Record,
-    pub(super) champion: Variant,
+    pub(super) champion: Arc<Variant>,
     /// Answers for a share of the customers.
-    challenger: Option<Variant>,
+    challenger: Option<Arc<Variant>>,
     /// Scores and is recorded, but never answers.
-    pub(super) shadow: Option<Variant>,
+    pub(super) shadow: Option<Arc<Variant>>,
 }
 
 /// A function that is live.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Variant {
-    /// `champion`, `challenger` or `shadow`.
-    pub(super) role: &'static str,
+    /// `champion`, `challenger` or `shadow`, or the name of a variant of an experiment.
+    pub(super) role: Arc<str>,
     pub(super) version: u32,
     pub(super) function: Arc<ScoringFunction>,
     /// The hash of the function.
@@ -153,7 +153,7 @@ impl Deployments {
 
 impl Live {
     /// The variant that answers for a customer: always the same one while the shares stay.
-    pub(super) fn answering(&self, customer_id: &str) -> &Variant {
+    pub(super) fn answering(&self, customer_id: &str) -> &Arc<Variant> {
         let share = self.record.challenger.map_or(0.0, |challenger| challenger.percent);
         match &self.challenger {
             Some(challenger) if place_of(&self.record.name, customer_id) < share => challenger,
@@ -162,20 +162,36 @@ impl Live {
     }
 
     /// All functions that are live.
-    pub(super) fn variants(&self) -> impl Iterator<Item = &Variant> {
+    pub(super) fn variants(&self) -> impl Iterator<Item = &Arc<Variant>> {
         std::iter::once(&self.champion).chain(&self.challenger).chain(&self.shadow)
     }
 }
 
 impl Variant {
-    pub(super) fn new(role: &'static str, version: u32, function: ScoringFunction) -> Self {
-        Self { role, version, hash: function.hash().into(), function: Arc::new(function) }
+    pub(super) fn new(role: &str, version: u32, function: ScoringFunction) -> Self {
+        let hash = function.hash().into();
+        Self { role: role.into(), version, hash, function: Arc::new(function) }
     }
 
     /// Whether it reads recorded scores.
     pub(super) fn reads_scores(&self) -> bool {
         let mut selections = self.function.view().selections().iter();
         selections.any(|selection| selection.events.iter().any(|event| event == SCORE))
+    }
+}
+
+impl Record {
+    /// A version as a variant.
+    pub(super) fn variant(
+        &self,
+        store: &dyn ConfigStore,
+        version: u32,
+        role: &str,
+    ) -> Result<Variant> {
+        let known = self.versions.iter().find(|known| known.version == version);
+        let known = known
+            .ok_or_else(|| Error::NotFound(format!("'{}' has no version {version}", self.name)))?;
+        Ok(Variant::new(role, version, function(store, &known.function)?))
     }
 }
 
@@ -188,13 +204,7 @@ fn place_of(name: &Name, customer_id: &str) -> f64 {
 }
 
 fn load(store: &dyn ConfigStore, record: Record) -> Result<Live> {
-    let variant = |version: u32, role| -> Result<Variant> {
-        let known = record.versions.iter().find(|known| known.version == version);
-        let known = known.ok_or_else(|| {
-            Error::NotFound(format!("'{}' has no version {version}", record.name))
-        })?;
-        Ok(Variant::new(role, version, function(store, &known.function)?))
-    };
+    let variant = |version: u32, role| record.variant(store, version, role).map(Arc::new);
     let champion = *record
         .champions
         .last()

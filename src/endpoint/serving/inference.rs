@@ -75,7 +75,7 @@ pub(super) struct Model {
 
 impl Model {
     /// The function that is meant: the champion unless a version that is live is named.
-    fn variant<'l>(&self, live: &'l Live) -> Result<&'l Variant> {
+    fn variant<'l>(&self, live: &'l Live) -> Result<&'l Arc<Variant>> {
         let Some(version) = &self.version else { return Ok(&live.champion) };
         live.variants().find(|variant| variant.version.to_string() == *version).ok_or_else(|| {
             Error::NotFound(format!("version {version} of '{}' is not live", live.record.name))
@@ -256,7 +256,7 @@ fn decoded(tensor: &Tensor, mut bytes: &[u8]) -> Result<Vec<Json_>> {
 fn scores(
     endpoint: &Endpoint,
     live: &Live,
-    asked: Option<&Variant>,
+    asked: Option<&Arc<Variant>>,
     rows: &Rows,
 ) -> Result<Vec<(f64, bool)>> {
     let mut scores = Vec::with_capacity(rows.len());

@@ -12,7 +12,7 @@ pub(super) struct Last {
     pub(super) as_of: Time,
     pub(super) version: u32,
     pub(super) function: Arc<str>,
-    pub(super) variant: &'static str,
+    pub(super) variant: Arc<str>,
     pub(super) known: bool,
     /// Hash of the features.
     pub(super) features: u128,

@@ -10,6 +10,8 @@ mod customers;
 mod deploying;
 mod deployments;
 mod documentation;
+mod experimenting;
+mod flags;
 mod history;
 mod inference;
 mod keys;

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use kernel::domain::Properties;
 use kernel::features::{AsOf, Knowledge};
 
+use super::experimenting::answering;
 use super::state::Endpoint;
 use super::{score, wire};
 use crate::online::Said;
@@ -39,14 +40,14 @@ fn ranked(
     let time = endpoint.clock.as_of();
     let as_of = AsOf { time, knowledge: Knowledge::AsItWasKnown };
     let timeline = endpoint.timelines.timeline(&request.customer_id)?;
-    let variant = live.answering(timeline.customer_id());
+    let answering = answering(endpoint, &live, &timeline, as_of)?;
     let mut ranking = Vec::with_capacity(request.candidates.len());
     let mut best: Option<(String, Properties, kernel::scoring::Score)> = None;
     for candidate in request.candidates {
         let mut context: Properties = request.context.clone();
         context.extend(candidate.context);
-        score::check_context(&live, &context)?;
-        let scored = score::scored(endpoint, variant, &timeline, as_of, &context)?;
+        score::check_context(endpoint, &live, &context)?;
+        let scored = score::scored(endpoint, &answering.variant, &timeline, as_of, &context)?;
         ranking.push(wire::Ranked { id: candidate.id.clone(), score: scored.score });
         if best.as_ref().is_none_or(|(.., best)| scored.score > best.score) {
             best = Some((candidate.id, context, scored));
@@ -56,7 +57,8 @@ fn ranked(
     let Some((chosen, context, scored)) = best else {
         return Err(Error::BadRequest("there is no candidate".to_owned()));
     };
-    let said = score::answer_of(&live, variant, timeline.customer_id(), as_of, &scored, false);
+    answering.expose(endpoint, &timeline, as_of);
+    let said = score::answer_of(&live, &answering, timeline.customer_id(), as_of, &scored, false);
     let record = score::record(&said, score::hash(&scored.features), &context);
     endpoint.writer.record([Said { candidate: Some(chosen), ..record }]);
     endpoint.metrics.scores.add(ranking.len());
@@ -68,6 +70,7 @@ fn ranked(
         as_of: said.as_of,
         known: said.known,
         variant: said.variant,
+        experiment: said.experiment,
         ranking,
     }))
 }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use kernel::features::{AsOf, Knowledge};
 use kernel::scoring::Wish;
 
+use super::experimenting::answering;
 use super::state::Endpoint;
 use super::{score, wire};
 use crate::{Error, Result};
@@ -33,7 +34,7 @@ fn recommended(
 ) -> Result<Json<wire::Score>> {
     let live = endpoint.deployments.get(name)?;
     score::check_id(&request.customer_id)?;
-    score::check_context(&live, &request.context)?;
+    score::check_context(endpoint, &live, &request.context)?;
     let names = [&request.exclude, &request.only, &request.categories];
     if request.limit > MOST_ITEMS || names.iter().any(|names| names.len() > MOST_NAMES) {
         return Err(Error::TooLarge(format!(
@@ -42,8 +43,8 @@ fn recommended(
     }
     let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
     let timeline = endpoint.timelines.timeline(&request.customer_id)?;
-    let variant = live.answering(timeline.customer_id());
-    let scored = score::scored(endpoint, variant, &timeline, as_of, &request.context)?;
+    let answering = answering(endpoint, &live, &timeline, as_of)?;
+    let scored = score::scored(endpoint, &answering.variant, &timeline, as_of, &request.context)?;
     let wish = Wish {
         limit: request.limit,
         exclude: request.exclude,
@@ -52,13 +53,14 @@ fn recommended(
         repeats: request.repeats,
         diversity: request.diversity,
     };
-    let Some(items) = variant.function.recommend(&scored.features, &wish) else {
+    let Some(items) = answering.variant.function.recommend(&scored.features, &wish) else {
         return Err(Error::BadRequest(format!(
             "the function '{name}' recommends no items; ask for its score"
         )));
     };
     let customer_id = timeline.customer_id();
-    let said = score::answer_of(&live, variant, customer_id, as_of, &scored, false);
+    answering.expose(endpoint, &timeline, as_of);
+    let said = score::answer_of(&live, &answering, customer_id, as_of, &scored, false);
     let said = wire::Score { items: Some(items), ..said };
     endpoint.writer.record([score::record(&said, score::hash(&scored.features), &request.context)]);
     endpoint.metrics.scores.add(1);

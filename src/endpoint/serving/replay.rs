@@ -106,7 +106,7 @@ fn report(
 }
 
 /// The variant that gave a recorded score, if it is still live.
-fn of_record<'l>(live: &'l Live, request: &Asked) -> Option<&'l Variant> {
+fn of_record<'l>(live: &'l Live, request: &Asked) -> Option<&'l Arc<Variant>> {
     let (_, hash) = request.said.as_ref()?;
     live.variants().find(|variant| variant.function.hash() == hash)
 }

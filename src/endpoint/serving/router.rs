@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::state::Endpoint;
 use super::{
-    Role, administration, collect, customers, deploying, documentation, history, inference,
-    operations, rank, recommend, replay, score,
+    Role, administration, collect, customers, deploying, documentation, experimenting, flags,
+    history, inference, operations, rank, recommend, replay, score,
 };
 use crate::{Error, Result};
 
@@ -28,6 +28,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/{method}", post(collect::collect))
         .route("/v1/{method}/", post(collect::collect))
         .route("/v1/projects/{key}/settings", get(collect::settings))
+        .route("/api/features/{key}", get(flags::growthbook))
         .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))
         .layer(middleware::from_fn(cors));
     let scores = Router::new()
@@ -42,6 +43,11 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v2/models/{name}/versions/{version}/infer", post(inference::infer))
         .route("/invocations", post(inference::invocations))
         .route("/v1/customers/{id}", get(customers::get))
+        .route("/v1/decide/{name}", get(experimenting::ask).post(experimenting::ask_with))
+        .route("/v1/experiments", get(experimenting::list))
+        .route("/ofrep/v1/evaluate/flags", post(flags::evaluate_all))
+        .route("/ofrep/v1/evaluate/flags/{key}", post(flags::evaluate))
+        .route("/v1/experiments/{name}", get(experimenting::get))
         .route("/v1/deployments", get(deploying::list))
         .route_layer(middleware::from_fn_with_state(endpoint.clone(), may_score));
     let administration = Router::new()
@@ -52,6 +58,9 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/deployments/{name}/promote", post(deploying::promote))
         .route("/v1/deployments/{name}/stop", post(deploying::stop))
         .route("/v1/deployments/{name}/freshness", post(deploying::freshness))
+        .route("/v1/experiments/{name}", post(experimenting::start))
+        .route("/v1/experiments/{name}/decide", post(experimenting::decide))
+        .route("/v1/experiments/{name}/stop", post(experimenting::stop))
         .route("/v1/keys", get(administration::keys).post(administration::make_key))
         .route("/v1/keys/{id}", delete(administration::revoke_key))
         .route("/v1/keys/{id}/rotate", post(administration::rotate_key))

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::deployments::{Live, Variant};
+use super::experimenting::{Answering, answering};
 use super::last_scores::Last;
 use super::state::Endpoint;
 use super::wire;
@@ -65,7 +66,7 @@ async fn answer(
     request: wire::ScoreRequest,
 ) -> Result<Json<wire::ScoreAnswer>> {
     let live = endpoint.deployments.get(name)?;
-    let ids = check(&live, &request)?;
+    let ids = check(&endpoint, &live, &request)?;
     // What is in memory is answered at once. What is read from a disk has a thread that the runtime
     // gives up for it: others must not wait for that.
     let ready: Option<Vec<_>> = ids.iter().map(|id| ready(&endpoint, &live, id)).collect();
@@ -87,7 +88,11 @@ async fn answer(
 }
 
 /// The customers of a request that makes sense.
-fn check<'r>(live: &Live, request: &'r wire::ScoreRequest) -> Result<&'r [String]> {
+fn check<'r>(
+    endpoint: &Endpoint,
+    live: &Live,
+    request: &'r wire::ScoreRequest,
+) -> Result<&'r [String]> {
     let ids = request.ids();
     if request.customer_id.is_some() && !request.customer_ids.is_empty() {
         let message = "name a customer_id or customer_ids, not both".to_owned();
@@ -100,15 +105,16 @@ fn check<'r>(live: &Live, request: &'r wire::ScoreRequest) -> Result<&'r [String
         return Err(Error::TooLarge(format!("ask for at most {MOST_CUSTOMERS} customers")));
     }
     ids.iter().try_for_each(|id| check_id(id))?;
-    check_context(live, &request.context)?;
+    check_context(endpoint, live, &request.context)?;
     Ok(ids)
 }
 
 /// The timeline of a customer whose score waits for no disk.
 fn ready(endpoint: &Endpoint, live: &Live, id: &str) -> Option<Arc<Timeline>> {
     let timeline = endpoint.timelines.in_memory(id)?;
-    let mut asked = live.shadow.iter().chain([live.answering(timeline.customer_id())]);
-    asked.all(|variant| timeline.is_read_by(&variant.function)).then_some(timeline)
+    let answering = super::experimenting::ready(endpoint, live, &timeline)?;
+    let mut asked = live.shadow.iter().map(|it| &it.function).chain([&answering]);
+    asked.all(|function| timeline.is_read_by(function)).then_some(timeline)
 }
 
 /// The timelines of the customers of a request.
@@ -176,21 +182,24 @@ fn score_all(
             continue;
         }
         let changes = timeline.changes();
-        let variant = live.answering(timeline.customer_id());
+        let answering = answering(endpoint, live, &timeline, as_of)?;
+        let variant = &*answering.variant;
         let scored = scored(endpoint, variant, &timeline, as_of, &request.context)?;
         let customer_id = timeline.customer_id();
-        let score = answer_of(live, variant, customer_id, as_of, &scored, request.explain);
+        let score = answer_of(live, &answering, customer_id, as_of, &scored, request.explain);
         let mut score = with_detail(score, variant, &scored);
         if let Some(reasons) = &mut score.reasons {
             add_evidence(endpoint, variant, customer_id, as_of, reasons)?;
         }
         if request.as_of.is_none() {
+            answering.expose(endpoint, &timeline, as_of);
             let features = hash(&scored.features);
             records.push(record(&score, features, &request.context));
             remember(endpoint, variant, &score, features, changes);
             if let Some(shadow) = &live.shadow {
                 let scored = self::scored(endpoint, shadow, &timeline, as_of, &request.context)?;
-                let score = answer_of(live, shadow, customer_id, as_of, &scored, false);
+                let shadow = Answering::of(shadow.clone());
+                let score = answer_of(live, &shadow, customer_id, as_of, &scored, false);
                 records.push(record(&score, hash(&scored.features), &request.context));
             }
         }
@@ -215,7 +224,7 @@ fn remember(
         as_of: score.as_of,
         version: score.version,
         function: variant.hash.clone(),
-        variant: variant.role,
+        variant: variant.role.clone(),
         known: score.known,
         features,
         changes,
@@ -233,6 +242,10 @@ fn still_fresh(
     request: &wire::ScoreRequest,
 ) -> Option<(wire::Score, u128)> {
     let shelf_life = live.record.shelf_life?;
+    // Who is in an experiment may be exposed now.
+    if endpoint.attached.of(live.record.name.as_str()).is_some() {
+        return None;
+    }
     if request.explain || request.as_of.is_some() || !request.context.is_empty() {
         return None;
     }
@@ -262,7 +275,8 @@ fn again(live: &Live, customer_id: &str, last: &Last, freshness: wire::Freshness
         known: last.known,
         stale: freshness == wire::Freshness::Stale,
         freshness,
-        variant: last.variant,
+        variant: last.variant.clone(),
+        experiment: None,
         classes: None,
         items: None,
         features: None,
@@ -275,7 +289,7 @@ fn again(live: &Live, customer_id: &str, last: &Last, freshness: wire::Freshness
 pub(super) fn score_one(
     endpoint: &Endpoint,
     live: &Live,
-    asked: Option<&Variant>,
+    asked: Option<&Arc<Variant>>,
     id: &str,
     context: &Properties,
 ) -> Result<KernelScore> {
@@ -283,12 +297,35 @@ pub(super) fn score_one(
     let started = Instant::now();
     let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
     let timeline = endpoint.timelines.timeline(id)?;
-    let variant = asked.unwrap_or_else(|| live.answering(timeline.customer_id()));
-    let scored = scored(endpoint, variant, &timeline, as_of, context)?;
-    let said = answer_of(live, variant, timeline.customer_id(), as_of, &scored, false);
+    let answering = match asked {
+        Some(asked) => Answering::of(asked.clone()),
+        None => answering(endpoint, live, &timeline, as_of)?,
+    };
+    let scored = scored(endpoint, &answering.variant, &timeline, as_of, context)?;
+    answering.expose(endpoint, &timeline, as_of);
+    let said = answer_of(live, &answering, timeline.customer_id(), as_of, &scored, false);
     endpoint.writer.record([record(&said, hash(&scored.features), context)]);
     endpoint.metrics.scored(1, started.elapsed());
     Ok(scored)
+}
+
+/// The score of a timeline for who asked for more than it: recorded as any other.
+pub(super) fn score_now(
+    endpoint: &Endpoint,
+    live: &Live,
+    timeline: &Timeline,
+    as_of: AsOf,
+    context: &Properties,
+) -> Result<wire::Score> {
+    let started = Instant::now();
+    let answering = answering(endpoint, live, timeline, as_of)?;
+    let scored = scored(endpoint, &answering.variant, timeline, as_of, context)?;
+    answering.expose(endpoint, timeline, as_of);
+    let said = answer_of(live, &answering, timeline.customer_id(), as_of, &scored, false);
+    let said = with_detail(said, &answering.variant, &scored);
+    endpoint.writer.record([record(&said, hash(&scored.features), context)]);
+    endpoint.metrics.scored(1, started.elapsed());
+    Ok(said)
 }
 
 pub(super) fn check_id(id: &str) -> Result<()> {
@@ -299,8 +336,14 @@ pub(super) fn check_id(id: &str) -> Result<()> {
 }
 
 /// Refuses what no function that is live reads of the occasion.
-pub(super) fn check_context(live: &Live, said: &Properties) -> Result<()> {
-    let read = || live.variants().flat_map(|variant| variant.function.view().context());
+pub(super) fn check_context(endpoint: &Endpoint, live: &Live, said: &Properties) -> Result<()> {
+    if said.is_empty() {
+        return Ok(());
+    }
+    let attached = endpoint.attached.of(live.record.name.as_str());
+    let tried = || attached.iter().flat_map(|attached| attached.functions());
+    let functions = || live.variants().map(|variant| &variant.function).chain(tried());
+    let read = || functions().flat_map(|function| function.view().context());
     let Some(unknown) = said.keys().find(|name| read().all(|(known, _)| known != *name)) else {
         return Ok(());
     };
@@ -327,12 +370,13 @@ pub(super) fn scored(
 /// A score as it is answered.
 pub(super) fn answer_of(
     live: &Live,
-    variant: &Variant,
+    answering: &Answering,
     customer_id: &str,
     as_of: AsOf,
     scored: &KernelScore,
     explain: bool,
 ) -> wire::Score {
+    let variant = &*answering.variant;
     let reasons = || variant.function.reasons(&scored.features).into_iter();
     wire::Score {
         name: live.record.name.clone(),
@@ -344,7 +388,8 @@ pub(super) fn answer_of(
         known: scored.known,
         stale: false,
         freshness: wire::Freshness::Computed,
-        variant: variant.role,
+        variant: variant.role.clone(),
+        experiment: answering.experiment.clone(),
         classes: None,
         items: None,
         features: explain.then(|| named(variant, &scored.features)),
@@ -428,7 +473,7 @@ pub(super) fn record(score: &wire::Score, features: u128, context: &Properties) 
         name: score.name.clone(),
         version: score.version,
         function: score.function.clone(),
-        variant: score.variant,
+        variant: score.variant.clone(),
         score: score.score,
         as_of: score.as_of,
         features,

@@ -276,8 +276,15 @@ impl Answers {
 }
 
 fn kind_of(path: &str) -> Kind {
-    const SCORES: [&str; 5] =
-        ["/v1/score/", "/v1/rank/", "/v1/recommend/", "/v2/models/", "/invocations"];
+    const SCORES: [&str; 7] = [
+        "/v1/score/",
+        "/v1/rank/",
+        "/v1/recommend/",
+        "/v1/decide/",
+        "/ofrep/",
+        "/v2/models/",
+        "/invocations",
+    ];
     if SCORES.iter().any(|start| path.starts_with(start)) {
         return Kind::Score;
     }

@@ -1,12 +1,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::deployments::{Deployments, Variant};
+use super::deployments::Deployments;
+use super::experimenting::Attached;
 use super::keys::{KeyRing, Keys};
 use super::last_scores::LastScores;
 use super::metrics::Metrics;
 use super::server::Config;
 use crate::Result;
+use crate::experiments::Experiments;
 use crate::online::{Clock, ConfigStore, Embedded, EventLog, Maintenance, TimelineStore, Writer};
 
 /// Everything that handlers share.
@@ -20,6 +22,8 @@ pub struct Endpoint {
     _maintenance: Maintenance,
     pub(super) keys: KeyRing,
     pub(super) deployments: Deployments,
+    pub(super) experiments: Experiments,
+    pub(super) attached: Attached,
     pub(super) metrics: Metrics,
     pub(super) allows_remote_administration: bool,
     /// It stops: load balancers are told to send nothing more.
@@ -57,6 +61,8 @@ impl Endpoint {
             last_scores: LastScores::default(),
             _maintenance: Maintenance::start(store.clone())?,
             keys,
+            attached: Attached::default(),
+            experiments: Experiments::open(&*store, store.clone(), store.clone())?,
             deployments: Deployments::open(&*store)?,
             metrics: Metrics::default(),
             allows_remote_administration: config.allows_remote_administration,
@@ -67,14 +73,16 @@ impl Endpoint {
             config: store,
         };
         let live = endpoint.deployments.snapshot();
-        if live.values().flat_map(|live| live.variants()).any(Variant::reads_scores) {
+        if live.values().flat_map(|live| live.variants()).any(|variant| variant.reads_scores()) {
             endpoint.timelines.keep_scores();
         }
+        endpoint.attached.refresh(&endpoint)?;
         Ok((endpoint, new_keys))
     }
 
     /// Writes what is waiting, and takes no more.
     pub fn stop(&self) {
+        self.experiments.stop();
         self.writer.stop();
     }
 }

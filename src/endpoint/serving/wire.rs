@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::domain::{Event, Name, Properties, Time, Value};
+use kernel::experiments::{Allocation, ExperimentDefinition};
 use kernel::scoring::{Reason as KernelReason, Recommendation};
 use serde::{Deserialize, Serialize};
 
 use super::Role;
 use super::deployments::{Challenger, Change, Live};
-use crate::online::Rejected;
+use crate::experiments::{Change as ExperimentChange, Running, State, Why};
+use crate::online::{Exposed, Rejected};
 use crate::{Error, Result};
 
 /// Reads a JSON body, whatever its content type says.
@@ -235,7 +237,10 @@ pub(super) struct Score {
     pub(super) known: bool,
     pub(super) stale: bool,
     pub(super) freshness: Freshness,
-    pub(super) variant: &'static str,
+    pub(super) variant: Arc<str>,
+    /// The experiment whose variant it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) experiment: Option<Name>,
     /// The share of each class, or which segment it is; of functions that say that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) classes: Option<BTreeMap<String, f64>>,
@@ -246,6 +251,137 @@ pub(super) struct Score {
     pub(super) features: Option<BTreeMap<Name, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reasons: Option<Vec<Reason>>,
+}
+
+/// What `POST /v1/decide/{name}` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecisionRequest {
+    pub(super) customer_id: String,
+    /// What the deployment's functions read as `context.name`.
+    #[serde(default)]
+    pub(super) context: Properties,
+}
+
+/// What a customer gets of an experiment.
+#[derive(Debug, Serialize)]
+pub(super) struct Decision {
+    pub(super) experiment: Name,
+    pub(super) version: u32,
+    pub(super) customer_id: String,
+    /// None for who is not in it.
+    pub(super) variant: Option<Name>,
+    /// What to act on: that of the control for who is not in it.
+    pub(super) value: serde_json::Value,
+    pub(super) why: Why,
+    /// The probability that the variant had when it was assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) probability: Option<f64>,
+    /// Whether this is their exposure.
+    pub(super) first: bool,
+    pub(super) as_of: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) score: Option<Score>,
+}
+
+/// What `POST /v1/experiments/{name}/decide` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecideExperiment {
+    pub(super) variant: Name,
+    #[serde(default)]
+    pub(super) note: String,
+}
+
+/// What `POST /v1/experiments/{name}/stop` takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StopExperiment {
+    #[serde(default)]
+    pub(super) note: String,
+}
+
+/// An experiment that was started.
+#[derive(Debug, Serialize)]
+pub(super) struct Experiment {
+    name: Name,
+    version: u32,
+    state: &'static str,
+    /// What everybody gets, if that was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    winner: Option<Name>,
+    started_at: Time,
+    definition: ExperimentDefinition,
+    /// What a bandit has learned of each variant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    arms: Vec<LearnedArm>,
+    changes: Vec<ExperimentChange>,
+}
+
+/// What a bandit has learned of a variant.
+#[derive(Debug, Serialize)]
+pub(super) struct LearnedArm {
+    variant: Name,
+    exposed: f64,
+    rewards: f64,
+    /// Its share of the next customers; of a contextual one, if all were alike.
+    chance: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ExperimentList {
+    pub(super) experiments: Vec<Experiment>,
+}
+
+impl From<&Running> for Experiment {
+    fn from(running: &Running) -> Self {
+        let definition = running.experiment.definition();
+        let (state, winner) = match &running.record.state {
+            State::Running => ("running", None),
+            State::Decided(winner) => ("decided", Some(winner.clone())),
+            State::Stopped => ("stopped", None),
+        };
+        let learned = running.learned();
+        let arms = definition.variants.iter().zip(&learned.arms).zip(&learned.chances);
+        let arm =
+            |((variant, arm), chance): ((&kernel::experiments::VariantDefinition, _), &f64)| {
+                let arm: &kernel::experiments::Arm = arm;
+                let (exposed, rewards, chance) = (arm.exposed, arm.sum, *chance);
+                LearnedArm { variant: variant.name.clone(), exposed, rewards, chance }
+            };
+        let arms = match definition.allocation {
+            Allocation::Fixed => Vec::new(),
+            Allocation::Thompson | Allocation::Contextual => arms.map(arm).collect(),
+        };
+        Self {
+            name: running.record.name.clone(),
+            version: running.record.version,
+            state,
+            winner,
+            started_at: running.record.started_at,
+            definition: definition.clone(),
+            arms,
+            changes: running.record.changes.clone(),
+        }
+    }
+}
+
+/// A variant that a customer got.
+#[derive(Debug, Serialize)]
+pub(super) struct ExposedTo {
+    experiment: String,
+    version: u32,
+    variant: String,
+}
+
+impl From<Exposed> for ExposedTo {
+    fn from(exposed: Exposed) -> Self {
+        Self {
+            experiment: exposed.experiment.into(),
+            version: exposed.version,
+            variant: exposed.variant.into(),
+        }
+    }
 }
 
 /// What `POST /v1/recommend/{name}` takes.
@@ -306,7 +442,9 @@ pub(super) struct Ranking {
     pub(super) customer_id: String,
     pub(super) as_of: Time,
     pub(super) known: bool,
-    pub(super) variant: &'static str,
+    pub(super) variant: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) experiment: Option<Name>,
     pub(super) ranking: Vec<Ranked>,
 }
 
@@ -359,6 +497,8 @@ pub(super) struct Customer {
     pub(super) timeline: Vec<TimelineEvent>,
     pub(super) features: BTreeMap<Name, BTreeMap<Name, Value>>,
     pub(super) scores: Vec<Score>,
+    /// The variants of experiments that they got.
+    pub(super) variants: Vec<ExposedTo>,
 }
 
 #[derive(Debug, Serialize)]

@@ -10,6 +10,8 @@ pub const IDENTIFY: &str = "$identify";
 pub const ALIAS: &str = "$alias";
 /// The event that records a score that was given.
 pub const SCORE: &str = "$score";
+/// The event that records which variant of an experiment somebody got.
+pub const EXPOSURE: &str = "$exposure";
 
 /// Properties of an event (or traits of an identify), flat, by name.
 pub type Properties = BTreeMap<String, Value>;

@@ -16,7 +16,8 @@ mod value;
 
 pub use cell::Cell;
 pub use event::{
-    ALIAS, EVENT_FIELDS, Event, IDENTIFY, Properties, SCORE, is_system, property, property_name,
+    ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, Properties, SCORE, is_system, property,
+    property_name,
 };
 pub use job::{Job, Progress};
 pub use kind::ErrorKind;

@@ -129,6 +129,12 @@ impl ScoringFunction {
         }
     }
 
+    /// What the encoder makes of values of the features.
+    #[must_use]
+    pub fn encode(&self, features: &[Value]) -> Vec<f64> {
+        self.with_encoded(features, <[f64]>::to_vec)
+    }
+
     /// Encodes into a row that each thread keeps, so that a score allocates nothing for it.
     fn with_encoded<T>(&self, features: &[Value], read: impl FnOnce(&[f64]) -> T) -> T {
         thread_local! {
