@@ -51,6 +51,8 @@ pub enum Command {
     Rollback(AtEndpoint),
     /// Make the challenger, or else the shadow, the champion.
     Promote(AtEndpoint),
+    /// Plan, start, read out and decide experiments.
+    Experiment(Experiment),
     /// List, make, replace and end the keys of an endpoint.
     Keys(Keys),
     /// Copy an endpoint's data while it runs.
@@ -67,7 +69,7 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Json {
     /// Print one JSON object instead of text.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -373,6 +375,111 @@ pub struct Serve {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// Experiments.
+#[derive(Debug, Args)]
+pub struct Experiment {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ExperimentCommand,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with experiments.
+#[derive(Debug, Subcommand)]
+pub enum ExperimentCommand {
+    /// How long it would take, from what customers did until now.
+    Plan {
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "clap would print it")]
+        of: InProject,
+        /// The experiment, experiments/NAME.toml.
+        name: String,
+    },
+    /// Start it at an endpoint; with another definition than before it begins anew.
+    Start {
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "clap would print it")]
+        of: InProject,
+        /// The experiment, experiments/NAME.toml.
+        name: String,
+        /// The endpoint, like http://127.0.0.1:7360.
+        #[arg(long)]
+        to: String,
+    },
+    /// All that were ever started at an endpoint, with what bandits have learned.
+    List {
+        /// The endpoint, like http://127.0.0.1:7360.
+        #[arg(long)]
+        to: String,
+        /// The project that knows its key; or set FULLCIRCLE_KEY.
+        #[arg(long)]
+        project: Option<PathBuf>,
+    },
+    /// What a customer gets; who gets it for the first time is exposed.
+    Ask {
+        /// The endpoint, like http://127.0.0.1:7360.
+        #[arg(long)]
+        to: String,
+        /// The project that knows its key; or set FULLCIRCLE_KEY.
+        #[arg(long)]
+        project: Option<PathBuf>,
+        /// The experiment.
+        name: String,
+        /// Who.
+        customer_id: String,
+    },
+    /// What came of it, from the events in the warehouse, and what to do.
+    Readout {
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "clap would print it")]
+        of: InProject,
+        /// The experiment, experiments/NAME.toml.
+        name: String,
+        /// The version; the latest if not said.
+        #[arg(long)]
+        version: Option<u32>,
+        /// Pull new events from this endpoint first.
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// Print the metrics as SQL instead.
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Give everybody a variant; a version of a deployment becomes champion.
+    Decide {
+        /// The endpoint, like http://127.0.0.1:7360.
+        #[arg(long)]
+        to: String,
+        /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+        #[arg(long)]
+        project: Option<PathBuf>,
+        /// The experiment.
+        name: String,
+        /// The variant.
+        #[arg(long)]
+        variant: String,
+        /// Why, for the decision log.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Give everybody the control.
+    Stop {
+        /// The endpoint, like http://127.0.0.1:7360.
+        #[arg(long)]
+        to: String,
+        /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+        #[arg(long)]
+        project: Option<PathBuf>,
+        /// The experiment.
+        name: String,
+        /// Why, for the decision log.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
 }
 
 /// The keys of an endpoint.

@@ -9,6 +9,7 @@ mod arrow;
 mod catalog;
 mod customers;
 mod error;
+pub mod experiments;
 mod export;
 pub mod import;
 mod incoming;

@@ -298,12 +298,12 @@ impl Client {
         self.key.as_deref().map(|key| format!("Bearer {key}")).unwrap_or_default()
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let request = self.agent.get(format!("{}{path}", self.url));
         self.read(request.header("authorization", self.authorization()).call())
     }
 
-    fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T> {
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T> {
         let request = self.agent.post(format!("{}{path}", self.url));
         let request = request
             .header("authorization", self.authorization())
@@ -551,7 +551,7 @@ impl Client {
 }
 
 /// A text as one part of a URL's path.
-fn escape(part: &str) -> String {
+pub(crate) fn escape(part: &str) -> String {
     part.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::going_live::Verified;
 use crate::sample::{CDNOW_EVENT, Sample};
-use crate::{Client, Error, LocalEndpoint, Project, Result, Rollout};
+use crate::{Client, Error, LocalEndpoint, Project, Result, Rollout, Verdict, truth};
 
 /// The whole circle in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -41,8 +41,31 @@ pub struct DemoReport {
     pub verified: Verified,
     /// Live events that came back.
     pub pulled: u64,
+    /// The experiment of the shop.
+    pub experiment: DemoExperiment,
     /// How long all of it took.
     pub seconds: f64,
+}
+
+/// An experiment in figures: shares of customers who order.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemoExperiment {
+    /// Customers who got a variant.
+    pub customers: usize,
+    /// What the generator of the data put into it.
+    pub true_effect: f64,
+    /// What was measured.
+    pub estimate: f64,
+    /// An interval around it that holds at every look.
+    pub low: f64,
+    /// Its other end.
+    pub high: f64,
+    /// What was decided.
+    pub decision: Verdict,
+    /// Days that it took.
+    pub days_to_decision: Option<f64>,
+    /// What every customer gets from now on.
+    pub value: serde_json::Value,
 }
 
 /// Customers whose live and offline scores are compared.
@@ -98,9 +121,12 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
     say(&format!("serve     {url} (process {})", local.pid()));
     let circle =
         Circle { project: &project, model: &model, client: project.client(&url, None)?, say };
-    let closed = circle.close(&job);
+    let closed = circle.close(&job).and_then(|closed| {
+        let shop = Project::open(&folder.with_file_name("shop"))?;
+        Ok((closed, experiment(&shop, &circle.client, say, &job)?))
+    });
     local.stop();
-    let closed = closed?;
+    let (closed, experiment) = closed?;
     let seconds = started.elapsed().as_secs_f64();
     say(&format!("done      the circle is closed in {seconds:.1} s"));
     Ok(DemoReport {
@@ -118,7 +144,51 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
         score_after: closed.score_after,
         verified: closed.verified,
         pulled: closed.pulled,
+        experiment,
         seconds,
+    })
+}
+
+/// Customers, events and seed of the bundled shop.
+const SHOP: (usize, usize, u64) = (5_000, 200_000, 7);
+
+/// Reads out the experiment in the shop's data, and gives everybody what won.
+fn experiment(
+    shop: &Project,
+    client: &Client,
+    say: &dyn Fn(&str),
+    job: &Job,
+) -> Result<DemoExperiment> {
+    Sample::Shop.fill(shop, job)?;
+    let name: Name = "free_shipping".parse()?;
+    let readout = shop.readout(&name, None, job)?;
+    let effect = readout.metrics.first().and_then(|metric| metric.effects.first());
+    let effect =
+        effect.ok_or_else(|| Error::NotFound("the experiment has no effect".to_owned()))?;
+    let interval = effect.absolute;
+    let (customers, events, seed) = SHOP;
+    let truth = truth(customers, events, seed);
+    say(&format!(
+        "experiment {} customers: {:+.3} ({:+.3} to {:+.3}) of them order more; the truth is {:+.3}",
+        readout.customers, interval.estimate, interval.low, interval.high, truth.true_effect
+    ));
+    shop.start_experiment(&name, client)?;
+    let advice = &readout.advice;
+    match &advice.variant {
+        Some(variant) => client.decide_experiment(&name, variant, &advice.why)?,
+        None => client.stop_experiment(&name, &advice.why)?,
+    };
+    let decided = client.decide(name.as_str(), "anybody")?;
+    say(&format!("decide    {}", advice.why));
+    Ok(DemoExperiment {
+        customers: readout.customers,
+        true_effect: truth.true_effect,
+        estimate: interval.estimate,
+        low: interval.low,
+        high: interval.high,
+        decision: advice.verdict,
+        days_to_decision: advice.days_to_decision,
+        value: decided.value,
     })
 }
 

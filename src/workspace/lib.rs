@@ -10,6 +10,7 @@ mod definitions;
 mod demo;
 mod error;
 mod exchanging;
+mod experimenting;
 mod going_live;
 mod local_endpoint;
 mod modeling;
@@ -32,6 +33,11 @@ pub use command::Command;
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use exchanging::ImportedModel;
+pub use experimenting::{
+    Advice, ArmReadout, EffectReadout, Guardrail, LiveArm, LiveChange, LiveDecision,
+    LiveExperiment, Look, MetricPlan, MetricReadout, Novelty, PolicyReadout, PowerPlan, Readout,
+    SegmentReadout, Verdict,
+};
 pub use going_live::{Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;
 pub use modeling::{TrainReport, TrainingSetReport, Tried, TriedAlgorithm};
@@ -43,7 +49,7 @@ pub use segments::SegmentDefinition;
 pub use session::{
     Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
-pub use shop::{Generated, generate};
+pub use shop::{Generated, Truth, generate, truth};
 pub use summaries::{ColumnSummary, before};
 pub use views::ViewReport;
 
@@ -51,12 +57,17 @@ pub use views::ViewReport;
 pub use kernel::domain::{
     ErrorKind, Event, Job, Name, Progress, Span, Time, Type, Value, did_you_mean, is_system,
 };
+pub use kernel::experiments::{
+    Allocation, ExperimentDefinition, Goal, Layer, Measure, MetricDefinition, MetricRole,
+    VariantDefinition,
+};
 pub use kernel::expression::Function;
 pub use kernel::features::{
     AggregationName, Catalog, FeatureDefinition, Knowledge, LabelDefinition, SpineDefinition,
     ViewDefinition,
 };
 pub use kernel::scoring::FunctionFile;
+pub use models::experiments::{Interval, RatioMismatch};
 pub use models::{
     Algorithm, CalibrationKind, Chart, Costs, Evaluation, Importance, LifetimeSection, Metric,
     ModelDefinition, ModelSpec, Objective, Parameter, RankingSection, RecommendationSection,

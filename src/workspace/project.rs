@@ -48,7 +48,8 @@ pub struct KnownEndpoint {
 const FORMAT: u32 = 1;
 const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
-const FOLDERS: [&str; 6] = ["views", "models", "functions", "insights", "segments", "queries"];
+const FOLDERS: [&str; 7] =
+    ["views", "models", "functions", "insights", "segments", "queries", "experiments"];
 /// What git must not see: caches and keys.
 const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\n.staging/\n.endpoint/\n";
 

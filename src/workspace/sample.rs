@@ -21,6 +21,7 @@ pub const CDNOW_EVENT: &str = "order_completed";
 const SHOP_EVENTS: &[u8] = include_bytes!("../../sample-data/shop/events.parquet");
 const SHOP_CUSTOMERS: &[u8] = include_bytes!("../../sample-data/shop/events-customers.parquet");
 const SHOP_VIEW: &str = include_str!("../../sample-data/shop/views/shopper.toml");
+const SHOP_EXPERIMENT: &str = include_str!("../../sample-data/shop/experiments/free_shipping.toml");
 const SHOP_MODEL: &str = include_str!("../../sample-data/shop/models/repurchase.toml");
 const CDNOW_EVENTS: &[u8] = include_bytes!("../../sample-data/cdnow/cdnow_master.txt");
 const CDNOW_VIEW: &str = include_str!("../../sample-data/cdnow/views/shopper.toml");
@@ -66,6 +67,10 @@ impl Sample {
                 (CDNOW_VIEW, CDNOW_MODEL, project.import(&[events], &options, job)?)
             }
         };
+        if self == Self::Shop {
+            let path = "experiments/free_shipping.toml";
+            put_definition(project.folder(), path, SHOP_EXPERIMENT)?;
+        }
         put_definition(project.folder(), "views/shopper.toml", view)?;
         put_definition(project.folder(), "models/repurchase.toml", model)?;
         Ok(Some(report))

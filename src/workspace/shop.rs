@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use kernel::domain::{MICROS_PER_DAY, Time, Type};
+use kernel::domain::{EXPOSURE, MICROS_PER_DAY, Time, Type};
+use kernel::experiments::bucket;
 use kernel::features::{Cell, Column};
 use rand::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -27,8 +28,22 @@ pub struct Generated {
     pub events_file: String,
     /// The file with a row per customer.
     pub customers_file: String,
+    /// What the experiment in it truly changes.
+    pub experiment: Truth,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// What the experiment in a shop truly changes: the same customers, once all with free shipping and once all
+/// without.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Truth {
+    /// Customers who were exposed early enough to be measured.
+    pub customers: usize,
+    /// The share of them that orders within three weeks without it.
+    pub control: f64,
+    /// How much more that is with it.
+    pub true_effect: f64,
 }
 
 type Random = Xoshiro256PlusPlus;
@@ -57,6 +72,16 @@ const CAMPAIGNS: [(&str, f64, f64, f64); 5] = [
     ("winter_gifts", 338.0, 356.0, 2.0),
     ("come_back", 430.0, 450.0, 2.2),
 ];
+
+/// The experiment: free shipping for half of those who come since this day.
+const EXPERIMENT: &str = "free_shipping";
+const EXPERIMENT_FROM: f64 = 425.0;
+/// How long after it an order counts, in days.
+const EXPERIMENT_WITHIN: f64 = 21.0;
+/// How much likelier an order is with free shipping.
+const FREE_SHIPPING: f64 = 1.8;
+/// The experiment's variants.
+const VARIANTS: [&str; 2] = ["paid", "free"];
 
 /// A customer's habits.
 struct Customer {
@@ -87,6 +112,8 @@ struct Row {
     quantity: Option<f64>,
     channel: &'static str,
     detail: Option<String>,
+    /// The variant of an exposure.
+    variant: Option<&'static str>,
 }
 
 /// Generates a shop into two files: events at `out`, and customers beside it.
@@ -108,19 +135,11 @@ pub fn generate(
             "generate at least one customer, and at least one event a customer".to_owned(),
         ));
     }
-    // How often sessions must be to give the wanted number of events is found in a few passes.
-    let people = || (0..customers).map(|n| customer(n, &mut random(seed, n, 0)));
-    let mut scale = 1.0;
-    for _ in 0..SCALING_PASSES {
-        let n: usize = people().enumerate().map(|(n, c)| simulate(n, &c, scale, seed).len()).sum();
-        #[allow(clippy::cast_precision_loss, reason = "a scale")]
-        let ratio = events as f64 / n.max(1) as f64;
-        scale = (scale * ratio).clamp(0.001, 1_000.0);
-    }
-    let people: Vec<Customer> = people().collect();
+    let people = people(customers, seed);
+    let scale = scale(&people, events, seed);
     let mut rows: Vec<Row> = Vec::with_capacity(events + events / 8);
     for (n, customer) in people.iter().enumerate() {
-        rows.extend(simulate(n, customer, scale, seed));
+        rows.extend(simulate(n, customer, scale, seed, None));
     }
     rows.sort_by(|left, right| {
         left.day.total_cmp(&right.day).then_with(|| left.customer.cmp(&right.customer))
@@ -136,8 +155,57 @@ pub fn generate(
         events: rows.len(),
         events_file: out.display().to_string(),
         customers_file: customers_file.display().to_string(),
+        experiment: truth_of(&people, scale, seed),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+fn people(customers: usize, seed: u64) -> Vec<Customer> {
+    (0..customers).map(|n| customer(n, &mut random(seed, n, 0))).collect()
+}
+
+/// How often sessions must be to give the wanted number of events, found in a few passes.
+fn scale(people: &[Customer], events: usize, seed: u64) -> f64 {
+    let mut scale = 1.0;
+    for _ in 0..SCALING_PASSES {
+        let all = people.iter().enumerate();
+        let n: usize = all.map(|(n, one)| simulate(n, one, scale, seed, None).len()).sum();
+        #[allow(clippy::cast_precision_loss, reason = "a scale")]
+        let ratio = events as f64 / n.max(1) as f64;
+        scale = (scale * ratio).clamp(0.001, 1_000.0);
+    }
+    scale
+}
+
+/// What the experiment truly changes in the shop of these numbers.
+#[must_use]
+pub fn truth(customers: usize, events: usize, seed: u64) -> Truth {
+    let people = people(customers, seed);
+    truth_of(&people, scale(&people, events, seed), seed)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a number of customers")]
+fn truth_of(people: &[Customer], scale: f64, seed: u64) -> Truth {
+    // Exposed when, and whether they ordered in time.
+    let ordered = |n: usize, customer: &Customer, variant: usize| {
+        let rows = simulate(n, customer, scale, seed, Some(variant));
+        let at = rows.iter().find(|row| row.event == EXPOSURE)?.day;
+        let end = at + EXPERIMENT_WITHIN;
+        let mut orders = rows.iter().filter(|row| row.event == "order_completed");
+        (end <= DAYS).then(|| orders.any(|row| row.day >= at && row.day < end))
+    };
+    let (mut n, mut totals) = (0, [0_usize; 2]);
+    for (place, customer) in people.iter().enumerate() {
+        let outcomes = [0, 1].map(|variant| ordered(place, customer, variant));
+        if let [Some(without), Some(with)] = outcomes {
+            n += 1;
+            totals[0] += usize::from(without);
+            totals[1] += usize::from(with);
+        }
+    }
+    let share = |total: usize| total as f64 / n.max(1) as f64;
+    let (control, treatment) = (share(totals[0]), share(totals[1]));
+    Truth { customers: n, control, true_effect: treatment - control }
 }
 
 /// A source of randomness of its own for each customer and purpose, so that one change stays local.
@@ -194,10 +262,19 @@ fn customer(n: usize, random: &mut Random) -> Customer {
     }
 }
 
-/// The events of a customer, in order.
-fn simulate(n: usize, customer: &Customer, scale: f64, seed: u64) -> Vec<Row> {
+/// The events of a customer, in order; `forced` gives them a variant whatever the hash says.
+fn simulate(
+    n: usize,
+    customer: &Customer,
+    scale: f64,
+    seed: u64,
+    forced: Option<usize>,
+) -> Vec<Row> {
     let mut random = random(seed, n, 1);
-    let mut walk = Walk { rows: Vec::new(), n, customer, random: &mut random };
+    let by_hash = usize::from(bucket(EXPERIMENT, &customer.id) >= 0.5);
+    let variant = forced.unwrap_or(by_hash);
+    let mut walk =
+        Walk { rows: Vec::new(), n, customer, random: &mut random, variant, is_exposed: false };
     if let Some(story) = STORIES.get(n) {
         walk.tell(story);
         return walk.rows;
@@ -207,6 +284,7 @@ fn simulate(n: usize, customer: &Customer, scale: f64, seed: u64) -> Vec<Row> {
     let mut day = customer.joined + 0.01;
     let mut visits = 0;
     while day < end {
+        walk.expose(day);
         walk.session(day, 1.0);
         visits += 1;
         // Interest fades slowly, and rises again with the seasons and campaigns.
@@ -237,9 +315,26 @@ struct Walk<'a> {
     n: usize,
     customer: &'a Customer,
     random: &'a mut Random,
+    /// What the customer gets of the experiment, once they come while it runs.
+    variant: usize,
+    is_exposed: bool,
 }
 
 impl Walk<'_> {
+    /// Shows the customer their variant when they come for the first time while the experiment runs.
+    fn expose(&mut self, day: f64) {
+        if day >= EXPERIMENT_FROM && !self.is_exposed {
+            self.is_exposed = true;
+            let variant = VARIANTS[self.variant];
+            self.push(day, EXPOSURE, |row| row.variant = Some(variant));
+        }
+    }
+
+    /// How much likelier an order is by what the customer got.
+    fn persuasion(&self) -> f64 {
+        if self.is_exposed && self.variant == 1 { FREE_SHIPPING } else { 1.0 }
+    }
+
     fn push(&mut self, day: f64, event: &'static str, set: impl FnOnce(&mut Row)) {
         let mut row = Row {
             customer: self.n,
@@ -251,6 +346,7 @@ impl Walk<'_> {
             quantity: None,
             channel: CHANNELS[self.customer.channel],
             detail: None,
+            variant: None,
         };
         set(&mut row);
         self.rows.push(row);
@@ -308,7 +404,8 @@ impl Walk<'_> {
     fn checkout(&mut self, start: f64, cart: Vec<(usize, String, f64, f64)>, eagerness: f64) {
         let mut day = self.later(start, 1.0);
         self.push(day, "cart_viewed", |_| ());
-        if !self.random.random_bool((self.customer.eager * 1.6 * eagerness).min(0.95)) {
+        let wish = self.customer.eager * 1.6 * eagerness * self.persuasion();
+        if !self.random.random_bool(wish.min(0.95)) {
             return;
         }
         day = self.later(day, 1.0);
@@ -440,6 +537,10 @@ fn events_relation(rows: &[Row], people: &[Customer]) -> Relation {
         .with_column("amount", numbers(|row| row.amount))
         .with_column("quantity", numbers(|row| row.quantity))
         .with_column("detail", texts(&|row| row.detail.clone()))
+        .with_column("experiment", texts(&|row| row.variant.map(|_| EXPERIMENT.to_owned())))
+        .with_column("variant", texts(&|row| row.variant.map(str::to_owned)))
+        .with_column("version", numbers(|row| row.variant.map(|_| 1.0)))
+        .with_column("probability", numbers(|row| row.variant.map(|_| 0.5)))
 }
 
 fn customers_relation(people: &[Customer]) -> Relation {

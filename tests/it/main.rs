@@ -7,6 +7,7 @@ mod crash;
 mod decisions;
 mod endpoint;
 mod estimators;
+mod experiments;
 mod expression_oracle;
 mod features;
 mod hostile;

@@ -4,6 +4,7 @@ mod backup;
 mod customer;
 mod demo;
 mod deploy;
+mod experiment;
 mod generate;
 mod import;
 mod insight;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Promote(arguments) => promote::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
+        Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

@@ -277,15 +277,15 @@ impl Groups<'_> {
             return;
         }
         let spoken = said.len();
-        let mut group = Group { scores: said.scores, ..Group::default() };
+        // Exposures come first: what somebody did after they got a variant is behind it in the log.
+        let exposed = said.exposures.len();
+        let mut group = Group { events: said.exposures, scores: said.scores, ..Group::default() };
         let mut n = Vec::with_capacity(requests.len());
         for request in &mut requests {
             n.push(request.events.len());
             group.events.append(&mut request.events);
             group.rejected.append(&mut request.rejected);
         }
-        // Exposures come last: their receipts are nobody's.
-        group.events.extend(said.exposures);
         let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
@@ -305,7 +305,7 @@ impl Groups<'_> {
         let bytes: usize = requests.iter().map(|request| request.bytes).sum();
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
         self.pace(bytes, started.elapsed());
-        answer(requests, &n, result);
+        answer(requests, exposed, &n, result);
     }
 
     /// Learns from a group how much may wait: less where it took too long, more where it was quick.
@@ -323,9 +323,8 @@ impl Groups<'_> {
     }
 }
 
-/// Tells each request what became of its own events.
-fn answer(requests: Vec<Append>, n: &[usize], result: Result<Vec<Receipt>>) {
-    let mut start = 0;
+/// Tells each request what became of its own events, of which the first is at `start`.
+fn answer(requests: Vec<Append>, mut start: usize, n: &[usize], result: Result<Vec<Receipt>>) {
     for (request, n) in requests.into_iter().zip(n) {
         let own = match &result {
             Ok(receipts) => Ok(receipts[start..start + n].to_vec()),

@@ -350,6 +350,17 @@ impl ExperimentDefinition {
 }
 
 impl MetricDefinition {
+    /// What it measures.
+    #[must_use]
+    pub fn measure(&self) -> Measure {
+        Measure {
+            aggregation: self.aggregation,
+            events: self.events.clone(),
+            property: self.property.clone(),
+            condition: self.condition.clone(),
+        }
+    }
+
     /// The measure as a feature of a window before a time; without one over all of it.
     #[must_use]
     pub fn feature(&self, name: Name, window: Option<Span>) -> FeatureDefinition {

@@ -1,4 +1,4 @@
-use statrs::distribution::{ContinuousCDF as _, StudentsT};
+use statrs::distribution::{ContinuousCDF as _, Normal, StudentsT};
 
 use super::Estimate;
 
@@ -70,6 +70,16 @@ impl Effect {
         }
         let (mean, other) = (control.unadjusted, treatment.unadjusted);
         of_treatment / mean.powi(2) + of_control * other.powi(2) / mean.powi(4)
+    }
+
+    /// The p-value of no change between the effects on two groups of customers (z-test); 1 where nothing is
+    /// known of one.
+    #[must_use]
+    pub fn change(early: &Self, late: &Self) -> f64 {
+        let error = (early.variance() + late.variance()).sqrt();
+        let Ok(normal) = Normal::new(0.0, 1.0) else { return 1.0 };
+        let z = (late.estimate() - early.estimate()) / error;
+        if z.is_finite() { 2.0 * normal.cdf(-z.abs()) } else { 1.0 }
     }
 
     /// The interval at a confidence of `1 - alpha`. Where nothing varies, or there are too few customers, it
