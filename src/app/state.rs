@@ -5,9 +5,10 @@ use std::time::Instant;
 use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
     Activity, Answer, ColumnSummary, Command, CustomerSummary, CustomerView, Deployment,
-    EndpointView, Error, ErrorKind, ImportReport, JobId, LiveCustomer, LiveScore, Name, Overview,
-    Preview, Progress, Proposal, Pulls, QueryResult, Rehearsal, Run, Session, TrainReport, Tried,
-    Update, Verified,
+    EndpointView, Error, ErrorKind, ExperimentAnswer, ExperimentCommand, ImportReport, JobId,
+    LiveCustomer, LiveExperiment, LiveScore, Name, Overview, PowerPlan, Preview, Progress,
+    Proposal, Pulls, QueryResult, Readout, Rehearsal, Run, Session, TrainReport, Tried, Update,
+    Verified,
 };
 
 use crate::loadable::Loadable;
@@ -48,6 +49,10 @@ pub(crate) struct State {
     pub(crate) sent: Loadable<()>,
     pub(crate) pulled: Loadable<Pulls>,
     pub(crate) verified: Loadable<Verified>,
+    /// What runs at the endpoint, by what the experiment is called.
+    pub(crate) experiments: Loadable<Vec<LiveExperiment>>,
+    pub(crate) plan: Loadable<(Name, PowerPlan)>,
+    pub(crate) readout: Loadable<Readout>,
     /// The endpoint that the window works with.
     pub(crate) url: Option<String>,
     pub(crate) jobs: BTreeMap<JobId, RunningJob>,
@@ -126,6 +131,12 @@ impl State {
             Command::Send { .. } => self.sent.begin(id),
             Command::Pull(_) => self.pulled.begin(id),
             Command::Verify(..) => self.verified.begin(id),
+            Command::Experiment(command) => match command {
+                ExperimentCommand::List(_) => self.experiments.begin(id),
+                ExperimentCommand::Plan(_) => self.plan.begin(id),
+                ExperimentCommand::ReadOut { .. } => self.readout.begin(id),
+                ExperimentCommand::Start { .. } | ExperimentCommand::End { .. } => {}
+            },
             Command::Export(..)
             | Command::ExportInsight(..)
             | Command::SaveInsight(..)
@@ -286,6 +297,7 @@ impl State {
                 self.tell(Tone::Good, format!("{name} {what}: version {version} is champion"));
                 return self.switched(id, deployment);
             }
+            Answer::Experiment(answer) => return self.experiment_answer(id, answer),
             Answer::Rehearsed(rehearsal) => self.rehearsed.finish(id, *rehearsal),
             Answer::Activity(activity) => self.activity.finish(id, *activity),
             Answer::LiveCustomer(customer) => {
@@ -311,6 +323,35 @@ impl State {
             other => self.tell(Tone::Bad, format!("an answer came to nothing: {other:?}")),
         }
         Vec::new()
+    }
+
+    fn experiment_answer(&mut self, id: JobId, answer: ExperimentAnswer) -> Vec<Command> {
+        let list = |url: &Option<String>| {
+            let list = |url: &String| Command::Experiment(ExperimentCommand::List(url.clone()));
+            url.iter().map(list).collect::<Vec<_>>()
+        };
+        match answer {
+            ExperimentAnswer::Listed(live) => {
+                self.experiments.finish(id, live);
+                Vec::new()
+            }
+            ExperimentAnswer::Planned(name, plan) => {
+                self.plan.finish(id, (name, *plan));
+                vec![Command::Look]
+            }
+            ExperimentAnswer::ReadOut(readout) => {
+                self.readout.finish(id, *readout);
+                Vec::new()
+            }
+            ExperimentAnswer::Changed(live) => {
+                let winner = live.winner.as_ref().map(|winner| format!(" for {winner}"));
+                let winner = winner.unwrap_or_default();
+                self.tell(Tone::Good, format!("{} is {}{winner}", live.name, live.state));
+                let mut next = list(&self.url);
+                next.push(Command::Look);
+                next
+            }
+        }
     }
 
     fn opened(&mut self, id: JobId, name: String, folder: PathBuf) -> Vec<Command> {
@@ -363,7 +404,8 @@ impl State {
         let canceled = error.kind() == ErrorKind::Canceled;
         let message = (!canceled).then(|| error.to_string());
         let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"];
-        let quiet = quiet.contains(&kind) || kind.starts_with("insight-");
+        let quiet = quiet.contains(&kind) || ["list-experiments", "read-out"].contains(&kind);
+        let quiet = quiet || kind.starts_with("insight-");
         if let (Some(message), false) = (&message, quiet) {
             self.tell(Tone::Bad, message.clone());
         }
@@ -406,6 +448,9 @@ impl State {
             "send" => self.sent.fail(id, message),
             "pull" => self.pulled.fail(id, message),
             "verify" => self.verified.fail(id, message),
+            "list-experiments" => self.experiments.fail(id, message),
+            "plan-experiment" => self.plan.fail(id, message),
+            "read-out" => self.readout.fail(id, message),
             _ => {}
         }
     }

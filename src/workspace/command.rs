@@ -7,6 +7,7 @@ use warehouse::import::Options;
 use warehouse::insights::{InsightKind, InsightSpec, Point};
 
 use crate::client::Rollout;
+use crate::experimenting::ExperimentCommand;
 use crate::preview::Draft;
 use crate::segments::SegmentDefinition;
 
@@ -154,6 +155,8 @@ pub enum Command {
     Pull(String),
     /// Compares live and offline scores.
     Verify(String, Name),
+    /// Something about experiments.
+    Experiment(ExperimentCommand),
 }
 
 impl Command {
@@ -200,6 +203,7 @@ impl Command {
             Self::Send { .. } => "send",
             Self::Pull(_) => "pull",
             Self::Verify(..) => "verify",
+            Self::Experiment(command) => command.kind(),
         }
     }
 
@@ -219,6 +223,11 @@ impl Command {
                 | Self::Runs(_)
                 | Self::Rehearse { .. }
                 | Self::Activity(_)
+                | Self::Experiment(
+                    ExperimentCommand::List(_)
+                        | ExperimentCommand::Plan(_)
+                        | ExperimentCommand::ReadOut { .. }
+                )
         )
     }
 
@@ -265,6 +274,7 @@ impl Command {
             Self::Send { .. } => "Sending an event".to_owned(),
             Self::Pull(_) => "Pulling live events".to_owned(),
             Self::Verify(_, name) => format!("Verifying {name}"),
+            Self::Experiment(command) => command.title(),
         }
     }
 }

@@ -34,9 +34,9 @@ pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use exchanging::ImportedModel;
 pub use experimenting::{
-    Advice, ArmReadout, EffectReadout, Guardrail, LiveArm, LiveChange, LiveDecision,
-    LiveExperiment, Look, MetricPlan, MetricReadout, Novelty, PolicyReadout, PowerPlan, Readout,
-    SegmentReadout, Verdict,
+    Advice, ArmReadout, EffectReadout, ExperimentAnswer, ExperimentCommand, Guardrail, LiveArm,
+    LiveChange, LiveDecision, LiveExperiment, Look, MetricPlan, MetricReadout, Novelty,
+    PolicyReadout, PowerPlan, Readout, SegmentReadout, Verdict,
 };
 pub use going_live::{Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kernel::domain::{Event, Job, Name, Progress, Time, Type, Value};
+use kernel::experiments::ExperimentDefinition;
 use kernel::features::{Catalog, ViewDefinition};
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
@@ -14,6 +15,7 @@ use warehouse::{CustomerSummary, QueryResult, Summary};
 
 use crate::client::{Activity, Deployment, LiveCustomer, LiveScore, Rehearsal};
 use crate::command::Command;
+use crate::experimenting::ExperimentAnswer;
 use crate::going_live::{Published, Pulls, Verified};
 use crate::modeling::{TrainReport, Tried};
 use crate::preview::Preview;
@@ -98,6 +100,8 @@ pub enum Answer {
     Pulled(Pulls),
     /// How live and offline compare.
     Verified(Verified),
+    /// Something about experiments.
+    Experiment(ExperimentAnswer),
 }
 
 /// What there is in a project.
@@ -117,6 +121,8 @@ pub struct Overview {
     pub insights: Vec<(Name, InsightSpec)>,
     /// The names of the segments.
     pub segments: Vec<Name>,
+    /// The experiments, as far as their files can be read.
+    pub experiments: Vec<ExperimentDefinition>,
     /// The saved queries.
     pub queries: Vec<(Name, String)>,
     /// Endpoints that the project works with.
@@ -368,6 +374,9 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             let distributions = project.distributions(&view, job)?;
             Ok(Answer::Distributions(view, distributions))
         }
+        Command::Experiment(command) => {
+            Ok(Answer::Experiment(project.run_experiment(command, job)?))
+        }
         Command::Query(sql) => {
             let result = project.query(&sql, QUERY_ROWS, job)?;
             let summaries = summarize(result.columns.len(), &result.rows);
@@ -550,6 +559,9 @@ fn look(project: &Project) -> Result<Overview> {
     let names = project.models()?;
     let models = names.iter().map(|name| project.model(name));
     let models = models.filter_map(|model| model.map_err(&mut keep).ok()).collect();
+    let names = project.experiments()?;
+    let experiments = names.iter().map(|name| project.experiment(name));
+    let experiments = experiments.filter_map(|it| it.map_err(&mut keep).ok()).collect();
     let names = project.insights()?.into_iter();
     let insights = names.filter_map(|name| {
         let spec = project.saved_insight(&name).map_err(&mut keep).ok()?;
@@ -581,6 +593,7 @@ fn look(project: &Project) -> Result<Overview> {
         functions,
         insights,
         segments: project.segments()?,
+        experiments,
         queries: project.queries()?,
         endpoints: project.endpoints()?.into_iter().collect(),
         problems,

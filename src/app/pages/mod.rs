@@ -5,6 +5,7 @@
 mod customers;
 mod data;
 mod deploy;
+mod experiments;
 mod explore;
 mod features;
 mod home;
@@ -34,11 +35,13 @@ pub enum Page {
     Models,
     /// What is live.
     Deploy,
+    /// What is tried on live customers.
+    Experiments,
 }
 
 impl Page {
     /// All pages, in the order of the rail.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Home,
         Self::Data,
         Self::Customers,
@@ -46,10 +49,11 @@ impl Page {
         Self::Features,
         Self::Models,
         Self::Deploy,
+        Self::Experiments,
     ];
 
     /// With Ctrl, these go to the pages.
-    pub(crate) const KEYS: [(Key, Self); 7] = [
+    pub(crate) const KEYS: [(Key, Self); 8] = [
         (Key::Num1, Self::Home),
         (Key::Num2, Self::Data),
         (Key::Num3, Self::Customers),
@@ -57,6 +61,7 @@ impl Page {
         (Key::Num5, Self::Features),
         (Key::Num6, Self::Models),
         (Key::Num7, Self::Deploy),
+        (Key::Num8, Self::Experiments),
     ];
 
     /// Its name on the rail.
@@ -70,6 +75,7 @@ impl Page {
             Self::Features => "Features",
             Self::Models => "Models",
             Self::Deploy => "Deploy",
+            Self::Experiments => "Experiments",
         }
     }
 
@@ -82,6 +88,7 @@ impl Page {
             Self::Features => Icon::Features,
             Self::Models => Icon::Models,
             Self::Deploy => Icon::Deploy,
+            Self::Experiments => Icon::Experiments,
         }
     }
 
@@ -94,6 +101,7 @@ impl Page {
             Self::Features => "Views and their features",
             Self::Models => "Train and evaluate",
             Self::Deploy => "What is live",
+            Self::Experiments => "What is tried on live customers",
         }
     }
 }
@@ -112,6 +120,7 @@ pub(crate) struct Pages {
     features: features::Features,
     models: models::Models,
     deploy: deploy::Deploy,
+    experiments: experiments::Experiments,
 }
 
 /// Pages that are remembered.
@@ -160,6 +169,7 @@ impl Pages {
             Page::Features => self.features.ui(ui, state, outbox),
             Page::Models => self.models.ui(ui, state, outbox),
             Page::Deploy => self.deploy.ui(ui, state, outbox),
+            Page::Experiments => self.experiments.ui(ui, state, outbox),
         });
     }
 }

@@ -322,6 +322,47 @@ impl ExperimentDefinition {
         }
     }
 
+    /// An experiment that says nothing yet.
+    #[must_use]
+    pub const fn new(name: Name) -> Self {
+        Self {
+            name,
+            hypothesis: String::new(),
+            eligible: None,
+            view: None,
+            deployment: None,
+            allocation: Allocation::Fixed,
+            context: Vec::new(),
+            traffic: 1.0,
+            holdout: 0.0,
+            seed: None,
+            alpha: usual_alpha(),
+            minimum_effect: None,
+            segments: Vec::new(),
+            layer: None,
+            variants: Vec::new(),
+            metrics: Vec::new(),
+        }
+    }
+
+    /// Reads and checks a definition.
+    ///
+    /// # Errors
+    /// The text is none, or makes no sense.
+    pub fn from_toml(text: &str) -> Result<Self, ExperimentError> {
+        let definition: Self = toml::from_str(text)
+            .map_err(|error| ExperimentError::new("definition", error.to_string()))?;
+        definition.check()?;
+        Ok(definition)
+    }
+
+    /// The definition as text.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // What was checked can be written: names, numbers, and JSON without null.
+        toml::to_string(self).unwrap_or_default()
+    }
+
     /// The weights of the variants, equal ones if none is given.
     #[must_use]
     pub fn weights(&self) -> Vec<f64> {
@@ -346,6 +387,26 @@ impl ExperimentDefinition {
     #[must_use]
     pub fn variant(&self, name: &str) -> Option<usize> {
         self.variants.iter().position(|variant| variant.name.as_str() == name)
+    }
+}
+
+impl VariantDefinition {
+    /// A variant with nothing but a name.
+    #[must_use]
+    pub const fn named(name: Name) -> Self {
+        Self { name, weight: None, version: None, value: serde_json::Value::Null }
+    }
+
+    /// Gives it a value that is written as JSON.
+    ///
+    /// # Errors
+    /// The text is no JSON.
+    pub fn set_value(&mut self, json: &str) -> Result<(), ExperimentError> {
+        self.value = serde_json::from_str(json).map_err(|error| {
+            let field = format!("variants, {}, value", self.name);
+            ExperimentError::new(field, format!("this is no JSON: {error}"))
+        })?;
+        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Experiments of a project: their definitions, putting them live, and reading what came of them.
 
+mod commands;
 mod decisions;
 mod file;
 mod planning;
 mod readout;
 
+pub use commands::{ExperimentAnswer, ExperimentCommand};
 pub use decisions::{LiveArm, LiveChange, LiveDecision, LiveExperiment};
 pub use planning::{MetricPlan, PowerPlan};
 pub use readout::{
@@ -37,14 +39,13 @@ impl Project {
     pub fn experiment(&self, name: &Name) -> Result<ExperimentDefinition> {
         let text = self.read(FOLDER, name, "toml")?;
         let path = self.definition_path(FOLDER, name, "toml");
-        let definition: ExperimentDefinition = toml::from_str(&text)
+        let definition = ExperimentDefinition::from_toml(&text)
             .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
         if definition.name != *name {
             let message =
                 format!("the experiment in it is named '{}'; name it '{name}'", definition.name);
             return Err(Error::File { path, message });
         }
-        definition.check()?;
         Ok(definition)
     }
 
