@@ -55,7 +55,8 @@ pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
 pub use kernel::domain::{
-    ErrorKind, Event, Job, Name, Progress, Span, Time, Type, Value, did_you_mean, is_system,
+    EXPOSURE, ErrorKind, Event, Job, Name, Progress, Span, Time, Type, Value, did_you_mean,
+    is_system,
 };
 pub use kernel::experiments::{
     Allocation, ExperimentDefinition, Goal, Layer, Measure, MetricDefinition, MetricRole,

@@ -290,6 +290,41 @@ fn the_palette_goes_anywhere() {
     assert_eq!(window.harness.state().page(), Page::Features);
 }
 
+/// From an idea to a live experiment, and from its readout to a decision, in as few clicks as a person needs.
+#[test]
+fn an_experiment_goes_live_in_three_clicks_and_is_decided_in_two() {
+    let _alone = ENDPOINT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let start = Start::sample_in(crate::support::program(), folder.path().join("shop"));
+    let mut window = Window::with(folder, start, [1280.0, 1_800.0], 1.0);
+    let began = Instant::now();
+    window.click("Experiments");
+    window.wait(|window| window.sees("Ship it"));
+    assert!(window.sees("The split is right") && window.sees("country = DE"));
+    window.click("Go live");
+    let can_start =
+        |window: &Window| window.harness.query_by_role_and_label(Role::Button, "Start").is_some();
+    window.wait(can_start);
+    window.click("Start");
+    window.wait(|window| window.sees("version 1 running"));
+    println!("from an idea to a live experiment: 3 clicks, {:.1} s", began.elapsed().as_secs_f64());
+    window.click("Save and plan");
+    window.wait(|window| window.sees("How long it would take"));
+    window.click("Everybody gets free");
+    window.click("Yes, free for everybody");
+    window.wait(|window| window.sees("version 1 decided: free"));
+    assert!(window.sees("version 1: decide free"), "it is in the decision log");
+    window.click("Stop: back to the control");
+    window.wait(|window| window.sees("version 1 stopped"));
+    window.harness.get_by_label("As text").click();
+    window.harness.step();
+    window.harness.step();
+    assert!(window.harness.get_by_label("Definition").value().unwrap().contains("[[variants]]"));
+    window.click("Deploy");
+    window.click("Stop");
+    window.wait(|window| window.sees("The endpoint was stopped"));
+}
+
 #[test]
 fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
     let _alone = ENDPOINT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,7 +1,7 @@
 use eframe::egui::{
     self, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2,
 };
-use workspace::{Command, CustomerSummary, CustomerView, Event, Name, Time, is_system};
+use workspace::{Command, CustomerSummary, CustomerView, EXPOSURE, Event, Name, Time, is_system};
 
 use super::{error_ui, heading};
 use crate::state::{Outbox, State};
@@ -225,6 +225,7 @@ impl Customers {
                 }
             });
             traits_ui(ui, customer);
+            variants_ui(ui, customer);
             if !customer.segments.is_empty() {
                 section(ui, "Segments");
                 ui.horizontal_wrapped(|ui| {
@@ -297,6 +298,27 @@ fn traits_ui(ui: &mut Ui, customer: &CustomerView) {
             ui.end_row();
         }
     });
+}
+
+/// The variants of experiments that a customer got, by what their timeline says.
+fn variants_ui(ui: &mut Ui, customer: &CustomerView) {
+    let exposures: Vec<&Event> =
+        customer.events.iter().filter(|event| event.event == EXPOSURE).collect();
+    if exposures.is_empty() {
+        return;
+    }
+    section(ui, "Experiments");
+    let tokens = Tokens::at(ui);
+    let text = |event: &Event, name: &str| {
+        event.properties.get(name).map(ToString::to_string).unwrap_or_default()
+    };
+    for event in exposures {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(text(event, "experiment"));
+            ui.label(RichText::new(text(event, "variant")).color(tokens.accent_text));
+            ui.label(RichText::new(event.event_time.date()).small().color(tokens.weak));
+        });
+    }
 }
 
 /// A lane for each kind of event, a mark for each event; what is after the as-of time is faint.
