@@ -25,6 +25,7 @@ pub(crate) fn customers() -> usize {
 pub(crate) struct Keys {
     pub(crate) write: String,
     pub(crate) score: String,
+    pub(crate) admin: String,
 }
 
 /// Makes the data if it is not there, and gives its folder and keys.
@@ -45,7 +46,8 @@ pub(crate) fn make(folder: &Path) -> (PathBuf, Keys) {
     }
     let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&keys).unwrap()).unwrap();
     let key = |name: &str| said[name].as_str().unwrap().to_owned();
-    (data, Keys { write: key("write_key"), score: key("score_key") })
+    let (write, score, admin) = (key("write_key"), key("score_key"), key("admin_key"));
+    (data, Keys { write, score, admin })
 }
 
 pub(crate) fn post(server: &Server, key: &str, path: &str, body: &[u8]) -> serde_json::Value {

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --profile release --bench serving -- FOLDER [PART]...` makes an endpoint's data in FOLDER once
 //! (100,000 customers with 100 events each; `FULLCIRCLE_CUSTOMERS` asks for another number), then measures
-//! `score`, `events`, `batches`, `overload` and `soak` (ten minutes; only if it is named). Servers are
+//! `score`, `exposures`, `events`, `batches`, `overload` and `soak` (ten minutes; only if it is named). Servers are
 //! processes of their own, on loopback; the load comes from this one. The machine's cores are shared by both, so
 //! ratios and CPU seconds say more than rates.
 
@@ -41,13 +41,14 @@ fn main() {
     }
     let folder = PathBuf::from(arguments.remove(0));
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|a| a == part);
-    for part in ["score", "events", "batches", "overload", "soak"] {
+    for part in ["score", "exposures", "events", "batches", "overload", "soak"] {
         if !wanted(part) || (part == "soak" && arguments.is_empty()) {
             continue;
         }
         println!("\n== {part}");
         match part {
             "score" => parts::score(&folder),
+            "exposures" => parts::exposures(&folder),
             "events" => parts::events(&folder, 1),
             "batches" => parts::events(&folder, 100),
             "overload" => parts::overload(&folder),

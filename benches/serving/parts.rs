@@ -27,8 +27,17 @@ fn round(
     connections: usize,
     request: impl Fn(usize, usize, &mut Vec<u8>) + 'static,
 ) -> Round {
+    round_of(server, SECONDS, connections, request)
+}
+
+fn round_of(
+    server: &Server,
+    seconds: f64,
+    connections: usize,
+    request: impl Fn(usize, usize, &mut Vec<u8>) + 'static,
+) -> Round {
     let cpu = server.cpu();
-    let result = load::run(&server.address, connections, SECONDS, None, request);
+    let result = load::run(&server.address, connections, seconds, None, request);
     assert_eq!(result.failed, 0, "no request fails");
     let n = result.taken.len() as f64;
     Round {
@@ -113,6 +122,58 @@ pub(crate) fn score(folder: &Path) {
         scores.rate / empties.rate,
         scores.cpu / empties.cpu,
         scores.p99 / empties.p99
+    );
+}
+
+/// A score whose every request is the exposure of a customer, beside the same score without an experiment;
+/// and what an assignment alone costs.
+pub(crate) fn exposures(folder: &Path) {
+    assignments();
+    let (data, keys) = data::make(folder);
+    let ours = Server::endpoint(&data);
+    warm(&ours, &keys.score);
+    let customers = data::customers();
+    let each_once = |key: &str| {
+        let key = key.to_owned();
+        move |connection: usize, n: usize, bytes: &mut Vec<u8>| {
+            let customer = data::customer((n * CONNECTIONS + connection) % customers);
+            get(&format!("/v1/score/bench?customer_id={customer}"), &key, bytes);
+        }
+    };
+    let (mut plain, mut exposed) = (Vec::new(), Vec::new());
+    let run = run_id();
+    for turn in 0..ROUNDS {
+        plain.push(round_of(&ours, 1.5, CONNECTIONS, each_once(&keys.score)));
+        let definition = serde_json::json!({ "format": 1, "definition": {
+            "name": "bench", "deployment": "bench", "seed": format!("{run}-{turn}"),
+            "variants": [{ "name": "a" }, { "name": "b" }],
+        }});
+        let path = "/v1/experiments/bench";
+        data::post(&ours, &keys.admin, path, definition.to_string().as_bytes());
+        exposed.push(round_of(&ours, 1.5, CONNECTIONS, each_once(&keys.score)));
+        data::post(&ours, &keys.admin, &format!("{path}/stop"), b"");
+    }
+    let (plain, exposed) = (median(plain), median(exposed));
+    say("score", plain);
+    say("score that exposes", exposed);
+    println!("   an exposure: {:.2}x the CPU of the score (asked: 1.2x)", exposed.cpu / plain.cpu);
+}
+
+/// Assignments of a million customers, with a layer and a holdout, on one core.
+fn assignments() {
+    use kernel::experiments::{Assigner, Assignment, ExperimentDefinition};
+    let definition = ExperimentDefinition::from_toml(
+        "name = \"bench\"\nholdout = 0.05\nlayer = { name = \"checkout\", from = 0.0, until = 0.5 }\n\
+         [[variants]]\nname = \"a\"\n[[variants]]\nname = \"b\"\n",
+    );
+    let assigner = Assigner::new(&definition.unwrap());
+    let ids: Vec<String> = (0..1_000_000).map(data::customer).collect();
+    let started = std::time::Instant::now();
+    let is_in = |id: &&String| matches!(assigner.assign(id), Assignment::Variant(..));
+    let n = ids.iter().filter(is_in).count();
+    let rate = ids.len() as f64 / started.elapsed().as_secs_f64();
+    println!(
+        "   {rate:.0} assignments a second on one core (asked: 1,000,000); {n} customers are in"
     );
 }
 

@@ -38,8 +38,9 @@ struct Context {
 struct Flag {
     key: String,
     reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variant: Option<String>,
+    /// Whose value it is; of who is not in the experiment that of the control: the provider for Python reads
+    /// it always.
+    variant: String,
     value: Json_,
     metadata: Json_,
 }
@@ -97,10 +98,12 @@ fn flag(endpoint: &Endpoint, key: &str, customer_id: &str) -> Result<Flag> {
         Why::Holdout | Why::Layer | Why::Traffic | Why::Ineligible => "DEFAULT",
     };
     let wire::Decision { experiment, version, variant, value, why, .. } = decision;
+    let running = endpoint.experiments.get(key)?;
+    let control = || running.experiment.definition().variants[0].name.clone();
     Ok(Flag {
         key: experiment.to_string(),
         reason,
-        variant: variant.map(|variant| variant.to_string()),
+        variant: variant.unwrap_or_else(control).to_string(),
         value,
         metadata: json!({"version": version, "why": why}),
     })

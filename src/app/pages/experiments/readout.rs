@@ -1,7 +1,7 @@
 //! What came of an experiment: what to do first, then why.
 
 use eframe::egui::{self, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
-use egui_plot::{HLine, Legend, Line, Plot, PlotPoints, Polygon};
+use egui_plot::{FilledArea, HLine, Legend, Line, Plot, PlotPoints};
 use workspace::{
     Guardrail, Interval, MetricReadout, MetricRole, Name, RatioMismatch, Readout, Verdict,
 };
@@ -198,7 +198,7 @@ fn looks_ui(ui: &mut Ui, readout: &Readout) {
         .allow_scroll(false)
         .allow_drag(false)
         .show_grid([false, true])
-        .y_axis_formatter(|mark, _| format!("{:+.0} %", 100.0 * mark.value))
+        .y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value))
         .show(ui, |plot| {
             plot.hline(HLine::new("no change", 0.0).color(tokens.line));
             for (place, variant) in variants.iter().enumerate() {
@@ -208,10 +208,13 @@ fn looks_ui(ui: &mut Ui, readout: &Readout) {
                 let points = |value: fn(&Interval) -> f64| -> Vec<[f64; 2]> {
                     own().map(|look| [look.customers as f64, value(&look.relative)]).collect()
                 };
-                let mut around = points(|it| it.low);
-                around.extend(points(|it| it.high).into_iter().rev());
-                let band = Polygon::new(variant.as_str(), PlotPoints::from(around));
-                plot.polygon(band.fill_color(color.gamma_multiply(0.2)).stroke(Stroke::NONE));
+                let of = |points: Vec<[f64; 2]>, place: usize| -> Vec<f64> {
+                    points.into_iter().map(|point| point[place]).collect()
+                };
+                let (low, high) = (points(|it| it.low), points(|it| it.high));
+                let xs = of(low.clone(), 0);
+                let band = FilledArea::new(variant.as_str(), &xs, &of(low, 1), &of(high, 1));
+                plot.add(band.fill_color(color.gamma_multiply(0.2)).stroke(Stroke::NONE));
                 let line = Line::new(variant.as_str(), PlotPoints::from(points(|it| it.estimate)));
                 plot.line(line.color(color).width(2.0));
             }
