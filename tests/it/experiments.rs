@@ -1,5 +1,7 @@
 //! Experiments from a definition to a decision: who gets what over a real port, and what came of it.
 
+#![allow(clippy::print_stdout, reason = "figures of simulations, for who asks with --nocapture")]
+
 use kernel::domain::{Job, Name};
 use models::experiments::{Effect, Method, Moments, RatioMismatch, theta};
 use serde_json::{Value as Json, json};

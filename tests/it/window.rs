@@ -292,6 +292,7 @@ fn the_palette_goes_anywhere() {
 
 /// From an idea to a live experiment, and from its readout to a decision, in as few clicks as a person needs.
 #[test]
+#[allow(clippy::print_stdout, reason = "a figure, for who asks with --nocapture")]
 fn an_experiment_goes_live_in_three_clicks_and_is_decided_in_two() {
     let _alone = ENDPOINT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();

@@ -126,6 +126,7 @@ impl Timeline {
 
     /// Takes an event that was written at an offset.
     pub(super) fn add(&self, offset: u64, place: Place, event: &Arc<Event>) {
+        let mut pending = lock(&self.pending);
         if event.event == EXPOSURE
             && let (Some(exposed), Some(known)) =
                 (Exposed::of(event), lock(&self.exposures).as_mut())
@@ -136,7 +137,6 @@ impl Timeline {
         if event.event != SCORE {
             self.changes.store(next_change(), Ordering::Release);
         }
-        let mut pending = lock(&self.pending);
         if pending.overflowed {
             return;
         }
@@ -181,22 +181,29 @@ impl Timeline {
     /// Learns from the events which variants the customer got, if that is not known. The first one of an
     /// experiment counts.
     pub(super) fn load_exposures(&self, load: impl FnOnce() -> Result<Loaded>) -> Result<()> {
+        // Held while it is read: what is written meanwhile waits, and is added after it.
         let mut exposures = lock(&self.exposures);
-        if exposures.is_some() {
-            return Ok(());
+        if exposures.is_none() {
+            *exposures = Some(exposures_in(&load()?));
         }
-        let loaded = load()?;
-        let events = loaded.events.iter().map(|(_, event)| event);
-        let mut known: Vec<Exposed> = Vec::new();
-        for exposed in events.filter(|event| event.event == EXPOSURE).filter_map(Exposed::of) {
-            if !known.iter().any(|it| it.is_of(&exposed.experiment, exposed.version)) {
-                known.push(exposed);
-            }
-        }
-        *exposures = Some(known);
         Ok(())
     }
 
+    /// Takes the exposures from events that were loaded for something else. One that was written since is
+    /// not among them, so they are only taken if none is known and none was added.
+    fn know_exposures(&self, loaded: &Loaded) {
+        let pending = lock(&self.pending);
+        let is_newer = |event: &Event| event.event == EXPOSURE;
+        let may_lack = pending.overflowed
+            || pending
+                .events
+                .iter()
+                .any(|(offset, _, event)| *offset >= loaded.until && is_newer(event));
+        let mut exposures = lock(&self.exposures);
+        if exposures.is_none() && !may_lack {
+            *exposures = Some(exposures_in(loaded));
+        }
+    }
     /// Whether a function has read it, so that a score waits for no disk.
     #[must_use]
     pub fn is_read_by(&self, function: &ScoringFunction) -> bool {
@@ -227,7 +234,9 @@ impl Timeline {
                 if readings.len() == MOST_READINGS {
                     readings.remove(0);
                 }
-                readings.push(Reading::new(function, load()?));
+                let loaded = load()?;
+                self.know_exposures(&loaded);
+                readings.push(Reading::new(function, loaded));
                 readings.len() - 1
             }
         };
@@ -256,6 +265,18 @@ impl Timeline {
         };
         TIMELINE_BYTES + 2 * self.customer_id.len() + readings
     }
+}
+
+/// The variants in a timeline; the first one of an experiment counts.
+fn exposures_in(loaded: &Loaded) -> Vec<Exposed> {
+    let events = loaded.events.iter().map(|(_, event)| event);
+    let mut known: Vec<Exposed> = Vec::new();
+    for exposed in events.filter(|event| event.event == EXPOSURE).filter_map(Exposed::of) {
+        if !known.iter().any(|it| it.is_of(&exposed.experiment, exposed.version)) {
+            known.push(exposed);
+        }
+    }
+    known
 }
 
 impl Reading {

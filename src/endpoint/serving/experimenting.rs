@@ -135,8 +135,19 @@ pub(super) fn ready(
     let Some(trial) = endpoint.attached.of(live.record.name.as_str()) else {
         return Some(live.answering(timeline.customer_id()).function.clone());
     };
-    let place = trial.running.kept(timeline)?;
-    Some(trial.variant(place, live).function.clone())
+    if let Some(place) = trial.running.kept(timeline) {
+        return Some(trial.variant(place, live).function.clone());
+    }
+    let reads = trial.running.experiment.function();
+    if !timeline.has_exposures() || reads.is_some_and(|reads| !timeline.is_read_by(reads)) {
+        return None;
+    }
+    let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
+    let decision = trial.running.decide(&*endpoint.timelines, timeline, as_of).ok()?;
+    Some(match decision.why.is_in() {
+        true => trial.variant(decision.variant, live).function.clone(),
+        false => live.answering(timeline.customer_id()).function.clone(),
+    })
 }
 
 /// `POST /v1/experiments/{name}`: starts an experiment, or goes on with it.
