@@ -296,9 +296,9 @@ impl Pupil {
         if more == 0.0 {
             return false;
         }
-        let before = self.reward.value(followed.total);
+        let before = self.reward.metric.counted(followed.total);
         followed.total += more;
-        let after = self.reward.value(followed.total);
+        let after = self.reward.metric.counted(followed.total);
         self.learned.arms[followed.variant].reward(before, after);
         if let Some(arm) = self.learned.linear.get_mut(followed.variant) {
             arm.reward(&followed.context, after - before);
@@ -341,10 +341,5 @@ impl Reward {
             (kernel::features::AggregationName::Count, _) => 1.0,
             (_, value) => value.and_then(|value| value.as_number()).unwrap_or(0.0),
         }
-    }
-
-    /// The reward of a customer with this much.
-    fn value(&self, total: f64) -> f64 {
-        if self.metric.conversion { f64::from(u8::from(total > 0.0)) } else { total }
     }
 }

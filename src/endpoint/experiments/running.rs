@@ -26,7 +26,7 @@ pub struct Running {
     /// Compiled.
     pub experiment: Experiment,
     /// What its bandit has learned, if it is one.
-    pub(super) learned: Arc<RwLock<Arc<Learned>>>,
+    pub(super) learned: RwLock<Arc<Learned>>,
 }
 
 /// Entries of a decision log that are kept.
@@ -37,7 +37,7 @@ impl Running {
         let experiment = Experiment::new(record.file.clone())
             .map_err(|error| Error::BadRequest(error.to_string()))?;
         let learned = Learned::nothing(&experiment);
-        Ok(Self { record, experiment, learned: Arc::new(RwLock::new(Arc::new(learned))) })
+        Ok(Self { record, experiment, learned: RwLock::new(Arc::new(learned)) })
     }
 
     /// Whether it divides customers.
@@ -91,13 +91,6 @@ impl Experiments {
             let suggestion = did_you_mean(name, all.keys().map(String::as_str));
             Error::NotFound(format!("no experiment '{name}' was started here{suggestion}"))
         })
-    }
-
-    /// The one that runs on a deployment.
-    #[must_use]
-    pub fn on_deployment(&self, deployment: &str) -> Option<Arc<Running>> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().find(|running| running.is_on(deployment)).cloned()
     }
 
     /// Starts an experiment. What runs already with the same definition goes on; with another it begins

@@ -65,7 +65,10 @@ impl Trial {
             };
             version.map(load).transpose()
         });
-        let variants = variants.collect::<Result<_>>()?;
+        let variants: Vec<Option<Arc<Variant>>> = variants.collect::<Result<_>>()?;
+        if variants.iter().flatten().any(|variant| variant.reads_scores()) {
+            endpoint.timelines.keep_scores();
+        }
         Ok(Self { running, variants })
     }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::ExperimentError;
 use crate::domain::{Name, Span};
 use crate::expression::LONGEST_SOURCE;
-use crate::features::{AggregationName, FeatureDefinition};
+use crate::features::{AggregationName, FeatureDefinition, LabelDefinition};
 
 /// An experiment as it is written in `experiments/<name>.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -390,6 +390,21 @@ impl ExperimentDefinition {
     }
 }
 
+impl Measure {
+    /// The measure as a label over a time after another.
+    #[must_use]
+    pub fn label(&self, horizon: Span) -> LabelDefinition {
+        LabelDefinition {
+            aggregation: Some(self.aggregation),
+            events: self.events.clone(),
+            property: self.property.clone(),
+            condition: self.condition.clone(),
+            horizon: Some(horizon),
+            positive: None,
+        }
+    }
+}
+
 impl VariantDefinition {
     /// A variant with nothing but a name.
     #[must_use]
@@ -411,6 +426,12 @@ impl VariantDefinition {
 }
 
 impl MetricDefinition {
+    /// What counts of a value that was measured: whether there is any, for a conversion.
+    #[must_use]
+    pub fn counted(&self, value: f64) -> f64 {
+        if self.conversion { f64::from(u8::from(value > 0.0)) } else { value }
+    }
+
     /// What it measures.
     #[must_use]
     pub fn measure(&self) -> Measure {

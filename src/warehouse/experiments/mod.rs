@@ -12,8 +12,8 @@ use std::sync::Arc;
 use kernel::domain::{EXPOSURE, Job, Name, Span, Time, Type, Value};
 use kernel::experiments::{ExperimentDefinition, Measure, MetricDefinition};
 use kernel::features::{
-    Bound, Canceled, Catalog, EventFilter, FeatureDefinition, Knowledge, Label, LabelDefinition,
-    SpineRow, SpineRows, Table, Timelines, View, ViewDefinition, compute,
+    Bound, Canceled, Catalog, EventFilter, FeatureDefinition, Knowledge, Label, SpineRow,
+    SpineRows, Table, Timelines, View, ViewDefinition, compute,
 };
 
 use crate::{Error, Result, Warehouse};
@@ -181,16 +181,7 @@ struct Metrics {
 impl Metrics {
     fn check(definition: &ExperimentDefinition, catalog: &Catalog) -> Result<Self> {
         let label = |metric: &MetricDefinition, measure: &Measure| {
-            let horizon = Some(metric.within.unwrap_or(FOREVER));
-            let definition = LabelDefinition {
-                aggregation: Some(measure.aggregation),
-                events: measure.events.clone(),
-                property: measure.property.clone(),
-                condition: measure.condition.clone(),
-                horizon,
-                positive: None,
-            };
-            Label::check(&definition, catalog, None)
+            Label::check(&measure.label(metric.within.unwrap_or(FOREVER)), catalog, None)
         };
         let mut labels = Vec::with_capacity(definition.metrics.len());
         for metric in &definition.metrics {
@@ -251,8 +242,7 @@ impl Metrics {
             let is_over =
                 |at: Time| metric.within.is_none_or(|within| at.plus(within.micros()) <= until);
             let value = |value: &Value| match (value.as_number(), value) {
-                (Some(number), _) if metric.conversion => f64::from(u8::from(number > 0.0)),
-                (Some(number), _) => number,
+                (Some(number), _) => metric.counted(number),
                 (None, Value::Boolean(true)) => 1.0,
                 (None, Value::Boolean(false)) => 0.0,
                 (None, _) => f64::NAN,

@@ -1,8 +1,7 @@
 use kernel::domain::{Job, MICROS_PER_DAY, Span, Time};
 use kernel::experiments::{ExperimentDefinition, MetricDefinition};
 use kernel::features::{
-    AsOf, Bound, Catalog, EventFilter, Knowledge, Label, LabelDefinition, SpineRow, Timelines,
-    View, ViewDefinition,
+    AsOf, Bound, Catalog, Knowledge, Label, SpineRow, Timelines, View, ViewDefinition,
 };
 use models::experiments::{Method, Moments, Plan, detectable, sample_size};
 use serde::Serialize;
@@ -156,19 +155,7 @@ struct Measure {
 impl Measure {
     fn check(metric: &MetricDefinition, catalog: &Catalog) -> Result<Self> {
         let label = |measure: &kernel::experiments::Measure| {
-            EventFilter::check(&measure.events, measure.condition.as_deref(), catalog)?;
-            Label::check(
-                &LabelDefinition {
-                    aggregation: Some(measure.aggregation),
-                    events: measure.events.clone(),
-                    property: measure.property.clone(),
-                    condition: measure.condition.clone(),
-                    horizon: Some(within(metric)),
-                    positive: None,
-                },
-                catalog,
-                None,
-            )
+            Label::check(&measure.label(within(metric)), catalog, None)
         };
         let window = metric.before.unwrap_or_else(|| within(metric));
         let name = metric.name.clone();
@@ -198,7 +185,7 @@ impl Measure {
         let mut moments = Moments::default();
         for (place, (customer, at)) in rows.iter().enumerate() {
             let Some(value) = values[place].as_number() else { continue };
-            let value = if metric.conversion { f64::from(u8::from(value > 0.0)) } else { value };
+            let value = metric.counted(value);
             let of_per = |per: &Vec<kernel::domain::Value>| per[place].as_number().unwrap_or(0.0);
             let before = bound.row(*customer, AsOf::at(*at), &[]);
             let before = before.first().and_then(kernel::domain::Value::as_number).unwrap_or(0.0);

@@ -62,7 +62,7 @@ fn advice_ui(ui: &mut Ui, readout: &Readout) {
 fn split_ui(ui: &mut Ui, readout: &Readout, split: &RatioMismatch) {
     let tokens = Tokens::at(ui);
     let arms: Vec<String> = readout.arms.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let (color, word) = match split.always_valid < 0.01 {
+    let (color, word) = match split.is_wrong() {
         true => (tokens.bad, "The split is wrong"),
         false => (tokens.good, "The split is right"),
     };
