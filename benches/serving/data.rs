@@ -127,6 +127,8 @@ fn function() -> String {
             positives: 0,
             metrics: BTreeMap::default(),
         },
+        expected: None,
+        outcome: None,
     };
     file.sealed().unwrap().to_json().unwrap()
 }

@@ -9,6 +9,7 @@
 //! - [`domain`]: the nouns: time, span, value, name, event.
 //! - [`expression`]: SQL scalar expressions with DuckDB's meaning: parse, check, evaluate, print.
 //! - [`features`]: features, views, timelines, the kernel over them, spines and labels.
+//! - [`monitoring`]: whether values still look as they did at training, and rules over that.
 //! - [`scoring`]: the frozen scoring function: its file format, and scoring one customer.
 //! - [`experiments`]: which variant of an experiment a customer gets, and what bandits learn.
 
@@ -16,4 +17,5 @@ pub mod domain;
 pub mod experiments;
 pub mod expression;
 pub mod features;
+pub mod monitoring;
 pub mod scoring;

@@ -91,6 +91,8 @@ impl Project {
                 positives: 0,
                 metrics: BTreeMap::new(),
             },
+            expected: None,
+            outcome: None,
         };
         let function = ScoringFunction::new(file.sealed()?)?;
         let path = self.save_function(&function)?;

@@ -44,6 +44,8 @@ pub(crate) fn function(weight: f64) -> String {
             positives: 0,
             metrics: Default::default(),
         },
+        expected: None,
+        outcome: None,
     };
     file.sealed().unwrap().to_json().unwrap()
 }

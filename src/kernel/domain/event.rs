@@ -12,6 +12,8 @@ pub const ALIAS: &str = "$alias";
 pub const SCORE: &str = "$score";
 /// The event that records which variant of an experiment somebody got.
 pub const EXPOSURE: &str = "$exposure";
+/// The event that records that a rule acted on somebody.
+pub const ACTION: &str = "$action";
 
 /// Properties of an event (or traits of an identify), flat, by name.
 pub type Properties = BTreeMap<String, Value>;

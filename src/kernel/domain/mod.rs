@@ -16,7 +16,7 @@ mod value;
 
 pub use cell::Cell;
 pub use event::{
-    ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, Properties, SCORE, is_system, property,
+    ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, Properties, SCORE, is_system, property,
     property_name,
 };
 pub use job::{Job, Progress};

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Encoder, FrozenModel, FunctionError};
 use crate::domain::{Name, Time};
-use crate::features::{Catalog, ViewDefinition};
+use crate::features::{Catalog, LabelDefinition, ViewDefinition};
+use crate::monitoring::Expectation;
 
 /// The latest format of function files that this program reads and writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The most bytes of a file that is indented.
 const LONGEST_INDENTED: usize = 256 * 1024;
@@ -33,6 +34,24 @@ pub struct FunctionFile {
     pub model: FrozenModel,
     /// How it was trained; says nothing to scoring.
     pub trained: Trained,
+    /// How features and scores were spread then, for who watches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expectation>,
+    /// What is to become of a score, for who watches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeDefinition>,
+}
+
+/// What a score says ahead of time, so that it can be held against it once its time has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeDefinition {
+    /// The label, over the horizon after the score.
+    pub label: LabelDefinition,
+    /// The events and properties that it reads, with their types.
+    pub reads: Catalog,
+    /// Whether the score is the probability that the label is positive, and not a guess of its value.
+    pub is_probability: bool,
 }
 
 /// How a function was trained.

@@ -12,7 +12,7 @@ mod function;
 
 pub use encoder::{EncodedColumn, Encoder, Encoding};
 pub use error::FunctionError;
-pub use file::{FORMAT, FunctionFile, Trained};
+pub use file::{FORMAT, FunctionFile, OutcomeDefinition, Trained};
 pub use frozen::{
     BetaGeometric, Branch, Calibration, CorePoints, Detail, FrozenModel, GammaGamma, GaussianBayes,
     Lifetime, Link, Mixture, Multinomial, Neighbors, Recommendation, Recommender, Segments, Split,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use kernel::domain::{Job, Time, Value};
 use kernel::features::{
-    Bound, Column, Knowledge, Label, SpineRows, Table, Timelines, View, compute,
+    Bound, Catalog, Column, Knowledge, Label, SpineRows, Table, Timelines, View, compute,
 };
 
 use crate::{Error, Result};
@@ -25,6 +25,8 @@ pub struct TrainingSet {
     pub dropped: usize,
     /// The latest event that there is: later ones were not observed.
     pub observed_until: Time,
+    /// The events and properties that labels were made from; none where the spine brought them.
+    pub label_reads: Catalog,
     /// The category of items, where it is known; for recommendations.
     pub item_categories: BTreeMap<String, String>,
 }
@@ -66,6 +68,7 @@ impl TrainingSet {
             labels,
             dropped,
             observed_until: timelines.observed_until(),
+            label_reads: label.reads(),
             item_categories: BTreeMap::new(),
         })
     }

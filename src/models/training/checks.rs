@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use kernel::domain::Value;
+use kernel::domain::{Type, Value};
 use kernel::features::Column;
+use kernel::monitoring::{Drift, Expected, Tally};
 
 use super::evaluate::Part;
 use crate::data::{Outcome, Split, TrainingSet, numbers};
@@ -12,10 +13,6 @@ use crate::{ModelSpec, Task};
 const LEAKING_AUC: f64 = 0.97;
 /// A feature that correlates with the label as much as this nearly is it.
 const LEAKING_CORRELATION: f64 = 0.98;
-/// Population stability index (Siddiqi 2006) from which on a feature has drifted.
-const DRIFTED: f64 = 0.25;
-/// Bins of that index.
-const BINS: usize = 10;
 /// Rows that features are checked on.
 const ROWS: usize = 20_000;
 
@@ -60,7 +57,7 @@ pub(super) fn baselines(
 }
 
 /// Rows enough to check a feature on, evenly.
-fn sampled(rows: &[usize]) -> Vec<usize> {
+pub(super) fn sampled(rows: &[usize]) -> Vec<usize> {
     rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect()
 }
 
@@ -101,18 +98,19 @@ pub(super) fn warnings(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let is_binary = outcome.classes.len() == 2;
-    for ((name, _), column) in set.features.columns.iter().zip(&set.features.values) {
+    for ((name, type_), column) in set.features.columns.iter().zip(&set.features.values) {
         let has_outcome = spec.needs_label() && spec.task != Task::Recommendation;
         if has_outcome && let Some(how) = leak(column, &split.train, outcome, is_binary) {
             warnings.push(format!(
                 "'{name}' alone nearly is the label ({how}): does it know what happened afterwards?"
             ));
         }
-        let drift = stability(column, &split.train, &split.test);
-        if drift > DRIFTED {
+        let drift = moved(column, *type_, &split.train, &split.test);
+        if let Some(drift) = drift.filter(Drift::has_moved) {
             warnings.push(format!(
-                "'{name}' is different in the test part (stability index {drift:.2}): what was learned \
-                 of it may not hold"
+                "'{name}' is different in the test part (stability index {:.2}): what was learned of it \
+                 may not hold",
+                drift.psi
             ));
         }
     }
@@ -135,39 +133,13 @@ fn leak(column: &Column, rows: &[usize], outcome: &Outcome, is_binary: bool) -> 
     (correlation.abs() >= LEAKING_CORRELATION).then(|| format!("correlation {correlation:.3}"))
 }
 
-/// The population stability index of a feature: how different its values are in two parts.
-fn stability(column: &Column, train: &[usize], test: &[usize]) -> f64 {
-    let (train, test) = (sampled(train), sampled(test));
-    let is_text = train.iter().any(|row| matches!(column.value(*row), Value::Text(_)));
-    let mut counts: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    if is_text {
-        train
-            .iter()
-            .for_each(|row| counts.entry(column.value(*row).to_string()).or_default().0 += 1.0);
-        test.iter()
-            .for_each(|row| counts.entry(column.value(*row).to_string()).or_default().1 += 1.0);
-        if counts.len() > 50 {
-            return 0.0;
-        }
-    } else {
-        let mut known: Vec<f64> =
-            numbers(column, &train).into_iter().filter(|x| x.is_finite()).collect();
-        known.sort_unstable_by(f64::total_cmp);
-        let cuts: Vec<f64> =
-            (1..BINS).filter_map(|bin| known.get(bin * known.len() / BINS)).copied().collect();
-        let bin = |x: f64| {
-            let place = cuts.partition_point(|cut| *cut < x);
-            if x.is_nan() { "missing".to_owned() } else { place.to_string() }
-        };
-        let bins = |rows: &[usize]| numbers(column, rows).into_iter().map(bin).collect::<Vec<_>>();
-        bins(&train).into_iter().for_each(|bin| counts.entry(bin).or_default().0 += 1.0);
-        bins(&test).into_iter().for_each(|bin| counts.entry(bin).or_default().1 += 1.0);
-    }
-    #[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
-    let (n_train, n_test) = (train.len() as f64, test.len() as f64);
-    let one = |(train, test): &(f64, f64)| {
-        let (p, q) = ((train / n_train).max(1e-4), (test / n_test).max(1e-4));
-        (p - q) * (p / q).ln()
+/// How far a feature has moved from one part to another.
+fn moved(column: &Column, type_: Type, train: &[usize], test: &[usize]) -> Option<Drift> {
+    let values = |rows: &[usize]| -> Vec<Value> {
+        sampled(rows).into_iter().map(|row| column.value(row)).collect()
     };
-    counts.values().map(one).sum()
+    let expected = Expected::of(type_, &values(train));
+    let mut now = Tally::default();
+    values(test).iter().for_each(|value| expected.count(&mut now, value));
+    Drift::of(&expected, &now)
 }

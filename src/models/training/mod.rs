@@ -8,6 +8,7 @@ mod checks;
 mod cross_validation;
 mod estimate;
 mod evaluate;
+mod expectation;
 mod search;
 mod segments;
 
@@ -146,6 +147,7 @@ fn fitted(
     metrics.extend(
         baselines.iter().map(|(name, metrics)| (format!("baseline: {name}"), metrics.clone())),
     );
+    let expected = expectation::of(set, split, &encoder, &model);
     let file = FunctionFile {
         format: FORMAT,
         hash: String::new(),
@@ -161,6 +163,8 @@ fn fitted(
             positives: count(train.positives),
             metrics,
         },
+        expected: Some(expected),
+        outcome: expectation::outcome(spec, set, outcome),
     };
     if job.is_canceled() {
         return Err(Error::Canceled);

@@ -86,6 +86,8 @@ impl Project {
                 positives: 0,
                 metrics: BTreeMap::new(),
             },
+            expected: None,
+            outcome: None,
         };
         Ok(Some(file.sealed()?))
     }
