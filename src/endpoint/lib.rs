@@ -6,6 +6,7 @@
 
 mod error;
 pub mod experiments;
+pub mod monitoring;
 pub mod online;
 pub mod serving;
 

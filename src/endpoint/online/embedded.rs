@@ -592,6 +592,26 @@ impl TimelineStore for Embedded {
         Ok(loaded.events.into_iter().map(|(_, event)| event).collect())
     }
 
+    fn customers(&self, after: &str, limit: usize) -> Result<Option<Vec<String>>> {
+        let mut ids = self.index.ids(after, limit)?;
+        // What is recent is only compared as far as the index was read: the rest comes with a later run.
+        let last = ids.last().filter(|_| ids.len() >= limit).cloned();
+        {
+            let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+            let is_here = |id: &&String| {
+                id.as_str() > after && last.as_ref().is_none_or(|last| *id <= last)
+            };
+            ids.extend(recent.all().flat_map(|recent| recent.rows.keys()).filter(is_here).cloned());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        ids.truncate(limit.max(1));
+        Ok(Some(ids))
+    }
+
     fn page(&self, customer_id: &str, before: Time, limit: usize) -> Result<Vec<Event>> {
         let mut page: Vec<(Place, Event)> = Vec::new();
         for id in self.ids(customer_id)? {

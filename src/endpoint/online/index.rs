@@ -54,6 +54,15 @@ fn prefix(id: &str) -> Vec<u8> {
     prefix
 }
 
+/// What comes after all rows of an id, and before those of any other: ids have no NUL.
+fn beyond(id: &str) -> Vec<u8> {
+    let mut beyond = id.as_bytes().to_vec();
+    if !id.is_empty() {
+        beyond.push(1);
+    }
+    beyond
+}
+
 /// The key of a row; the places of one id are in the order of its bytes.
 pub(super) fn key(id: &str, place: Place) -> Vec<u8> {
     let mut key = prefix(id);
@@ -136,6 +145,22 @@ impl Index {
             }
         }
         Ok(())
+    }
+
+    /// The ids of timelines after an id, in the order of their bytes, at most so many. Each costs one
+    /// lookup, however long its timeline is.
+    pub(super) fn ids(&self, after: &str, limit: usize) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        let mut from = beyond(after);
+        while ids.len() < limit {
+            let Some(row) = self.timelines.range(from.clone()..).next() else { break };
+            let key = row.key().map_err(Error::store("read a timeline"))?;
+            let end = key.len().saturating_sub(25);
+            let id = String::from_utf8_lossy(&key[..end]).into_owned();
+            from = beyond(&id);
+            ids.push(id);
+        }
+        Ok(ids)
     }
 
     /// Every row, by id and place: `each` says whether it is to be removed. Gives the keys that were.

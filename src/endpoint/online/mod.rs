@@ -162,6 +162,13 @@ pub trait TimelineStore: Send + Sync {
     /// The store cannot be read.
     fn events(&self, customer_id: &str) -> Result<Vec<Event>>;
 
+    /// Customers with a timeline in the order of their ids, those after `after`, at most so many; an id
+    /// that was joined to another's timeline is among them. None means that there are no more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn customers(&self, after: &str, limit: usize) -> Result<Option<Vec<String>>>;
+
     /// The events of a customer before a time, newest first, at most so many; recorded scores are there.
     ///
     /// # Errors

@@ -145,6 +145,17 @@ impl Writer {
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
+    /// The same for a thread of its own, which waits.
+    ///
+    /// # Errors
+    /// Too much is waiting, or the store cannot write.
+    pub fn append_and_wait(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>> {
+        let (answer, receipts) = oneshot::channel();
+        self.send(Request::Append(Append { events, rejected: Vec::new(), bytes: 0, answer }))?;
+        let ended = || Err(Error::Poisoned("its writer has ended".to_owned()));
+        receipts.blocking_recv().unwrap_or_else(|_| ended())
+    }
+
     /// Erases a customer; answers when nothing is left of them.
     ///
     /// # Errors

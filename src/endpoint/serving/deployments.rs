@@ -108,6 +108,11 @@ impl Deployments {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether something is live under a name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
     /// What is live under a name.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Live>> {
         let live = self.snapshot();

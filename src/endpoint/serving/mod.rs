@@ -4,7 +4,9 @@
 //! words of the domain, call one thing, and write the answer. Never: waiting for a disk on the
 //! runtime's threads, or an answer that is not true yet.
 
+mod acting;
 mod administration;
+mod alerting;
 mod collect;
 mod customers;
 mod deploying;
@@ -16,7 +18,9 @@ mod history;
 mod inference;
 mod keys;
 mod last_scores;
+mod maturing;
 mod metrics;
+mod monitoring;
 mod operations;
 mod problem;
 mod rank;
@@ -26,6 +30,7 @@ mod router;
 mod score;
 mod server;
 mod state;
+mod tending;
 mod wire;
 
 pub use keys::{Keys, Role};

@@ -58,6 +58,7 @@ fn ranked(
         return Err(Error::BadRequest("there is no candidate".to_owned()));
     };
     answering.expose(endpoint, &timeline, as_of);
+    score::watched(endpoint, &live, &answering.variant, &scored, as_of);
     let said = score::answer_of(&live, &answering, timeline.customer_id(), as_of, &scored, false);
     let record = score::record(&said, score::hash(&scored.features), &context);
     endpoint.writer.record([Said { candidate: Some(chosen), ..record }]);

@@ -11,7 +11,7 @@ use axum::routing::{delete, get, post};
 use super::state::Endpoint;
 use super::{
     Role, administration, collect, customers, deploying, documentation, experimenting, flags,
-    history, inference, operations, rank, recommend, replay, score,
+    history, inference, monitoring, operations, rank, recommend, replay, score,
 };
 use crate::{Error, Result};
 
@@ -61,6 +61,14 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/experiments/{name}", post(experimenting::start))
         .route("/v1/experiments/{name}/decide", post(experimenting::decide))
         .route("/v1/experiments/{name}/stop", post(experimenting::stop))
+        .route("/v1/monitor/{name}", get(monitoring::report))
+        .route("/v1/rules", get(monitoring::rules))
+        .route("/v1/rules/{name}", post(monitoring::put_rule).delete(monitoring::remove_rule))
+        .route("/v1/rules/{name}/test", post(monitoring::test_rule))
+        .route("/v1/deliveries", get(monitoring::deliveries))
+        .route("/v1/deliveries/{id}/again", post(monitoring::again))
+        .route("/v1/webhook-secret", get(monitoring::secret))
+        .route("/v1/webhook-secret/rotate", post(monitoring::rotate_secret))
         .route("/v1/keys", get(administration::keys).post(administration::make_key))
         .route("/v1/keys/{id}", delete(administration::revoke_key))
         .route("/v1/keys/{id}/rotate", post(administration::rotate_key))

@@ -193,11 +193,13 @@ fn score_all(
         }
         if request.as_of.is_none() {
             answering.expose(endpoint, &timeline, as_of);
+            watched(endpoint, live, variant, &scored, as_of);
             let features = hash(&scored.features);
             records.push(record(&score, features, &request.context));
             remember(endpoint, variant, &score, features, changes);
             if let Some(shadow) = &live.shadow {
                 let scored = self::scored(endpoint, shadow, &timeline, as_of, &request.context)?;
+                watched(endpoint, live, shadow, &scored, as_of);
                 let shadow = Answering::of(shadow.clone());
                 let score = answer_of(live, &shadow, customer_id, as_of, &scored, false);
                 records.push(record(&score, hash(&scored.features), &request.context));
@@ -303,6 +305,7 @@ pub(super) fn score_one(
     };
     let scored = scored(endpoint, &answering.variant, &timeline, as_of, context)?;
     answering.expose(endpoint, &timeline, as_of);
+    watched(endpoint, live, &answering.variant, &scored, as_of);
     let said = answer_of(live, &answering, timeline.customer_id(), as_of, &scored, false);
     endpoint.writer.record([record(&said, hash(&scored.features), context)]);
     endpoint.metrics.scored(1, started.elapsed());
@@ -321,6 +324,7 @@ pub(super) fn score_now(
     let answering = answering(endpoint, live, timeline, as_of)?;
     let scored = scored(endpoint, &answering.variant, timeline, as_of, context)?;
     answering.expose(endpoint, timeline, as_of);
+    watched(endpoint, live, &answering.variant, &scored, as_of);
     let said = answer_of(live, &answering, timeline.customer_id(), as_of, &scored, false);
     let said = with_detail(said, &answering.variant, &scored);
     endpoint.writer.record([record(&said, hash(&scored.features), context)]);
@@ -365,6 +369,20 @@ pub(super) fn scored(
     };
     let context: Vec<Value> = variant.function.view().context().iter().map(value).collect();
     endpoint.timelines.score(timeline, &variant.function, as_of, &context)
+}
+
+/// Counts a score that is given for who watches the deployment.
+pub(super) fn watched(
+    endpoint: &Endpoint,
+    live: &Live,
+    variant: &Variant,
+    scored: &KernelScore,
+    as_of: AsOf,
+) {
+    let expected = variant.function.file().expected.as_ref();
+    let said = (scored.features.as_slice(), scored.score);
+    let name = live.record.name.as_str();
+    endpoint.watch.scored(name, variant.version, expected, said, as_of.time);
 }
 
 /// A score as it is answered.

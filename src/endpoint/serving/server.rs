@@ -106,6 +106,7 @@ impl Running {
     pub fn start(config: &Config) -> Result<Self> {
         let (endpoint, keys) = Endpoint::open(config)?;
         let endpoint = Arc::new(endpoint);
+        endpoint.tending.start(&endpoint)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serving")
@@ -251,6 +252,10 @@ impl Answers {
     ) -> std::result::Result<Response, Infallible> {
         let started = Instant::now();
         let kind = kind_of(request.uri().path());
+        let deployment = match kind {
+            Kind::Score => deployment_of(request.uri().path(), &self.endpoint),
+            Kind::Collect | Kind::Other => None,
+        };
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(self.peer);
         let answer = AssertUnwindSafe(self.router.call(request)).catch_unwind();
@@ -269,6 +274,9 @@ impl Answers {
         };
         let (status, took) = (response.status().as_u16(), started.elapsed());
         self.endpoint.metrics.latencies.add(kind, status, took);
+        if let Some(name) = deployment {
+            self.endpoint.watch.answered(&name, status, took, self.endpoint.clock.as_of());
+        }
         // Neither paths nor queries: they name customers.
         tracing::debug!(?kind, status, micros = took.as_micros(), "answered");
         Ok(response)
@@ -296,6 +304,15 @@ fn kind_of(path: &str) -> Kind {
         ) => Kind::Collect,
         _ => Kind::Other,
     }
+}
+
+/// The deployment that a request is to, if it is one that is here.
+fn deployment_of(path: &str, endpoint: &Endpoint) -> Option<String> {
+    let rest = ["/v1/score/", "/v1/rank/", "/v1/recommend/", "/v2/models/"]
+        .iter()
+        .find_map(|start| path.strip_prefix(start))?;
+    let name = rest.split('/').next()?;
+    endpoint.deployments.has(name).then(|| name.to_owned())
 }
 
 /// Runs what waits for a disk away from the runtime's threads.

@@ -7,8 +7,10 @@ use super::keys::{KeyRing, Keys};
 use super::last_scores::LastScores;
 use super::metrics::Metrics;
 use super::server::Config;
+use super::tending::Tending;
 use crate::Result;
 use crate::experiments::Experiments;
+use crate::monitoring::{Outbox, Rules, Sending, Watch};
 use crate::online::{Clock, ConfigStore, Embedded, EventLog, Maintenance, TimelineStore, Writer};
 
 /// Everything that handlers share.
@@ -25,6 +27,11 @@ pub struct Endpoint {
     pub(super) experiments: Experiments,
     pub(super) attached: Attached,
     pub(super) metrics: Metrics,
+    pub(super) watch: Watch,
+    pub(super) rules: Rules,
+    pub(super) outbox: Arc<Outbox>,
+    sending: Sending,
+    pub(super) tending: Tending,
     pub(super) allows_remote_administration: bool,
     /// It stops: load balancers are told to send nothing more.
     pub(super) is_draining: AtomicBool,
@@ -55,7 +62,13 @@ impl Endpoint {
                 id
             }
         };
+        let outbox = Arc::new(Outbox::open(&*store)?);
         let endpoint = Self {
+            watch: Watch::open(&*store, store.clock().as_of())?,
+            rules: Rules::open(&*store)?,
+            sending: Sending::start(outbox.clone(), store.clone(), store.clock())?,
+            outbox,
+            tending: Tending::default(),
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
             last_scores: LastScores::default(),
@@ -82,6 +95,8 @@ impl Endpoint {
 
     /// Writes what is waiting, and takes no more.
     pub fn stop(&self) {
+        self.tending.stop(self);
+        self.sending.stop();
         self.experiments.stop();
         self.writer.stop();
     }

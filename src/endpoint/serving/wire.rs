@@ -609,3 +609,19 @@ pub(super) struct FreshnessRequest {
     /// A score that is younger is given again unless an event came since; none computes every time.
     pub(super) shelf_life_seconds: Option<f64>,
 }
+
+/// The rules of an endpoint, and what waits to be told.
+#[derive(Debug, Serialize)]
+pub(super) struct RuleList {
+    pub(super) rules: Vec<Arc<crate::monitoring::Rule>>,
+    /// Deliveries that wait.
+    pub(super) waiting: usize,
+    /// Deliveries that made room for later ones before they arrived, since the start.
+    pub(super) dropped: u64,
+}
+
+/// What was told by rules.
+#[derive(Debug, Serialize)]
+pub(super) struct DeliveryList {
+    pub(super) deliveries: Vec<crate::monitoring::Delivery>,
+}
