@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers};
-use workspace::{Command, Session, sample_folder};
+use workspace::{Command, MonitorCommand, Session, sample_folder};
 
 use crate::pages::{Page, Pages};
 use crate::palette::Palette;
@@ -12,6 +12,9 @@ use crate::{shell, theme};
 
 /// Time that a frame may spend on updates.
 const UPDATES_BUDGET: Duration = Duration::from_millis(8);
+
+/// How often the endpoint is asked whether a rule holds.
+const ALERTS_EVERY: Duration = Duration::from_secs(10);
 
 /// What the window starts with.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub struct App {
     outbox: Outbox,
     settings: Settings,
     since: Instant,
+    /// When the endpoint was asked last whether a rule holds.
+    alerts_asked: Option<Instant>,
     /// Whether real numbers have been on screen.
     has_shown_numbers: bool,
 }
@@ -81,6 +86,7 @@ impl App {
             outbox: Outbox::default(),
             settings: start.settings,
             since: start.since,
+            alerts_asked: None,
             has_shown_numbers: false,
         };
         app.outbox.send(Command::Open { folder: start.folder, sample: start.sample });
@@ -117,7 +123,23 @@ impl App {
         {
             self.settings.remember_project(&folder);
         }
+        self.ask_for_alerts(context);
         self.outbox.flush(&mut self.session, &mut self.state);
+    }
+
+    /// Asks now and then whether a rule holds, whichever page is shown; the monitor asks by itself.
+    fn ask_for_alerts(&mut self, context: &egui::Context) {
+        let Some(url) = &self.state.url else { return };
+        if self.state.endpoint.value().is_none() || self.pages.current == Page::Monitor {
+            return;
+        }
+        context.request_repaint_after(ALERTS_EVERY);
+        let is_due = self.alerts_asked.is_none_or(|asked| asked.elapsed() >= ALERTS_EVERY);
+        if is_due && self.state.watched.job().is_none() {
+            self.alerts_asked = Some(Instant::now());
+            let (url, over) = (url.clone(), workspace::Span::days(1));
+            self.outbox.send(Command::Monitor(MonitorCommand::Look { url, name: None, over }));
+        }
     }
 
     /// Keys that work everywhere.

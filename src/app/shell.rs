@@ -200,6 +200,10 @@ pub(crate) fn status_bar_ui(ui: &mut Ui, state: &State) {
                 say(ui, format!("last query {:.0} ms", seconds * 1e3));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if let n @ 1.. = state.alerts() {
+                    let text = format!("● {n} {}", if n == 1 { "alert" } else { "alerts" });
+                    ui.label(RichText::new(text).small().color(tokens.bad));
+                }
                 match (&state.url, state.endpoint.value()) {
                     (Some(url), Some(view)) => {
                         let names: Vec<String> = view

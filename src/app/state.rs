@@ -6,9 +6,9 @@ use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
     Activity, Answer, ColumnSummary, Command, CustomerSummary, CustomerView, Deployment,
     EndpointView, Error, ErrorKind, ExperimentAnswer, ExperimentCommand, ImportReport, JobId,
-    LiveCustomer, LiveExperiment, LiveScore, Name, Overview, PowerPlan, Preview, Progress,
-    Proposal, Pulls, QueryResult, Readout, Rehearsal, Run, Session, TrainReport, Tried, Update,
-    Verified,
+    LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand, Name, Overview,
+    PowerPlan, Preview, Progress, Proposal, Pulls, QueryResult, Readout, Rehearsal, Run, Session,
+    TrainReport, Tried, Update, Verified, Watched,
 };
 
 use crate::loadable::Loadable;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) experiments: Loadable<Vec<LiveExperiment>>,
     pub(crate) plan: Loadable<(Name, PowerPlan)>,
     pub(crate) readout: Loadable<Readout>,
+    /// How a deployment does, and what rules say.
+    pub(crate) watched: Loadable<Watched>,
     /// The endpoint that the window works with.
     pub(crate) url: Option<String>,
     pub(crate) jobs: BTreeMap<JobId, RunningJob>,
@@ -83,6 +85,11 @@ pub(crate) enum Tone {
     Good,
     Warn,
     Bad,
+}
+
+fn firing(watched: &Watched) -> Vec<Name> {
+    let firing = watched.rules.rules.iter().filter(|rule| rule.is_firing());
+    firing.map(|rule| rule.definition.name.clone()).collect()
 }
 
 /// Notices that are kept.
@@ -137,6 +144,8 @@ impl State {
                 ExperimentCommand::ReadOut { .. } => self.readout.begin(id),
                 ExperimentCommand::Start { .. } | ExperimentCommand::End { .. } => {}
             },
+            Command::Monitor(MonitorCommand::Look { .. }) => self.watched.begin(id),
+            Command::Monitor(_) => {}
             Command::Export(..)
             | Command::ExportInsight(..)
             | Command::SaveInsight(..)
@@ -298,6 +307,11 @@ impl State {
                 return self.switched(id, deployment);
             }
             Answer::Experiment(answer) => return self.experiment_answer(id, answer),
+            Answer::Monitor(MonitorAnswer::Looked(watched)) => self.has_watched(id, *watched),
+            Answer::Monitor(MonitorAnswer::Changed(what)) => {
+                self.tell(Tone::Good, what);
+                return vec![Command::Look];
+            }
             Answer::Rehearsed(rehearsal) => self.rehearsed.finish(id, *rehearsal),
             Answer::Activity(activity) => self.activity.finish(id, *activity),
             Answer::LiveCustomer(customer) => {
@@ -354,6 +368,21 @@ impl State {
         }
     }
 
+    /// Says which rules hold since the last look.
+    fn has_watched(&mut self, id: JobId, mut watched: Watched) {
+        if watched.report.is_none() {
+            // Only rules were asked for.
+            watched.report = self.watched.value().and_then(|before| before.report.clone());
+        }
+        let known: Vec<Name> = self.watched.value().map(firing).unwrap_or_default();
+        for name in firing(&watched) {
+            if !known.contains(&name) {
+                self.tell(Tone::Bad, format!("Alert: the rule {name} holds; see Monitor"));
+            }
+        }
+        self.watched.finish(id, watched);
+    }
+
     fn opened(&mut self, id: JobId, name: String, folder: PathBuf) -> Vec<Command> {
         *self = Self {
             jobs: std::mem::take(&mut self.jobs),
@@ -395,6 +424,11 @@ impl State {
         self.insights.entry(spec.kind().word()).or_default().finish(id, (insight, spec));
     }
 
+    /// The rules that hold, by name.
+    pub(crate) fn alerts(&self) -> usize {
+        self.watched.value().map_or(0, |watched| firing(watched).len())
+    }
+
     fn switched(&mut self, id: JobId, deployment: Deployment) -> Vec<Command> {
         self.deployed.finish(id, deployment);
         self.url.clone().map(Command::Endpoint).into_iter().collect()
@@ -404,7 +438,8 @@ impl State {
         let canceled = error.kind() == ErrorKind::Canceled;
         let message = (!canceled).then(|| error.to_string());
         let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"];
-        let quiet = quiet.contains(&kind) || ["list-experiments", "read-out"].contains(&kind);
+        let quiet =
+            quiet.contains(&kind) || ["list-experiments", "read-out", "monitor"].contains(&kind);
         let quiet = quiet || kind.starts_with("insight-");
         if let (Some(message), false) = (&message, quiet) {
             self.tell(Tone::Bad, message.clone());
@@ -451,6 +486,7 @@ impl State {
             "list-experiments" => self.experiments.fail(id, message),
             "plan-experiment" => self.plan.fail(id, message),
             "read-out" => self.readout.fail(id, message),
+            "monitor" => self.watched.fail(id, message),
             _ => {}
         }
     }

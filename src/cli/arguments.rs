@@ -53,6 +53,10 @@ pub enum Command {
     Promote(AtEndpoint),
     /// Plan, start, read out and decide experiments.
     Experiment(Experiment),
+    /// How a deployment does: requests, drift against the training set, outcomes.
+    Monitor(Monitor),
+    /// Rules that tell somebody what happens at an endpoint.
+    Rule(Rule),
     /// List, make, replace and end the keys of an endpoint.
     Keys(Keys),
     /// Copy an endpoint's data while it runs.
@@ -375,6 +379,87 @@ pub struct Serve {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// `fullcircle monitor`.
+#[derive(Debug, Args)]
+pub struct Monitor {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The name that the function is live under.
+    pub name: String,
+    /// The period up to now: 15m to 7d.
+    #[arg(long, default_value = "1d")]
+    pub over: String,
+    /// The version; the champion if not said.
+    #[arg(long)]
+    pub version: Option<u32>,
+    /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// Rules.
+#[derive(Debug, Args)]
+pub struct Rule {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RuleCommand,
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:7360")]
+    pub to: String,
+    /// The project that has the rule and knows the endpoint's admin key; or set FULLCIRCLE_KEY.
+    #[arg(long, global = true)]
+    pub project: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum RuleCommand {
+    /// All rules at an endpoint, and whether they hold.
+    List,
+    /// Put a rule of the project at an endpoint, rules/NAME.toml; one with another definition begins anew.
+    Put {
+        /// The rule.
+        name: String,
+    },
+    /// Remove a rule from an endpoint; its file stays.
+    Remove {
+        /// The rule.
+        name: String,
+    },
+    /// Send something to the webhook of a rule, to see whether it arrives.
+    Test {
+        /// The rule.
+        name: String,
+    },
+    /// What rules told, newest first, and whether it arrived.
+    Deliveries {
+        /// Of this rule only.
+        #[arg(long)]
+        rule: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Send something again.
+    Again {
+        /// The delivery.
+        id: String,
+    },
+    /// What webhooks are signed with, for whoever receives them.
+    Secret {
+        /// Make another one; for a day both sign.
+        #[arg(long)]
+        rotate: bool,
+    },
 }
 
 /// Experiments.

@@ -311,6 +311,11 @@ impl Client {
         self.read(request.send(body))
     }
 
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let request = self.agent.delete(format!("{}{path}", self.url));
+        self.read(request.header("authorization", self.authorization()).call())
+    }
+
     fn read<T: DeserializeOwned>(
         &self,
         response: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,

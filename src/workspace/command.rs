@@ -8,6 +8,7 @@ use warehouse::insights::{InsightKind, InsightSpec, Point};
 
 use crate::client::Rollout;
 use crate::experimenting::ExperimentCommand;
+use crate::monitoring::MonitorCommand;
 use crate::preview::Draft;
 use crate::segments::SegmentDefinition;
 
@@ -157,6 +158,8 @@ pub enum Command {
     Verify(String, Name),
     /// Something about experiments.
     Experiment(ExperimentCommand),
+    /// Something about what is live.
+    Monitor(MonitorCommand),
 }
 
 impl Command {
@@ -204,6 +207,7 @@ impl Command {
             Self::Pull(_) => "pull",
             Self::Verify(..) => "verify",
             Self::Experiment(command) => command.kind(),
+            Self::Monitor(command) => command.kind(),
         }
     }
 
@@ -223,6 +227,7 @@ impl Command {
                 | Self::Runs(_)
                 | Self::Rehearse { .. }
                 | Self::Activity(_)
+                | Self::Monitor(MonitorCommand::Look { .. })
                 | Self::Experiment(
                     ExperimentCommand::List(_)
                         | ExperimentCommand::Plan(_)
@@ -275,6 +280,7 @@ impl Command {
             Self::Pull(_) => "Pulling live events".to_owned(),
             Self::Verify(_, name) => format!("Verifying {name}"),
             Self::Experiment(command) => command.title(),
+            Self::Monitor(command) => command.title(),
         }
     }
 }

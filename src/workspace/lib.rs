@@ -14,6 +14,7 @@ mod experimenting;
 mod going_live;
 mod local_endpoint;
 mod modeling;
+mod monitoring;
 mod preview;
 mod project;
 mod proposing;
@@ -41,6 +42,10 @@ pub use experimenting::{
 pub use going_live::{Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;
 pub use modeling::{TrainReport, TrainingSetReport, Tried, TriedAlgorithm};
+pub use monitoring::{
+    LiveAttempt, LiveBin, LiveDelivery, LiveMoved, LiveOutcomeBin, LiveOutcomes, LivePoint,
+    LiveReport, LiveRule, LiveRules, LiveSecrets, MonitorAnswer, MonitorCommand, Watched,
+};
 pub use preview::{Draft, FeatureSummary, LabelBin, LabelRelation, Marked, Preview};
 pub use project::{KnownEndpoint, Project};
 pub use runs::Run;
@@ -55,8 +60,8 @@ pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
 pub use kernel::domain::{
-    EXPOSURE, ErrorKind, Event, Job, Name, Progress, Span, Time, Type, Value, did_you_mean,
-    is_system,
+    EXPOSURE, ErrorKind, Event, Job, Name, Progress, Span, SpanError, Time, Type, Value,
+    did_you_mean, is_system,
 };
 pub use kernel::experiments::{
     Allocation, ExperimentDefinition, Goal, Layer, Measure, MetricDefinition, MetricRole,
@@ -67,6 +72,7 @@ pub use kernel::features::{
     AggregationName, Catalog, FeatureDefinition, Knowledge, LabelDefinition, SpineDefinition,
     ViewDefinition,
 };
+pub use kernel::monitoring::{Drift, RuleDefinition, Subject};
 pub use kernel::scoring::FunctionFile;
 pub use models::experiments::{Interval, RatioMismatch};
 pub use models::{

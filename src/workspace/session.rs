@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kernel::domain::{Event, Job, Name, Progress, Time, Type, Value};
 use kernel::experiments::ExperimentDefinition;
 use kernel::features::{Catalog, ViewDefinition};
+use kernel::monitoring::RuleDefinition;
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
 use warehouse::insights::{Insight, InsightSpec};
@@ -18,6 +19,7 @@ use crate::command::Command;
 use crate::experimenting::ExperimentAnswer;
 use crate::going_live::{Published, Pulls, Verified};
 use crate::modeling::{TrainReport, Tried};
+use crate::monitoring::MonitorAnswer;
 use crate::preview::Preview;
 use crate::runs::Run;
 use crate::sample::Sample;
@@ -102,6 +104,8 @@ pub enum Answer {
     Verified(Verified),
     /// Something about experiments.
     Experiment(ExperimentAnswer),
+    /// Something about what is live.
+    Monitor(MonitorAnswer),
 }
 
 /// What there is in a project.
@@ -123,6 +127,8 @@ pub struct Overview {
     pub segments: Vec<Name>,
     /// The experiments, as far as their files can be read.
     pub experiments: Vec<ExperimentDefinition>,
+    /// The rules, as far as their files can be read.
+    pub rules: Vec<RuleDefinition>,
     /// The saved queries.
     pub queries: Vec<(Name, String)>,
     /// Endpoints that the project works with.
@@ -377,6 +383,7 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         Command::Experiment(command) => {
             Ok(Answer::Experiment(project.run_experiment(command, job)?))
         }
+        Command::Monitor(command) => Ok(Answer::Monitor(project.run_monitor(command)?)),
         Command::Query(sql) => {
             let result = project.query(&sql, QUERY_ROWS, job)?;
             let summaries = summarize(result.columns.len(), &result.rows);
@@ -562,6 +569,9 @@ fn look(project: &Project) -> Result<Overview> {
     let names = project.experiments()?;
     let experiments = names.iter().map(|name| project.experiment(name));
     let experiments = experiments.filter_map(|it| it.map_err(&mut keep).ok()).collect();
+    let names = project.rules()?;
+    let rules = names.iter().map(|name| project.rule(name));
+    let rules = rules.filter_map(|it| it.map_err(&mut keep).ok()).collect();
     let names = project.insights()?.into_iter();
     let insights = names.filter_map(|name| {
         let spec = project.saved_insight(&name).map_err(&mut keep).ok()?;
@@ -594,6 +604,7 @@ fn look(project: &Project) -> Result<Overview> {
         insights,
         segments: project.segments()?,
         experiments,
+        rules,
         queries: project.queries()?,
         endpoints: project.endpoints()?.into_iter().collect(),
         problems,

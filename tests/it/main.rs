@@ -16,6 +16,7 @@ mod insights;
 mod kernel_oracle;
 mod log;
 mod models;
+mod monitoring;
 mod operating;
 mod project;
 mod support;

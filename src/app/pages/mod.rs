@@ -10,6 +10,7 @@ mod explore;
 mod features;
 mod home;
 mod models;
+mod monitor;
 
 use eframe::egui::{CentralPanel, Frame, Key, Margin, RichText, Ui};
 
@@ -37,11 +38,13 @@ pub enum Page {
     Deploy,
     /// What is tried on live customers.
     Experiments,
+    /// Whether what is live still is what was trained.
+    Monitor,
 }
 
 impl Page {
     /// All pages, in the order of the rail.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Home,
         Self::Data,
         Self::Customers,
@@ -50,10 +53,11 @@ impl Page {
         Self::Models,
         Self::Deploy,
         Self::Experiments,
+        Self::Monitor,
     ];
 
     /// With Ctrl, these go to the pages.
-    pub(crate) const KEYS: [(Key, Self); 8] = [
+    pub(crate) const KEYS: [(Key, Self); 9] = [
         (Key::Num1, Self::Home),
         (Key::Num2, Self::Data),
         (Key::Num3, Self::Customers),
@@ -62,6 +66,7 @@ impl Page {
         (Key::Num6, Self::Models),
         (Key::Num7, Self::Deploy),
         (Key::Num8, Self::Experiments),
+        (Key::Num9, Self::Monitor),
     ];
 
     /// Its name on the rail.
@@ -76,6 +81,7 @@ impl Page {
             Self::Models => "Models",
             Self::Deploy => "Deploy",
             Self::Experiments => "Experiments",
+            Self::Monitor => "Monitor",
         }
     }
 
@@ -89,6 +95,7 @@ impl Page {
             Self::Models => Icon::Models,
             Self::Deploy => Icon::Deploy,
             Self::Experiments => Icon::Experiments,
+            Self::Monitor => Icon::Monitor,
         }
     }
 
@@ -102,6 +109,7 @@ impl Page {
             Self::Models => "Train and evaluate",
             Self::Deploy => "What is live",
             Self::Experiments => "What is tried on live customers",
+            Self::Monitor => "Drift, outcomes and alerts of what is live",
         }
     }
 }
@@ -121,6 +129,7 @@ pub(crate) struct Pages {
     models: models::Models,
     deploy: deploy::Deploy,
     experiments: experiments::Experiments,
+    monitor: monitor::Monitor,
 }
 
 /// Pages that are remembered.
@@ -170,6 +179,7 @@ impl Pages {
             Page::Models => self.models.ui(ui, state, outbox),
             Page::Deploy => self.deploy.ui(ui, state, outbox),
             Page::Experiments => self.experiments.ui(ui, state, outbox),
+            Page::Monitor => self.monitor.ui(ui, state, outbox),
         });
     }
 }

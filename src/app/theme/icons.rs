@@ -11,6 +11,7 @@ pub(crate) enum Icon {
     Models,
     Deploy,
     Experiments,
+    Monitor,
 }
 
 impl Icon {
@@ -67,6 +68,9 @@ impl Icon {
                     (2.0, -8.0),
                 ]);
                 line(&[(-4.5, 3.0), (4.5, 3.0)]);
+            }
+            Self::Monitor => {
+                line(&[(-8.0, 1.0), (-4.5, 1.0), (-2.0, -6.0), (2.0, 7.0), (4.5, 1.0), (8.0, 1.0)]);
             }
         }
     }

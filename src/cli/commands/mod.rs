@@ -9,12 +9,14 @@ mod generate;
 mod import;
 mod insight;
 mod keys;
+mod monitor;
 mod onnx;
 mod promote;
 mod publish;
 mod pull;
 mod query;
 mod rollback;
+mod rule;
 mod runs;
 mod score;
 mod serve;
@@ -51,6 +53,8 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Promote(arguments) => promote::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Experiment(arguments) => experiment::run(&arguments),
+        Command::Monitor(arguments) => monitor::run(&arguments),
+        Command::Rule(arguments) => rule::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

@@ -154,9 +154,8 @@ impl Outbox {
             }
             let now = clock();
             let free = held.waiting.iter().filter(|number| !held.sending.contains(number));
-            let next = free
-                .filter_map(|number| Some((held.all.get(number)?.next_at, *number)))
-                .min();
+            let next =
+                free.filter_map(|number| Some((held.all.get(number)?.next_at, *number))).min();
             let wait = match next {
                 Some((at, number)) if at <= now => {
                     held.sending.insert(number);

@@ -221,9 +221,7 @@ impl Report {
             "requests" => Some(self.requests as f64),
             "refused" => Some(self.refused as f64),
             "failed" => Some(self.failed as f64),
-            "error_share" => {
-                (self.requests > 0).then(|| self.failed as f64 / self.requests as f64)
-            }
+            "error_share" => (self.requests > 0).then(|| self.failed as f64 / self.requests as f64),
             "p50_ms" => self.p50_ms,
             "p99_ms" => self.p99_ms,
             "scores" => Some(self.scores as f64),

@@ -47,7 +47,8 @@ impl Sending {
     /// Ends the threads. What waits is sent after the next start.
     pub fn stop(&self) {
         self.outbox.stop();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the webhooks ended with a panic");

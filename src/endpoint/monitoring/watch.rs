@@ -63,7 +63,9 @@ impl Watch {
                     watched.buckets.insert(bucket.number, Arc::new(bucket));
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, key, "a quarter of an hour is not known any more"),
+                Err(error) => {
+                    tracing::warn!(%error, key, "a quarter of an hour is not known any more")
+                }
             }
         }
         Ok(Self { all: Mutex::new(all), ..Self::default() })
@@ -151,7 +153,8 @@ impl Watch {
             for number in due {
                 watched.changed.remove(&number);
                 let Some(bucket) = watched.buckets.get(&number) else { continue };
-                let json = serde_json::to_vec(&**bucket).map_err(Error::store("write a quarter"))?;
+                let json =
+                    serde_json::to_vec(&**bucket).map_err(Error::store("write a quarter"))?;
                 changes.push((key(name, number), json));
             }
         }

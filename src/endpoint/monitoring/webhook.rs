@@ -40,8 +40,7 @@ impl Secrets {
                 serde_json::from_slice(&json).map_err(Error::store("read its webhook secret"))
             }
             None => {
-                let fresh =
-                    Self { current: fresh()?, previous: None, previous_until: None };
+                let fresh = Self { current: fresh()?, previous: None, previous_until: None };
                 fresh.store(config)?;
                 Ok(fresh)
             }

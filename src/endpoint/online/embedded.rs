@@ -598,9 +598,8 @@ impl TimelineStore for Embedded {
         let last = ids.last().filter(|_| ids.len() >= limit).cloned();
         {
             let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-            let is_here = |id: &&String| {
-                id.as_str() > after && last.as_ref().is_none_or(|last| *id <= last)
-            };
+            let is_here =
+                |id: &&String| id.as_str() > after && last.as_ref().is_none_or(|last| *id <= last);
             ids.extend(recent.all().flat_map(|recent| recent.rows.keys()).filter(is_here).cloned());
         }
         ids.sort_unstable();

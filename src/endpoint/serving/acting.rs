@@ -130,6 +130,9 @@ impl Looking<'_> {
     /// Looks at the customers of the events that are new.
     fn follow(&self) -> Result<Rule> {
         let (events, next) = self.endpoint.log.read(self.rule.from, RUN)?;
+        if next == self.rule.from {
+            return Ok(self.rule.clone());
+        }
         let mut heard: BTreeMap<&str, (Time, Time)> = BTreeMap::new();
         for event in events.iter().filter(|event| self.is_heard(event)) {
             let at = event.received_at;
@@ -216,9 +219,10 @@ impl Looking<'_> {
         if !holds(&self.condition, &cell) {
             return Ok(None);
         }
-        let read = self.condition.reads().filter_map(|name| {
-            Some((name.to_owned(), feature(name).map(Value::to_json)?))
-        });
+        let read = self
+            .condition
+            .reads()
+            .filter_map(|name| Some((name.to_owned(), feature(name).map(Value::to_json)?)));
         Ok(Some(Crossing {
             at,
             score: scored.score,
@@ -234,9 +238,8 @@ impl Looking<'_> {
         let since = since.min(Time(at.0 - cooldown));
         let events = self.endpoint.timelines.events(timeline.customer_id())?;
         let name = Value::text(rule.name.as_str());
-        let is_own = |event: &&Event| {
-            event.event == ACTION && event.properties.get("rule") == Some(&name)
-        };
+        let is_own =
+            |event: &&Event| event.event == ACTION && event.properties.get("rule") == Some(&name);
         Ok(events.iter().filter(is_own).any(|event| event.event_time >= since))
     }
 }
@@ -270,8 +273,7 @@ fn recorded(told: &Delivery) -> Option<Incoming> {
 /// Writes what was told lately into its timelines again: what is there already is known by its id.
 fn record_again(endpoint: &Endpoint) -> Result<()> {
     let since = Time(endpoint.clock.as_of().0 - UNSURE_MICROS);
-    let is_unsure =
-        |told: &Delivery| told.kind == DeliveryKind::Action && told.at >= since;
+    let is_unsure = |told: &Delivery| told.kind == DeliveryKind::Action && told.at >= since;
     let told = endpoint.outbox.latest(MOST_UNSURE, is_unsure);
     let events: Vec<Incoming> = told.iter().filter_map(recorded).collect();
     if events.is_empty() {

@@ -70,10 +70,14 @@ fn reading(endpoint: &Endpoint, rule: &RuleDefinition, now: Time) -> Result<(boo
     let champion = &live.champion;
     let condition = condition(endpoint, rule)?;
     let period = (now, rule.over.micros());
-    let report =
-        Report::of(&endpoint.watch, &live.record.name, champion.version, &champion.function, period);
-    let holds =
-        condition.holds(&|name| report.reading(name).map_or(Cell::Null, Cell::Number));
+    let report = Report::of(
+        &endpoint.watch,
+        &live.record.name,
+        champion.version,
+        &champion.function,
+        period,
+    );
+    let holds = condition.holds(&|name| report.reading(name).map_or(Cell::Null, Cell::Number));
     Ok((holds, report))
 }
 
@@ -85,12 +89,7 @@ pub(super) fn condition(endpoint: &Endpoint, rule: &RuleDefinition) -> Result<Co
 }
 
 /// What is told of a deployment: the rule, and what it read.
-fn told(
-    rule: &RuleDefinition,
-    kind: DeliveryKind,
-    at: Time,
-    report: &Report,
-) -> Result<Delivery> {
+fn told(rule: &RuleDefinition, kind: DeliveryKind, at: Time, report: &Report) -> Result<Delivery> {
     let live_columns = |name: &String| report.reading(name);
     let names = rule_readings(rule, report);
     let readings: serde_json::Map<String, serde_json::Value> =

@@ -161,6 +161,7 @@ async fn change(
     let at = endpoint.clock.as_of();
     let live = super::server::blocking(&endpoint, move |endpoint| {
         let change = |record: &mut Record| change(record, at);
+        super::maturing::begin(endpoint, name.as_str())?;
         endpoint.deployments.change(&*endpoint.config, &name, change, |live| {
             if live.variants().any(|variant| variant.reads_scores()) {
                 endpoint.timelines.keep_scores();

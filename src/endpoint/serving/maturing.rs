@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use kernel::domain::{Event, SCORE, Time, Value};
 use kernel::features::{Catalog, Label, Timelines};
@@ -69,21 +70,22 @@ impl Maturing {
     }
 }
 
+/// The record from which on a deployment is followed: where it was first heard of. Asked before its first
+/// score is given, so that none is missed.
+pub(super) fn begin(endpoint: &Endpoint, name: &str) -> Result<u64> {
+    let key = format!("{PREFIX}{name}");
+    let stored = endpoint.config.get(&key)?;
+    if let Some(from) = stored.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()) {
+        return Ok(from);
+    }
+    let from = endpoint.log.next();
+    endpoint.config.put(&[(key, from.to_string().into_bytes())])?;
+    Ok(from)
+}
+
 impl Following {
     fn open(endpoint: &Endpoint, name: &str) -> Result<Self> {
-        let key = format!("{PREFIX}{name}");
-        let stored = endpoint.config.get(&key)?;
-        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-        let from = match stored {
-            Some(from) => from,
-            None => {
-                // Scores of before are of another function.
-                let from = endpoint.log.next();
-                endpoint.config.put(&[(key, from.to_string().into_bytes())])?;
-                from
-            }
-        };
-        Ok(Self { from, ..Self::default() })
+        Ok(Self { from: begin(endpoint, name)?, ..Self::default() })
     }
 
     fn look(mut self, endpoint: &Endpoint, live: &Live) -> Result<Self> {
@@ -120,11 +122,10 @@ impl Following {
     }
 
     fn judge(&mut self, endpoint: &Endpoint, live: &Live, version: u32) -> Result<Option<&Judge>> {
-        if !self.versions.contains_key(&version) {
-            let judge = Judge::of(endpoint, live, version)?;
-            self.versions.insert(version, judge);
-        }
-        Ok(self.versions.get(&version).and_then(Option::as_ref))
+        Ok(match self.versions.entry(version) {
+            Entry::Occupied(known) => known.into_mut().as_ref(),
+            Entry::Vacant(new) => new.insert(Judge::of(endpoint, live, version)?).as_ref(),
+        })
     }
 
     fn settle(

@@ -120,7 +120,8 @@ pub(super) async fn deliveries(
     Query(query): Query<DeliveryQuery>,
 ) -> Json<wire::DeliveryList> {
     let limit = query.limit.unwrap_or(DELIVERIES).min(MOST_DELIVERIES);
-    let wanted = |told: &Delivery| query.rule.as_ref().is_none_or(|rule| told.rule.as_str() == rule);
+    let wanted =
+        |told: &Delivery| query.rule.as_ref().is_none_or(|rule| told.rule.as_str() == rule);
     Json(wire::DeliveryList { deliveries: endpoint.outbox.latest(limit, wanted) })
 }
 

@@ -48,9 +48,7 @@ impl Drift {
         };
         let used = pairs().filter(|(then, now)| *then > 0.0 || *now > 0.0).count();
         let noise = match ChiSquared::new(used.saturating_sub(1) as f64) {
-            Ok(chi) => {
-                (1.0 / n + 1.0 / expected.rows.max(1) as f64) * chi.inverse_cdf(SURE)
-            }
+            Ok(chi) => (1.0 / n + 1.0 / expected.rows.max(1) as f64) * chi.inverse_cdf(SURE),
             // A single bin cannot move.
             Err(_) => 0.0,
         };

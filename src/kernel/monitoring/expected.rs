@@ -94,13 +94,14 @@ impl Expected {
     #[must_use]
     pub fn label(&self, bin: usize) -> String {
         match &self.bins {
-            Bins::Numbers { cuts } => match (bin.checked_sub(1).and_then(|it| cuts.get(it)), cuts.get(bin))
-            {
-                (None, None) => "all".to_owned(),
-                (None, Some(to)) => format!("up to {}", short(*to)),
-                (Some(from), Some(to)) => format!("{} to {}", short(*from), short(*to)),
-                (Some(from), None) => format!("above {}", short(*from)),
-            },
+            Bins::Numbers { cuts } => {
+                match (bin.checked_sub(1).and_then(|it| cuts.get(it)), cuts.get(bin)) {
+                    (None, None) => "all".to_owned(),
+                    (None, Some(to)) => format!("up to {}", short(*to)),
+                    (Some(from), Some(to)) => format!("{} to {}", short(*from), short(*to)),
+                    (Some(from), None) => format!("above {}", short(*from)),
+                }
+            }
             Bins::Texts { known, .. } => match known.get(bin) {
                 Some(text) if bin < TEXT_BINS => text.clone(),
                 _ => "others".to_owned(),

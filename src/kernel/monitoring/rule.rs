@@ -67,7 +67,7 @@ const LONGEST_ADDRESS: usize = 2 * 1024;
 const LEAST_OVER: i64 = 15 * 60 * 1_000_000;
 const MOST_OVER: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// All customers are looked at no more often.
-const LEAST_EVERY: i64 = 60 * 1_000_000;
+const LEAST_EVERY: i64 = 10 * 1_000_000;
 
 impl RuleDefinition {
     /// Reads a rule.
@@ -98,7 +98,7 @@ impl RuleDefinition {
                 return refuse("every", "readings are looked at all the time; leave it out");
             }
             (Subject::Customer, Some(every)) if every.micros() < LEAST_EVERY => {
-                return refuse("every", "all customers are looked at every 1m at most");
+                return refuse("every", "all customers are looked at every 10s at most");
             }
             _ => {}
         }
@@ -115,11 +115,14 @@ fn check_address(address: &str) -> Result<(), RuleError> {
     if address.len() > LONGEST_ADDRESS || address.chars().any(|it| it.is_control() || it == ' ') {
         return refuse("is no address; write https://host/path");
     }
-    let (is_secret, rest) = match (address.strip_prefix("https://"), address.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return refuse("begins with https://, or with http:// for this machine"),
-    };
+    let (is_secret, rest) =
+        match (address.strip_prefix("https://"), address.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => {
+                return refuse("begins with https://, or with http:// for this machine");
+            }
+        };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.is_empty() || authority.contains('@') {
         return refuse("is no address; write https://host/path, and no password in it");
@@ -192,8 +195,12 @@ mod tests {
 
     #[test]
     fn a_webhook_is_secret_or_here() {
-        for right in ["https://example.com/in", "http://127.0.0.1:9000/x", "http://[::1]/", "http://localhost"]
-        {
+        for right in [
+            "https://example.com/in",
+            "http://127.0.0.1:9000/x",
+            "http://[::1]/",
+            "http://localhost",
+        ] {
             assert!(rule(&format!("webhook = '{right}'")).is_ok(), "{right}");
         }
         for wrong in [

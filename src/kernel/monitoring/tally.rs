@@ -105,7 +105,8 @@ impl Calibration {
     #[allow(clippy::cast_precision_loss, reason = "a number of scores")]
     pub fn error(&self) -> Option<f64> {
         let n = self.n();
-        let off: f64 = self.bins.iter().map(|(_, scores, outcomes)| (scores - outcomes).abs()).sum();
+        let off: f64 =
+            self.bins.iter().map(|(_, scores, outcomes)| (scores - outcomes).abs()).sum();
         (n > 0).then(|| off / n as f64)
     }
 
