@@ -349,6 +349,13 @@ fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
     }
     window.click("Score");
     window.wait(|window| window.sees("$score"));
+    window.click("Monitor");
+    window.wait(|window| window.sees("Against what it was trained on"));
+    window.click("Start the rule");
+    window.wait(|window| window.sees("does not hold"));
+    window.click("Remove");
+    window.wait(|window| window.sees("No rule yet"));
+    window.click("Deploy");
     window.click("Roll back");
     window.wait(|window| window.sees("version 1 of 2"));
     window.click("Stop");

@@ -38,8 +38,7 @@ pub(super) fn ui(ui: &mut Ui, report: &LiveReport, chosen: &mut Option<String>) 
 fn figures_ui(ui: &mut Ui, report: &LiveReport) {
     let all = report.score.iter().chain(&report.features);
     let moved = all.filter(|moved| moved.has_moved).count();
-    let millis =
-        |millis: Option<f64>| millis.map_or("–".to_owned(), |it| format!("{} ms", number(it)));
+    let millis = |millis: Option<f64>| millis.map_or("–".to_owned(), |it| format!("{it:.2} ms"));
     let share = |n: u64| match report.requests {
         0 => "–".to_owned(),
         #[allow(clippy::cast_precision_loss, reason = "a share for people")]
@@ -61,7 +60,7 @@ fn figures_ui(ui: &mut Ui, report: &LiveReport) {
     #[allow(clippy::cast_precision_loss, reason = "pixels")]
     let n = figures.len() as f32;
     // What a card has around it, and what is between two.
-    let width = ((ui.available_width() - 8.0 * (n - 1.0)) / n - 26.0).max(84.0);
+    let width = ((ui.available_width() - 12.0 - 8.0 * (n - 1.0)) / n - 26.0).max(84.0);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
         for (title, figure, remark) in figures {
@@ -78,7 +77,7 @@ fn series_ui(ui: &mut Ui, report: &LiveReport) {
     let now = report.until;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
-        let width = (ui.available_width() - 8.0) / 2.0 - 26.0;
+        let width = (ui.available_width() - 20.0) / 2.0 - 26.0;
         let of = |value: fn(&LivePoint) -> Option<f64>| -> Vec<[f64; 2]> {
             #[allow(clippy::cast_precision_loss, reason = "hours for a chart")]
             let hours = |point: &LivePoint| (point.at.0 - now.0) as f64 / 3.6e9;
@@ -152,10 +151,13 @@ fn feature_ui(ui: &mut Ui, moved: &LiveMoved, is_chosen: bool) -> bool {
     };
     ui.horizontal(|ui| {
         let name = RichText::new(shorten(&moved.name, 30)).size(12.0);
-        let response = ui.add_sized(
-            [190.0, 18.0],
-            egui::Button::selectable(is_chosen, name).truncate().min_size(vec2(190.0, 18.0)),
-        );
+        let left = egui::Layout::left_to_right(egui::Align::Center);
+        let response = ui
+            .allocate_ui_with_layout(vec2(190.0, 18.0), left, |ui| {
+                ui.set_min_size(vec2(190.0, 18.0));
+                ui.add(egui::Button::selectable(is_chosen, name).truncate().small())
+            })
+            .inner;
         bar_ui(ui, drift.psi, drift.noise, color);
         label_cell(ui, RichText::new(format!("{:.3}", drift.psi)).monospace().size(11.5), 44.0);
         let word = match (moved.has_moved, drift.psi > drift.noise) {
@@ -211,9 +213,10 @@ fn bins_ui(ui: &mut Ui, moved: &LiveMoved) {
     if moved.bins.is_empty() {
         return;
     }
+    ui.spacing_mut().interact_size.y = 14.0;
     let most = moved.bins.iter().flat_map(|bin| [bin.then, bin.now]).fold(1e-9, f64::max);
     card(ui, |ui| {
-        ui.set_min_width(ui.available_width());
+        ui.set_min_width(ui.available_width() - 12.0);
         Grid::new(("bins", moved.name.as_str())).num_columns(4).spacing([10.0, 2.0]).show(
             ui,
             |ui| {
