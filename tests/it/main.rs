@@ -19,6 +19,7 @@ mod models;
 mod monitoring;
 mod operating;
 mod project;
+mod simulation;
 mod support;
 mod tasks;
 mod tidy;

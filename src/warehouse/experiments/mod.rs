@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kernel::domain::{EXPOSURE, Job, Name, Span, Time, Type, Value};
 use kernel::experiments::{ExperimentDefinition, Measure, MetricDefinition};
 use kernel::features::{
-    Bound, Canceled, Catalog, EventFilter, FeatureDefinition, Knowledge, Label, SpineRow,
+    Bound, Canceled, Catalog, Column, EventFilter, FeatureDefinition, Knowledge, Label, SpineRow,
     SpineRows, Table, Timelines, View, ViewDefinition, compute,
 };
 
@@ -129,19 +129,23 @@ impl Exposures {
     ) -> Result<Self> {
         let filter = EventFilter::check(&[EXPOSURE.to_owned()], None, &Catalog::default())?;
         let filter = filter.bind(timelines);
+        let column = |name: &str| timelines.property(name);
         let text = |row: usize, name: &str| {
-            let value = timelines.property(name).map(|column| column.value(row))?;
+            let value = column(name).map(|column| column.value(row))?;
             if value.is_null() { None } else { Some(value.to_string()) }
         };
+        // By its code: there may be many experiments, and each text is compared once.
+        let is_own = Coded::of(column(EXPERIMENT), |it| it == definition.name.as_str());
+        let variant_of = Coded::of(column(VARIANT), |it| definition.variant(it));
         // Every exposure of the experiment: customer, time, version, variant, probability.
         let mut found: Vec<(usize, i64, u32, Option<usize>, f64)> = Vec::new();
         for customer in 0..timelines.customers().len() {
             for row in timelines.rows(customer).filter(|row| filter.passes(*row)) {
-                if text(row, EXPERIMENT).as_deref() != Some(definition.name.as_str()) {
+                if is_own.get(row) != Some(true) {
                     continue;
                 }
                 let version = text(row, VERSION).and_then(|it| it.parse().ok()).unwrap_or(1);
-                let variant = text(row, VARIANT).and_then(|it| definition.variant(&it));
+                let variant = variant_of.get(row).flatten();
                 let probability = text(row, PROBABILITY).and_then(|it| it.parse().ok());
                 let probability = probability.unwrap_or(f64::NAN);
                 found.push((customer, timelines.times()[row], version, variant, probability));
@@ -168,6 +172,29 @@ impl Exposures {
             }
         }
         Ok(Self { version, rows, variants, crossed })
+    }
+}
+
+/// What each text of a column means.
+struct Coded<'t, T> {
+    codes: &'t [u32],
+    meanings: Vec<T>,
+}
+
+impl<'t, T: Copy> Coded<'t, T> {
+    fn of(column: Option<&'t Column>, meaning: impl Fn(&str) -> T) -> Self {
+        match column {
+            Some(Column::Text(texts)) => Self {
+                codes: texts.codes(),
+                meanings: texts.dictionary().iter().map(|text| meaning(text)).collect(),
+            },
+            // A name is a text; another column of this name has none.
+            _ => Self { codes: &[], meanings: Vec::new() },
+        }
+    }
+
+    fn get(&self, row: usize) -> Option<T> {
+        self.codes.get(row).and_then(|code| self.meanings.get(*code as usize)).copied()
     }
 }
 
