@@ -48,8 +48,8 @@ pub struct KnownEndpoint {
 const FORMAT: u32 = 1;
 const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
-const FOLDERS: [&str; 7] =
-    ["views", "models", "functions", "insights", "segments", "queries", "experiments"];
+const FOLDERS: [&str; 8] =
+    ["views", "models", "functions", "insights", "segments", "queries", "experiments", "rules"];
 /// What git must not see: caches and keys.
 const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\n.staging/\n.endpoint/\n";
 
