@@ -79,6 +79,10 @@ fn a_customer_keeps_their_variant_and_is_exposed_once() {
     assert_eq!(start(&endpoint, &other).body["version"], 2);
     assert!(variants(&endpoint, "assigned").iter().all(|variant| variant == "free"));
     assert_eq!(exposures(&endpoint, "c7").len(), 2);
+    // Who was erased is somebody new, of whom it is recorded again.
+    assert_eq!(endpoint.delete(&endpoint.keys.admin, "/v1/customers/c7").status, 200);
+    assert_eq!(decide(&endpoint, "shipping", "c7")["why"], "assigned");
+    assert_eq!(exposures(&endpoint, "c7").len(), 1);
 }
 
 #[test]

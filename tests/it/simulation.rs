@@ -2,8 +2,6 @@
 
 #![allow(clippy::print_stdout, reason = "figures of simulations, for who asks with --nocapture")]
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use kernel::domain::{Job, Time};
 use kernel::experiments::ExperimentDefinition;
 use serde_json::{Value as Json, json};
@@ -67,8 +65,9 @@ fn send(endpoint: &TestEndpoint, events: &[Json]) {
 
 /// Before the experiments: what everybody spent three days ago. Gives it by customer.
 fn spend_before(endpoint: &TestEndpoint, dice: &mut Dice) -> Vec<f64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-    let then = Time(i64::try_from(now).unwrap() - 3 * 86_400_000_000).to_string();
+    let now = endpoint.get(&endpoint.keys.score, "/healthz").body["time"].clone();
+    let now: Time = now.as_str().unwrap().parse().unwrap();
+    let then = Time(now.0 - 3 * kernel::domain::MICROS_PER_DAY).to_string();
     let spent: Vec<f64> = (0..CUSTOMERS).map(|_| normal(dice)).collect();
     let events = spent.iter().enumerate();
     let events: Vec<Json> =

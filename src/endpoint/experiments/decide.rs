@@ -1,4 +1,3 @@
-use kernel::domain::{EXPOSURE, Properties, Value};
 use kernel::experiments::{Allocation, Assignment, Exclusion};
 use kernel::features::AsOf;
 use serde::Serialize;
@@ -6,7 +5,7 @@ use serde::Serialize;
 use super::live::State;
 use super::running::Running;
 use crate::Result;
-use crate::online::{Exposed, Incoming, Kind, Timeline, TimelineStore};
+use crate::online::{Exposed, Exposing, Timeline, TimelineStore};
 
 /// What a customer gets of an experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,7 +133,7 @@ impl Running {
         timeline: &Timeline,
         as_of: AsOf,
         decision: &Decision,
-    ) -> Option<Incoming> {
+    ) -> Option<Exposing> {
         let probability = decision.probability?;
         let (name, version) = (&self.record.name, self.record.version);
         let variant = &self.experiment.definition().variants[decision.variant].name;
@@ -143,23 +142,13 @@ impl Running {
         if !timeline.expose(exposed) {
             return None;
         }
-        let customer_id = timeline.customer_id();
-        // The same whoever asks and how often, so that it counts once.
-        let id = blake3::hash(format!("{name}\0{version}\0{customer_id}").as_bytes());
-        Some(Incoming {
-            message_id: format!("exposure-{}", &id.to_hex()[..32]),
-            customer_id: None,
-            // It makes nobody a known customer who was none.
-            anonymous_id: Some(customer_id.to_owned()),
-            event: EXPOSURE.to_owned(),
-            event_time: Some(as_of.time),
-            properties: Properties::from([
-                ("experiment".to_owned(), Value::text(name.as_str())),
-                ("version".to_owned(), Value::Number(f64::from(version))),
-                ("variant".to_owned(), Value::text(variant.as_str())),
-                ("probability".to_owned(), Value::Number(probability)),
-            ]),
-            kind: Kind::Live,
+        Some(Exposing {
+            customer_id: timeline.customer_id().to_owned(),
+            experiment: name.clone(),
+            version,
+            variant: variant.clone(),
+            probability,
+            at: as_of.time,
         })
     }
 }

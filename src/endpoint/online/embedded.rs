@@ -23,7 +23,9 @@ use super::{
 use crate::{Error, Result};
 
 /// The format of the data folder.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// The one before has no records that this one does not have.
+const READ_FORMAT: u32 = 2;
 /// The file that says it.
 const FORMAT_FILE: &str = "FORMAT";
 /// Joins that are followed from an id to its customer.
@@ -355,6 +357,9 @@ impl Embedded {
         let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
         let mut receipts = Vec::with_capacity(group.events.len());
         let mut arrivals = (first_arrival.0..).map(Time);
+        for (exposing, arrival) in group.exposures.iter().zip(&mut arrivals) {
+            change.expose(exposing, arrival)?;
+        }
         for (incoming, arrival) in group.events.into_iter().zip(&mut arrivals) {
             receipts.push(change.add(incoming, arrival)?);
         }
@@ -439,6 +444,9 @@ fn check_format(folder: &Path) -> Result<()> {
     };
     match found {
         FORMAT => Ok(()),
+        READ_FORMAT => {
+            std::fs::write(&file, FORMAT.to_string()).map_err(Error::store("write its format"))
+        }
         found if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
         found => Err(Error::TooOld { found }),
     }
@@ -447,7 +455,7 @@ fn check_format(folder: &Path) -> Result<()> {
 impl EventLog for Embedded {
     fn append(&self, group: Group) -> Result<Vec<Receipt>> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let arrival = self.clock.begin_group(group.events.len() + group.scores.len());
+        let arrival = self.clock.begin_group(group.len());
         let result = self.write(group, arrival);
         self.clock.end_group();
         result

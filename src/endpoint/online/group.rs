@@ -1,13 +1,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use kernel::domain::{ALIAS, Event, Properties, SCORE, Time};
+use kernel::domain::{ALIAS, Event, Properties, Time};
 
 use super::embedded::Embedded;
 use super::log::{Frame, Range};
 use super::recent::{MessageHash, Place, Recent, Row};
 use super::record::{self, Record};
-use super::{Incoming, Kind, LIVE_SEQ, Receipt, Rejected, Said};
+use super::{Exposing, Incoming, Kind, LIVE_SEQ, Receipt, Rejected, Said};
 use crate::Result;
 
 /// What a group of events changes, before it is written.
@@ -58,9 +58,9 @@ pub(super) fn hash(message_id: &str) -> MessageHash {
     hash
 }
 
-/// The place of an event in its timeline. Scores are never two at one seq.
+/// The place of an event in its timeline. What this endpoint said is never two at one seq.
 pub(super) fn place(event: &Event) -> Place {
-    if event.event == SCORE {
+    if record::is_said(event) {
         return Place { time: event.event_time.0, seq: event.seq, tie: 0 };
     }
     let [a, b, c, d, e, f, g, h, ..] = hash(&event.message_id);
@@ -68,7 +68,7 @@ pub(super) fn place(event: &Event) -> Place {
     Place { time: event.event_time.0, seq: event.seq, tie }
 }
 
-fn place_of_score(received_at: Time, offset: u64) -> Place {
+fn place_of_said(received_at: Time, offset: u64) -> Place {
     Place { time: received_at.0, seq: LIVE_SEQ + offset, tie: 0 }
 }
 
@@ -171,7 +171,28 @@ impl<'a> Change<'a> {
             event,
             id: said.customer_id.clone(),
             is_score: true,
-            place: place_of_score(arrival, offset),
+            place: place_of_said(arrival, offset),
+            offset,
+            range,
+        });
+        Ok(())
+    }
+
+    /// Adds a variant that somebody got.
+    pub(super) fn expose(&mut self, exposing: &Exposing, arrival: Time) -> Result<()> {
+        let offset = self.offset();
+        // They may have been joined to another since they were asked for.
+        let id = self.resolve(&exposing.customer_id)?;
+        let write = |bytes: &mut Vec<u8>| record::write_exposure(exposing, &id, arrival, bytes);
+        let range = self.frame.push(write)?;
+        let read = record::read(offset, &self.frame.bytes()[range.clone()])?;
+        let Record::Event { event, .. } = read else { return Ok(()) };
+        self.clock = self.clock.max(arrival.0);
+        self.rows.push(New {
+            place: place(&event),
+            event: Some(Arc::new(event)),
+            id,
+            is_score: false,
             offset,
             range,
         });
@@ -277,7 +298,7 @@ pub(super) fn replay(
         return Ok(());
     }
     let is_score = record::is_score(bytes);
-    if !is_score {
+    if !record::is_said(&event) {
         recent.add_message(hash(&event.message_id), offset, recent.clock);
         // An anonymous id that is nobody's is the only id of its events.
         if event.anonymous_id.as_ref() != Some(&event.customer_id) {

@@ -26,7 +26,7 @@ pub use clock::Clock;
 pub use embedded::{Embedded, Settings};
 pub use incoming::{Incoming, Kind};
 pub use maintenance::Maintenance;
-pub use record::{Rejected, Said};
+pub use record::{Exposing, Rejected, Said};
 pub use retention::Retention;
 pub use timeline::{Exposed, Timeline};
 pub use writer::{Receipt, Writer};
@@ -47,12 +47,28 @@ pub const LIVE_SEQ: u64 = 1 << 40;
 /// What is written together.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
+    /// Variants that somebody got: before all else, since what they did then is behind it.
+    pub exposures: Vec<Exposing>,
     /// Events, for each of which there is a receipt.
     pub events: Vec<Incoming>,
     /// Scores that were given.
     pub scores: Vec<Said>,
     /// Events that were not taken.
     pub rejected: Vec<Rejected>,
+}
+
+impl Group {
+    /// What is in it and has an arrival time of its own.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exposures.len() + self.events.len() + self.scores.len()
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0 && self.rejected.is_empty()
+    }
 }
 
 /// The log of all events in the order of their arrival: the truth that everything else follows from.

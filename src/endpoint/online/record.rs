@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::domain::{Event, Name, Properties, SCORE, Time, Value};
+use kernel::domain::{EXPOSURE, Event, Name, Properties, SCORE, Time, Value};
 use serde::{Deserialize, Serialize};
 
 use super::LIVE_SEQ;
@@ -33,6 +33,23 @@ pub struct Said {
     pub candidate: Option<String>,
     /// Whether it is one that was given before, still fresh.
     pub reused: bool,
+}
+
+/// A variant that somebody got, on its way into the log.
+#[derive(Clone, Debug)]
+pub struct Exposing {
+    /// Who.
+    pub customer_id: String,
+    /// The experiment.
+    pub experiment: Name,
+    /// Its version.
+    pub version: u32,
+    /// The variant.
+    pub variant: Name,
+    /// The probability that it had.
+    pub probability: f64,
+    /// When they got it.
+    pub at: Time,
 }
 
 /// A record as it is stored. New kinds go to the end.
@@ -70,6 +87,15 @@ enum Stored<'a> {
         received_at: i64,
         reason: &'a str,
         event: &'a str,
+    },
+    Exposure {
+        received_at: i64,
+        customer_id: &'a str,
+        experiment: &'a str,
+        version: u32,
+        variant: &'a str,
+        probability: f64,
+        at: i64,
     },
 }
 
@@ -161,6 +187,35 @@ pub(super) fn write_score(said: &Said, received_at: Time, bytes: &mut Vec<u8>) -
     write(&stored, bytes)
 }
 
+/// What the ids of exposures begin with, which this endpoint makes of their places.
+const EXPOSED: &str = "exposed-";
+
+/// Whether an event is something that this endpoint said: a score, or which variant somebody got. It has
+/// no message id of its own: its place is all that it needs to be told from others.
+pub(super) fn is_said(event: &Event) -> bool {
+    let is_own = |id: &str| event.seq >= LIVE_SEQ && id.starts_with(EXPOSED);
+    event.event == SCORE || (event.event == EXPOSURE && is_own(&event.message_id))
+}
+
+/// Appends a variant that somebody got; `customer_id` is whom their id stands for.
+pub(super) fn write_exposure(
+    exposing: &Exposing,
+    customer_id: &str,
+    received_at: Time,
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
+    let stored = Stored::Exposure {
+        received_at: received_at.0,
+        customer_id,
+        experiment: exposing.experiment.as_str(),
+        version: exposing.version,
+        variant: exposing.variant.as_str(),
+        probability: exposing.probability,
+        at: exposing.at.0,
+    };
+    write(&stored, bytes)
+}
+
 /// Appends an event that was not taken.
 pub(super) fn write_rejected(rejected: &Rejected, bytes: &mut Vec<u8>) -> Result<()> {
     let Rejected { received_at, reason, event } = rejected;
@@ -240,6 +295,33 @@ pub(super) fn read(offset: u64, bytes: &[u8]) -> Result<Record> {
                 anonymous_id: None,
                 event: SCORE.to_owned(),
                 event_time: Time(received_at),
+                received_at: Time(received_at),
+                seq: LIVE_SEQ + offset,
+                properties,
+            };
+            Record::Event { event, known_as: None }
+        }
+        Stored::Exposure {
+            received_at,
+            customer_id,
+            experiment,
+            version,
+            variant,
+            probability,
+            at,
+        } => {
+            let properties = Properties::from([
+                ("experiment".to_owned(), Value::text(experiment)),
+                ("version".to_owned(), Value::Number(f64::from(version))),
+                ("variant".to_owned(), Value::text(variant)),
+                ("probability".to_owned(), Value::Number(probability)),
+            ]);
+            let event = Event {
+                message_id: format!("{EXPOSED}{at}-{offset}"),
+                customer_id: customer_id.to_owned(),
+                anonymous_id: None,
+                event: EXPOSURE.to_owned(),
+                event_time: Time(at.min(received_at)),
                 received_at: Time(received_at),
                 seq: LIVE_SEQ + offset,
                 properties,

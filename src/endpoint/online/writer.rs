@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Erased, EventLog, Group, Incoming, Rejected, Said};
+use super::{Erased, EventLog, Exposing, Group, Incoming, Rejected, Said};
 use crate::{Error, Result};
 
 /// What became of an event.
@@ -45,7 +45,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Spoken {
     scores: Vec<Said>,
-    exposures: Vec<Incoming>,
+    exposures: Vec<Exposing>,
 }
 
 impl Spoken {
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     /// Records that somebody got a variant, soon. What cannot be recorded is counted.
-    pub fn expose(&self, exposure: Incoming) {
+    pub fn expose(&self, exposure: Exposing) {
         self.note(1, |spoken| spoken.exposures.push(exposure));
     }
 
@@ -288,9 +288,8 @@ impl Groups<'_> {
             return;
         }
         let spoken = said.len();
-        // Exposures come first: what somebody did after they got a variant is behind it in the log.
-        let exposed = said.exposures.len();
-        let mut group = Group { events: said.exposures, scores: said.scores, ..Group::default() };
+        let Spoken { exposures, scores } = said;
+        let mut group = Group { exposures, scores, ..Group::default() };
         let mut n = Vec::with_capacity(requests.len());
         for request in &mut requests {
             n.push(request.events.len());
@@ -316,7 +315,7 @@ impl Groups<'_> {
         let bytes: usize = requests.iter().map(|request| request.bytes).sum();
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
         self.pace(bytes, started.elapsed());
-        answer(requests, exposed, &n, result);
+        answer(requests, &n, result);
     }
 
     /// Learns from a group how much may wait: less where it took too long, more where it was quick.
@@ -334,8 +333,9 @@ impl Groups<'_> {
     }
 }
 
-/// Tells each request what became of its own events, of which the first is at `start`.
-fn answer(requests: Vec<Append>, mut start: usize, n: &[usize], result: Result<Vec<Receipt>>) {
+/// Tells each request what became of its own events.
+fn answer(requests: Vec<Append>, n: &[usize], result: Result<Vec<Receipt>>) {
+    let mut start = 0;
     for (request, n) in requests.into_iter().zip(n) {
         let own = match &result {
             Ok(receipts) => Ok(receipts[start..start + n].to_vec()),
