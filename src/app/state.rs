@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
-    Activity, Answer, ColumnSummary, Command, CustomerSummary, CustomerView, Deployment,
-    EndpointView, Error, ErrorKind, ExperimentAnswer, ExperimentCommand, ImportReport, JobId,
-    LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand, Name, Overview,
+    Activity, Answer, ColumnSummary, Command, CustomerList, CustomerSummary, CustomerView,
+    Deployment, EndpointView, Error, ErrorKind, ExperimentAnswer, ExperimentCommand, ImportReport,
+    JobId, LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand, Name, Overview,
     PowerPlan, Preview, Progress, Proposal, Pulls, QueryResult, Readout, Rehearsal, Run, Session,
     TrainReport, Tried, Update, Verified, Watched,
 };
@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) proposal: Loadable<Proposal>,
     pub(crate) imported: Loadable<ImportReport>,
     pub(crate) customers: Loadable<(Vec<CustomerSummary>, u64)>,
+    /// Which were asked for last, and how many at most.
+    pub(crate) customers_asked: (CustomerList, usize),
     pub(crate) customer: Loadable<CustomerView>,
     /// How the numbers of a view are spread over customers.
     pub(crate) distributions: Loadable<(Name, BTreeMap<Name, Vec<f64>>)>,
@@ -92,6 +94,8 @@ fn firing(watched: &Watched) -> Vec<Name> {
     firing.map(|rule| rule.definition.name.clone()).collect()
 }
 
+/// Customers that are listed at first.
+pub(crate) const CUSTOMERS: usize = 500;
 /// Notices that are kept.
 const MOST_NOTICES: usize = 30;
 
@@ -108,7 +112,10 @@ impl State {
             Command::Look => self.overview.begin(id),
             Command::Propose(..) => self.proposal.begin(id),
             Command::Import(..) => self.imported.begin(id),
-            Command::Customers(..) => self.customers.begin(id),
+            Command::Customers(list, limit) => {
+                self.customers_asked = (list.clone(), *limit);
+                self.customers.begin(id);
+            }
             Command::Customer { .. } => self.customer.begin(id),
             Command::Distributions(_) => self.distributions.begin(id),
             Command::Query(_) => {
@@ -392,7 +399,7 @@ impl State {
         self.project.finish(id, (name, folder));
         vec![
             Command::Look,
-            Command::Customers(String::new(), 0),
+            Command::Customers(CustomerList::default(), CUSTOMERS),
             Command::Insight(InsightSpec::usual(InsightKind::Retention)),
         ]
     }
@@ -526,7 +533,7 @@ fn trained(report: &TrainReport) -> String {
 fn after_new_events() -> Vec<Command> {
     vec![
         Command::Look,
-        Command::Customers(String::new(), 0),
+        Command::Customers(CustomerList::default(), CUSTOMERS),
         Command::Insight(InsightSpec::usual(InsightKind::Retention)),
     ]
 }

@@ -20,6 +20,66 @@ pub struct CustomerSummary {
     pub event_count: u64,
 }
 
+/// Which customers are listed, and in which order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerList {
+    /// A part of their ids, in any case.
+    pub search: String,
+    /// An event that they have.
+    pub event: Option<String>,
+    /// A segment that they were in when it was saved.
+    pub segment: Option<Name>,
+    /// Which come first.
+    pub sort: CustomerSort,
+}
+
+/// An order of customers; among equals by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CustomerSort {
+    /// Those seen last.
+    #[default]
+    LastSeen,
+    /// Those seen first most lately.
+    Newest,
+    /// Those with the most events.
+    MostEvents,
+    /// By id.
+    Id,
+}
+
+impl CustomerSort {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::LastSeen => "last_seen DESC, customer_id",
+            Self::Newest => "first_seen DESC, customer_id",
+            Self::MostEvents => "event_count DESC, customer_id",
+            Self::Id => "customer_id",
+        }
+    }
+}
+
+impl CustomerList {
+    /// Customers whose id contains a text, last seen first.
+    #[must_use]
+    pub fn search(text: &str) -> Self {
+        Self { search: text.to_owned(), ..Self::default() }
+    }
+
+    fn condition(&self) -> (String, Vec<String>) {
+        let mut condition = "contains(lower(customer_id), lower(?))".to_owned();
+        let mut values = vec![self.search.clone()];
+        if let Some(event) = &self.event {
+            condition += " AND customer_id IN (SELECT customer_id FROM events WHERE event = ?)";
+            values.push(event.clone());
+        }
+        if let Some(segment) = &self.segment {
+            let table = quote_identifier(segment.as_str());
+            condition += &format!(" AND customer_id IN (SELECT customer_id FROM segments.{table})");
+        }
+        (condition, values)
+    }
+}
+
 /// What there is, at a glance.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Summary {
@@ -74,39 +134,36 @@ impl Warehouse {
         summary(&self.connect()?).map_err(Error::duckdb("summarize its events"))
     }
 
-    /// Customers whose id contains a text, last seen first, from a place of the list on.
+    /// The first customers of a list, at most so many, and how many there are in all.
     ///
     /// # Errors
-    /// The warehouse cannot be read.
+    /// The segment has no table, or the warehouse cannot be read.
     pub fn customers(
         &self,
-        search: &str,
-        offset: usize,
+        list: &CustomerList,
         limit: usize,
     ) -> Result<(Vec<CustomerSummary>, u64)> {
         let connection = self.connect()?;
+        let (condition, values) = list.condition();
         let read = || {
             let total = connection.query_row(
-                "SELECT count(*) FROM customers WHERE contains(lower(customer_id), lower(?))",
-                [search],
+                &format!("SELECT count(*) FROM customers WHERE {condition}"),
+                duckdb::params_from_iter(&values),
                 |row| row.get(0),
             )?;
-            let mut statement = connection.prepare(
+            let mut statement = connection.prepare(&format!(
                 "SELECT customer_id, epoch_us(first_seen), epoch_us(last_seen), event_count
-                 FROM customers WHERE contains(lower(customer_id), lower(?))
-                 ORDER BY last_seen DESC, customer_id LIMIT ? OFFSET ?",
-            )?;
-            let rows = statement.query_map(
-                duckdb::params![search, number(limit), number(offset)],
-                |row| {
-                    Ok(CustomerSummary {
-                        customer_id: row.get(0)?,
-                        first_seen: Time(row.get(1)?),
-                        last_seen: Time(row.get(2)?),
-                        event_count: row.get(3)?,
-                    })
-                },
-            )?;
+                 FROM customers WHERE {condition} ORDER BY {} LIMIT {limit}",
+                list.sort.sql()
+            ))?;
+            let rows = statement.query_map(duckdb::params_from_iter(&values), |row| {
+                Ok(CustomerSummary {
+                    customer_id: row.get(0)?,
+                    first_seen: Time(row.get(1)?),
+                    last_seen: Time(row.get(2)?),
+                    event_count: row.get(3)?,
+                })
+            })?;
             Ok((rows.collect::<duckdb::Result<Vec<_>>>()?, total))
         };
         read().map_err(Error::duckdb("list customers"))
@@ -212,10 +269,6 @@ impl Warehouse {
 
 fn has_properties(connection: &Connection) -> Result<bool> {
     Ok(!crate::schema::properties(connection)?.is_empty())
-}
-
-fn number(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 fn event(row: &duckdb::Row<'_>, names: &[String]) -> duckdb::Result<Event> {

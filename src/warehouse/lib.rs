@@ -25,7 +25,7 @@ mod spine;
 mod timelines;
 mod warehouse;
 
-pub use customers::{CustomerSummary, Summary};
+pub use customers::{CustomerList, CustomerSort, CustomerSummary, Summary};
 pub use error::Error;
 pub use export::ExportFormat;
 pub use live::Pulled;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use kernel::domain::{Name, Time};
 use kernel::features::ViewDefinition;
 use models::ModelSpec;
+use warehouse::CustomerList;
 use warehouse::import::Options;
 use warehouse::insights::{InsightKind, InsightSpec, Point};
 
@@ -28,8 +29,8 @@ pub enum Command {
     Propose(Vec<PathBuf>, Options),
     /// Imports files.
     Import(Vec<PathBuf>, Options),
-    /// Lists customers whose id contains a text, from a place on.
-    Customers(String, usize),
+    /// Lists the first customers of a list, at most so many.
+    Customers(CustomerList, usize),
     /// One customer: events, and features of a view as of a time (or the last event).
     Customer {
         /// Who.

@@ -60,7 +60,7 @@ pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
 pub use kernel::domain::{
-    EXPOSURE, ErrorKind, Event, Job, Name, Progress, Span, SpanError, Time, Type, Value,
+    EXPOSURE, ErrorKind, Event, Job, Name, Progress, SCORE, Span, SpanError, Time, Type, Value,
     did_you_mean, is_system,
 };
 pub use kernel::experiments::{
@@ -84,7 +84,9 @@ pub use warehouse::import::{
     ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject, RowKind,
 };
 pub use warehouse::insights;
-pub use warehouse::{CustomerSummary, ExportFormat, QueryResult, SqlError, Summary};
+pub use warehouse::{
+    CustomerList, CustomerSort, CustomerSummary, ExportFormat, QueryResult, SqlError, Summary,
+};
 
 /// The result of a workspace call.
 pub type Result<T> = std::result::Result<T, Error>;

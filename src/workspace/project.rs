@@ -6,7 +6,7 @@ use kernel::domain::{Event, Job, Name, Time};
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
-use warehouse::{CustomerSummary, QueryResult, Summary, Warehouse};
+use warehouse::{CustomerList, CustomerSummary, QueryResult, Summary, Warehouse};
 
 use crate::{Error, Result};
 
@@ -147,17 +147,16 @@ impl Project {
         Ok(self.warehouse.export(sql, out, job)?)
     }
 
-    /// Customers whose id contains a text, last seen first, and how many there are.
+    /// The first customers of a list, at most so many, and how many there are in all.
     ///
     /// # Errors
-    /// The warehouse cannot be read.
+    /// The segment was not saved, or the warehouse cannot be read.
     pub fn customers(
         &self,
-        search: &str,
-        offset: usize,
+        list: &CustomerList,
         limit: usize,
     ) -> Result<(Vec<CustomerSummary>, u64)> {
-        Ok(self.warehouse.customers(search, offset, limit)?)
+        Ok(self.warehouse.customers(list, limit)?)
     }
 
     /// All events of a customer, in order.
@@ -169,7 +168,7 @@ impl Project {
         if !events.is_empty() {
             return Ok(events);
         }
-        let (alike, _) = self.warehouse.customers(customer_id, 0, 3)?;
+        let (alike, _) = self.warehouse.customers(&CustomerList::search(customer_id), 3)?;
         let alike: Vec<&str> = alike.iter().map(|found| found.customer_id.as_str()).collect();
         let hint = if alike.is_empty() {
             String::new()

@@ -231,8 +231,6 @@ struct Shared {
 
 /// Updates that may wait for the window.
 const QUEUE: usize = 1_024;
-/// Customers of a page.
-const CUSTOMERS_PAGE: usize = 200;
 /// Rows of a query that the window shows.
 const QUERY_ROWS: usize = 100_000;
 /// Customers whose scores are compared.
@@ -369,8 +367,8 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         Command::Import(files, options) => {
             Ok(Answer::Imported(project.import(&files, &options, job)?))
         }
-        Command::Customers(search, offset) => {
-            let (customers, total) = project.customers(&search, offset, CUSTOMERS_PAGE)?;
+        Command::Customers(list, limit) => {
+            let (customers, total) = project.customers(&list, limit)?;
             Ok(Answer::Customers(customers, total))
         }
         Command::Customer { customer_id, view, as_of } => {

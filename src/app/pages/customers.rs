@@ -1,19 +1,24 @@
 use eframe::egui::{
     self, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2,
 };
-use workspace::{Command, CustomerSummary, CustomerView, EXPOSURE, Event, Name, Time, is_system};
+use workspace::{
+    Command, CustomerList, CustomerSort, CustomerSummary, CustomerView, EXPOSURE, Event, Name,
+    SCORE, Time, is_system,
+};
 
 use super::{error_ui, heading};
-use crate::state::{Outbox, State};
+use crate::state::{CUSTOMERS, Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
     card, choice, empty_state, label_cell, number, section, shorten, text_field, thousands,
 };
 
 /// One customer after the other: list, timeline, features.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Customers {
-    search: String,
+    list: CustomerList,
+    /// Customers that are listed at most; more as they are scrolled to.
+    limit: usize,
     chosen: Option<String>,
     view: Option<Name>,
     as_of: Option<Time>,
@@ -21,8 +26,42 @@ pub(super) struct Customers {
     feature: Option<Name>,
     /// The view whose spread was asked for, and of how many events.
     spread_of: Option<(Name, u64)>,
+    /// The part of their time that the lanes show; none shows all.
+    zoom: Option<Span>,
 }
 
+/// From one instant to another, in microseconds.
+type Span = (i64, i64);
+
+impl Default for Customers {
+    fn default() -> Self {
+        Self {
+            list: CustomerList::default(),
+            limit: CUSTOMERS,
+            chosen: None,
+            view: None,
+            as_of: None,
+            feature: None,
+            spread_of: None,
+            zoom: None,
+        }
+    }
+}
+
+/// The orders of the list, as they are shown.
+const SORTS: [(&str, CustomerSort); 4] = [
+    ("seen last", CustomerSort::LastSeen),
+    ("newest", CustomerSort::Newest),
+    ("most events", CustomerSort::MostEvents),
+    ("by id", CustomerSort::Id),
+];
+/// A filter that leaves everybody in.
+const ANY: &str = "any";
+/// Rows before the end of the list at which more are asked for, and the most of one scroll area.
+const NEAR_END: usize = 100;
+const MOST_LISTED: usize = 500_000;
+/// The shortest time that lanes show: a minute.
+const SHORTEST: i64 = 60_000_000;
 /// Height of a customer in the list.
 const ENTRY: f32 = 36.0;
 /// Height of a lane of the timeline.
@@ -52,10 +91,10 @@ impl Customers {
     }
 
     fn list_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
-        let field =
-            text_field(ui, "Search customers", &mut self.search, "a part of the id", f32::INFINITY);
-        if field.changed() {
-            outbox.send(Command::Customers(self.search.clone(), 0));
+        self.filters_ui(ui, state);
+        let wanted = (&self.list, self.limit);
+        if wanted != (&state.customers_asked.0, state.customers_asked.1) {
+            outbox.send(Command::Customers(self.list.clone(), self.limit));
         }
         error_ui(ui, &state.customers);
         let Some((customers, total)) = state.customers.value() else {
@@ -71,12 +110,13 @@ impl Customers {
         {
             self.choose(&first.customer_id, state, outbox);
         }
-        let mut clicked = None;
+        let (mut clicked, mut last_shown) = (None, 0);
         ScrollArea::vertical().auto_shrink(false).show_rows(
             ui,
             ENTRY,
             customers.len(),
             |ui, rows| {
+                last_shown = rows.end;
                 for customer in &customers[rows] {
                     let is_chosen = self.chosen.as_ref() == Some(&customer.customer_id);
                     if entry_ui(ui, customer, is_chosen).clicked() {
@@ -87,6 +127,45 @@ impl Customers {
         );
         if let Some(id) = clicked {
             self.choose(&id, state, outbox);
+        }
+        let has_more = usize::try_from(*total).is_ok_and(|total| total > customers.len());
+        if has_more && last_shown + NEAR_END > customers.len() && state.customers.job().is_none() {
+            self.limit = (self.limit * 4).min(MOST_LISTED);
+        }
+    }
+
+    /// Which customers, and in which order.
+    fn filters_ui(&mut self, ui: &mut Ui, state: &State) {
+        let before = self.list.clone();
+        let search = &mut self.list.search;
+        text_field(ui, "Search customers", search, "a part of the id", f32::INFINITY);
+        let overview = state.look();
+        ui.horizontal(|ui| {
+            let width = (ui.available_width() - 8.0) / 2.0 - 16.0;
+            let known = SORTS.iter().find(|(_, sort)| *sort == self.list.sort);
+            let mut sort = known.map_or("", |(text, _)| text).to_owned();
+            if choice(ui, "Order", &mut sort, SORTS.map(|(text, _)| text), width) {
+                let chosen = SORTS.iter().find(|(text, _)| *text == sort);
+                self.list.sort = chosen.map(|(_, sort)| *sort).unwrap_or_default();
+            }
+            let events = overview.summary.by_event.iter().map(|(event, _)| event.as_str());
+            let mut event = self.list.event.clone().unwrap_or_else(|| ANY.to_owned());
+            if choice(ui, "Who did", &mut event, [ANY].into_iter().chain(events), width) {
+                self.list.event = (event != ANY).then_some(event);
+            }
+        });
+        if !overview.segments.is_empty() {
+            let segments = overview.segments.iter().map(Name::as_str);
+            let mut segment =
+                self.list.segment.as_ref().map_or(ANY, |segment| segment.as_str()).to_owned();
+            let width = ui.available_width() - 16.0;
+            if choice(ui, "In the segment", &mut segment, [ANY].into_iter().chain(segments), width)
+            {
+                self.list.segment = segment.parse().ok().filter(|_| segment != ANY);
+            }
+        }
+        if self.list != before {
+            self.limit = CUSTOMERS;
         }
     }
 
@@ -112,6 +191,7 @@ impl Customers {
     fn choose(&mut self, id: &str, state: &State, outbox: &mut Outbox) {
         self.chosen = Some(id.to_owned());
         self.as_of = None;
+        self.zoom = None;
         if self.view.is_none() {
             self.view = state.first_view();
         }
@@ -140,7 +220,7 @@ impl Customers {
         });
         card(ui, |ui| {
             ui.set_min_width(ui.available_width());
-            lanes_ui(ui, customer);
+            lanes_ui(ui, customer, &mut self.zoom);
             self.as_of_ui(ui, customer, outbox);
         });
         let behind = self.feature.as_ref().and_then(|name| behind(customer, name));
@@ -226,6 +306,7 @@ impl Customers {
             });
             traits_ui(ui, customer);
             variants_ui(ui, customer);
+            scores_ui(ui, customer);
             if !customer.segments.is_empty() {
                 section(ui, "Segments");
                 ui.horizontal_wrapped(|ui| {
@@ -322,8 +403,10 @@ fn variants_ui(ui: &mut Ui, customer: &CustomerView) {
 }
 
 /// A lane for each kind of event, a mark for each event; what is after the as-of time is faint.
-fn lanes_ui(ui: &mut Ui, customer: &CustomerView) {
+fn lanes_ui(ui: &mut Ui, customer: &CustomerView, zoom: &mut Option<Span>) {
     let Some((first, last)) = span(&customer.events) else { return };
+    let all = (first.0, last.0.max(first.0 + 1));
+    let (from, until) = zoom.unwrap_or(all);
     let mut names: Vec<&str> = Vec::new();
     for event in customer.events.iter().filter(|event| !is_system(&event.event)) {
         if !names.contains(&event.event.as_str()) && names.len() < MOST_LANES {
@@ -334,12 +417,12 @@ fn lanes_ui(ui: &mut Ui, customer: &CustomerView) {
     #[allow(clippy::cast_precision_loss, reason = "pixels")]
     let height = names.len() as f32 * LANE;
     let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
     let labels = 130.0_f32.min(rect.width() / 3.0);
     #[allow(clippy::cast_precision_loss, reason = "pixels")]
     let x = |time: Time| {
-        let part = (time.0 - first.0) as f64 / ((last.0 - first.0).max(1)) as f64;
-        #[allow(clippy::cast_possible_truncation, reason = "between 0 and 1")]
+        let part = (time.0 - from) as f64 / (until - from) as f64;
+        #[allow(clippy::cast_possible_truncation, reason = "pixels")]
         let part = part as f32;
         rect.left() + labels + part * (rect.width() - labels - 4.0)
     };
@@ -354,7 +437,8 @@ fn lanes_ui(ui: &mut Ui, customer: &CustomerView) {
         let text = shorten(name, 20);
         painter.text(at, egui::Align2::LEFT_CENTER, text, font, tokens.weak);
     }
-    for event in &customer.events {
+    let shown = rect.left() + labels - 2.0..=rect.right();
+    for event in customer.events.iter().filter(|event| shown.contains(&x(event.event_time))) {
         let Some(lane) = names.iter().position(|name| *name == event.event) else { continue };
         let color = tokens.series_of(&event.event);
         let color =
@@ -363,6 +447,92 @@ fn lanes_ui(ui: &mut Ui, customer: &CustomerView) {
         painter.rect_filled(Rect::from_center_size(center, vec2(3.0, LANE * 0.6)), 1.0, color);
     }
     hover_ui(&response, customer, &names, x, y);
+    let width = f64::from(rect.width() - labels - 4.0);
+    let at =
+        response.hover_pos().map(|pointer| f64::from(pointer.x - rect.left() - labels) / width);
+    *zoom = zoomed(ui, &response, (from, until), all, (at, width));
+}
+
+/// What the lanes show after the wheel was turned (nearer, around the pointer) or they were dragged (to
+/// another time); a double click shows all.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "instants in pixels and back"
+)]
+fn zoomed(
+    ui: &Ui,
+    response: &egui::Response,
+    (from, until): Span,
+    all: Span,
+    (at, width): (Option<f64>, f64),
+) -> Option<Span> {
+    if response.double_clicked() {
+        return None;
+    }
+    let wheel =
+        if response.hovered() { ui.input(|input| input.smooth_scroll_delta().y) } else { 0.0 };
+    let dragged = response.drag_delta().x;
+    let length = (until - from) as f64;
+    let (mut from, mut new) = (from as f64, length);
+    if wheel != 0.0 {
+        new = (length * (-f64::from(wheel) / 200.0).exp()).max(SHORTEST as f64);
+        from += at.unwrap_or(0.5).clamp(0.0, 1.0) * (length - new);
+    }
+    from -= f64::from(dragged) / width * new;
+    if new >= (all.1 - all.0) as f64 {
+        return None;
+    }
+    let from = (from as i64).clamp(all.0, all.1 - new as i64);
+    Some((from, from + new as i64))
+}
+
+/// The scores that were given of a customer, by deployment, as they went on.
+fn scores_ui(ui: &mut Ui, customer: &CustomerView) {
+    let tokens = Tokens::at(ui);
+    let mut by_name: std::collections::BTreeMap<String, Vec<(i64, f64)>> =
+        std::collections::BTreeMap::new();
+    for event in customer.events.iter().filter(|event| event.event == SCORE) {
+        let score = event.properties.get("score").and_then(workspace::Value::as_number);
+        if let (Some(name), Some(score)) = (event.properties.get("name"), score) {
+            by_name.entry(name.to_string()).or_default().push((event.event_time.0, score));
+        }
+    }
+    if by_name.is_empty() {
+        return;
+    }
+    section(ui, "Scores");
+    for (name, scores) in by_name {
+        ui.horizontal(|ui| {
+            label_cell(ui, RichText::new(&name).size(12.0), 90.0);
+            spark_ui(ui, &scores, 110.0);
+            let last = scores.last().map_or(f64::NAN, |(_, score)| *score);
+            ui.label(RichText::new(number(last)).monospace());
+            let n = thousands(u64::try_from(scores.len()).unwrap_or(0));
+            ui.label(RichText::new(format!("{n} given")).small().color(tokens.weak));
+        });
+    }
+}
+
+/// Numbers over time as a line without axes.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "pixels")]
+fn spark_ui(ui: &mut Ui, points: &[(i64, f64)], width: f32) {
+    let tokens = Tokens::at(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
+    let values = || points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::MIN, f64::max));
+    let at = |(time, value): &(i64, f64)| {
+        let x = (time - first.0) as f64 / (last.0 - first.0).max(1) as f64;
+        let y = (value - low) / (high - low).max(1e-12);
+        pos2(rect.left() + x as f32 * rect.width(), rect.bottom() - 2.0 - y as f32 * 14.0)
+    };
+    let line: Vec<egui::Pos2> = points.iter().filter(|(_, it)| it.is_finite()).map(at).collect();
+    if let Some(end) = line.last() {
+        ui.painter().circle_filled(*end, 2.0, tokens.series[0]);
+    }
+    ui.painter().line(line, egui::Stroke::new(1.5, tokens.series[0]));
+    response.on_hover_text(format!("{} to {}", number(low), number(high)));
 }
 
 /// What the pointer is on.
