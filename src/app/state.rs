@@ -5,10 +5,10 @@ use std::time::Instant;
 use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
     Activity, Answer, ColumnSummary, Command, CustomerList, CustomerSummary, CustomerView,
-    Deployment, EndpointView, Error, ErrorKind, ExperimentAnswer, ExperimentCommand, ImportReport,
-    JobId, LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand, Name, Overview,
-    PowerPlan, Preview, Progress, Proposal, Pulls, QueryResult, Readout, Rehearsal, Run, Session,
-    TrainReport, Tried, Update, Verified, Watched,
+    Deployment, EndpointView, Error, ErrorKind, EventKind, ExperimentAnswer, ExperimentCommand,
+    ImportReport, JobId, LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand,
+    Name, Overview, PowerPlan, Preview, Progress, Proposal, Pulls, QueryResult, Readout, Rehearsal,
+    Run, Session, TrainReport, Tried, Update, Verified, Watched,
 };
 
 use crate::loadable::Loadable;
@@ -18,6 +18,8 @@ use crate::loadable::Loadable;
 pub(crate) struct State {
     pub(crate) project: Loadable<(String, PathBuf)>,
     pub(crate) overview: Loadable<Overview>,
+    /// The kinds of events, and of how many events that is known.
+    pub(crate) inventory: Loadable<(Vec<EventKind>, u64)>,
     pub(crate) proposal: Loadable<Proposal>,
     pub(crate) imported: Loadable<ImportReport>,
     pub(crate) customers: Loadable<(Vec<CustomerSummary>, u64)>,
@@ -110,6 +112,7 @@ impl State {
         match command {
             Command::Open { .. } => self.project.begin(id),
             Command::Look => self.overview.begin(id),
+            Command::Inventory => self.inventory.begin(id),
             Command::Propose(..) => self.proposal.begin(id),
             Command::Import(..) => self.imported.begin(id),
             Command::Customers(list, limit) => {
@@ -201,6 +204,10 @@ impl State {
         match answer {
             Answer::Opened { name, folder } => return self.opened(id, name, folder),
             Answer::Looked(overview) => return self.looked(id, *overview),
+            Answer::Inventory(kinds) => {
+                let events = self.look().summary.events;
+                self.inventory.finish(id, (kinds, events));
+            }
             Answer::Proposed(proposal) => self.proposal.finish(id, *proposal),
             Answer::Imported(report) => {
                 let tone = if report.rejected > 0 { Tone::Warn } else { Tone::Good };
@@ -460,6 +467,7 @@ impl State {
         match kind {
             "open" => self.project.fail(id, message),
             "look" => self.overview.fail(id, message),
+            "inventory" => self.inventory.fail(id, message),
             "propose" => self.proposal.fail(id, message),
             "import" => self.imported.fail(id, message),
             "customers" => self.customers.fail(id, message),

@@ -23,6 +23,8 @@ pub enum Command {
         /// Whether to fill it.
         sample: bool,
     },
+    /// The kinds of events that there are, with their properties.
+    Inventory,
     /// What there is: summary, catalog and definitions.
     Look,
     /// Looks at files and proposes how to import them.
@@ -170,6 +172,7 @@ impl Command {
         match self {
             Self::Open { .. } => "open",
             Self::Look => "look",
+            Self::Inventory => "inventory",
             Self::Propose(..) => "propose",
             Self::Import(..) => "import",
             Self::Customers(..) => "customers",
@@ -217,6 +220,7 @@ impl Command {
         matches!(
             self,
             Self::Look
+                | Self::Inventory
                 | Self::Propose(..)
                 | Self::Customers(..)
                 | Self::Customer { .. }
@@ -242,6 +246,7 @@ impl Command {
         match self {
             Self::Open { .. } => "Opening the project".to_owned(),
             Self::Look => "Reading the project".to_owned(),
+            Self::Inventory => "Looking through the events".to_owned(),
             Self::Propose(..) => "Looking at the files".to_owned(),
             Self::Import(..) => "Importing".to_owned(),
             Self::Customers(..) => "Listing customers".to_owned(),

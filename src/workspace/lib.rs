@@ -85,7 +85,8 @@ pub use warehouse::import::{
 };
 pub use warehouse::insights;
 pub use warehouse::{
-    CustomerList, CustomerSort, CustomerSummary, ExportFormat, QueryResult, SqlError, Summary,
+    CustomerList, CustomerSort, CustomerSummary, EventKind, ExportFormat, MOST_PROPERTIES,
+    PropertyUse, QueryResult, SqlError, Summary,
 };
 
 /// The result of a workspace call.

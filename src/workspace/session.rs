@@ -12,7 +12,7 @@ use kernel::monitoring::RuleDefinition;
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
 use warehouse::insights::{Insight, InsightSpec};
-use warehouse::{CustomerSummary, QueryResult, Summary};
+use warehouse::{CustomerSummary, EventKind, QueryResult, Summary};
 
 use crate::client::{Activity, Deployment, LiveCustomer, LiveScore, Rehearsal};
 use crate::command::Command;
@@ -96,6 +96,8 @@ pub enum Answer {
     LiveCustomer(Option<Box<LiveCustomer>>),
     /// A score.
     Scored(Box<LiveScore>),
+    /// The kinds of events that there are.
+    Inventory(Vec<EventKind>),
     /// An event was taken.
     Sent,
     /// What was pulled.
@@ -367,6 +369,7 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         Command::Import(files, options) => {
             Ok(Answer::Imported(project.import(&files, &options, job)?))
         }
+        Command::Inventory => Ok(Answer::Inventory(project.warehouse.inventory()?)),
         Command::Customers(list, limit) => {
             let (customers, total) = project.customers(&list, limit)?;
             Ok(Answer::Customers(customers, total))

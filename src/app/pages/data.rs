@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use eframe::egui::{self, Grid, RichText, ScrollArea, Ui};
-use workspace::{Command, Options, Proposal, RowKind, Type, Value};
+use workspace::{Command, EventKind, MOST_PROPERTIES, Options, Proposal, RowKind, Value};
 
 use super::features::FIRST_VIEW;
 use super::{error_ui, heading};
@@ -32,6 +32,7 @@ impl Data {
         heading(ui, "Data", "drop files here: CSV, TSV, Parquet or NDJSON, gzipped or not");
         self.take_files(ui, outbox);
         self.source_ui(ui, outbox);
+        ask_for_inventory(state, outbox);
         ui.separator();
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             error_ui(ui, &state.proposal);
@@ -43,7 +44,10 @@ impl Data {
                         ui,
                         "Choose a file to see its columns before anything is imported.",
                     );
-                    imports_ui(ui, state);
+                    if let Some(source) = imports_ui(ui, state) {
+                        self.choose(vec![source], outbox);
+                    }
+                    inventory_ui(ui, state);
                 }
             }
         });
@@ -275,28 +279,99 @@ fn role(proposal: &Proposal, column: &str) -> &'static str {
 }
 
 /// What was imported before.
-fn imports_ui(ui: &mut Ui, state: &State) {
+/// Asks for the kinds of events, once for each state of the data.
+fn ask_for_inventory(state: &State, outbox: &mut Outbox) {
+    let events = state.look().summary.events;
+    let known = state.inventory.value().map(|(_, events)| *events);
+    let has_failed = state.inventory.error().is_some();
+    if events > 0 && known != Some(events) && state.inventory.job().is_none() && !has_failed {
+        outbox.send(Command::Inventory);
+    }
+}
+
+/// What was imported, each source to look at again.
+fn imports_ui(ui: &mut Ui, state: &State) -> Option<PathBuf> {
     let overview = state.look();
     if overview.summary.imports.is_empty() {
+        return None;
+    }
+    let tokens = Tokens::at(ui);
+    section(ui, "Sources, latest first");
+    let mut again = None;
+    Grid::new("sources").num_columns(5).striped(true).spacing([16.0, 4.0]).show(ui, |ui| {
+        for title in ["Source", "Accepted", "Duplicate", "Rejected", ""] {
+            ui.label(RichText::new(title).small().color(tokens.weak));
+        }
+        ui.end_row();
+        for (source, accepted, duplicate, rejected) in &overview.summary.imports {
+            ui.label(shorten(source, 80)).on_hover_text(source);
+            ui.label(thousands(*accepted));
+            ui.label(thousands(*duplicate));
+            let color = if *rejected > 0 { tokens.warn } else { tokens.text };
+            ui.label(RichText::new(thousands(*rejected)).color(color));
+            let path = PathBuf::from(source);
+            let hover = "Look at it again: what is known already counts once";
+            if path.exists() && ui.small_button("Refresh…").on_hover_text(hover).clicked() {
+                again = Some(path);
+            }
+            ui.end_row();
+        }
+    });
+    again
+}
+
+/// The kinds of events, with their properties and an example of each.
+fn inventory_ui(ui: &mut Ui, state: &State) {
+    error_ui(ui, &state.inventory);
+    let Some((kinds, _)) = state.inventory.value() else {
+        if state.inventory.job().is_some() {
+            ui.spinner();
+        }
         return;
-    }
-    section(ui, "Imported");
-    for (source, accepted, duplicate, rejected) in &overview.summary.imports {
-        ui.label(format!(
-            "{}: {} accepted, {} duplicate, {} rejected",
-            shorten(source, 80),
-            thousands(*accepted),
-            thousands(*duplicate),
-            thousands(*rejected)
-        ));
-    }
-    section(ui, "What is known");
-    let list = |names: Vec<String>| names.join(", ");
-    let typed = |map: &std::collections::BTreeMap<String, Type>| {
-        list(map.iter().map(|(name, type_)| format!("{name} ({type_})")).collect())
     };
-    let catalog = &overview.catalog;
-    ui.label(format!("events: {}", list(catalog.events.iter().cloned().collect())));
-    ui.label(format!("properties: {}", typed(&catalog.properties)));
-    ui.label(format!("traits: {}", typed(&catalog.traits)));
+    let tokens = Tokens::at(ui);
+    section(ui, "Events and their properties");
+    for kind in kinds {
+        kind_ui(ui, kind);
+    }
+    let catalog = &state.look().catalog;
+    if catalog.properties.len() > MOST_PROPERTIES {
+        let text = format!("Only {MOST_PROPERTIES} properties are looked at here.");
+        ui.label(RichText::new(text).color(tokens.weak));
+    }
+    if !catalog.traits.is_empty() {
+        section(ui, "Traits of customers");
+        let traits = catalog.traits.iter();
+        let traits: Vec<String> = traits.map(|(name, type_)| format!("{name} ({type_})")).collect();
+        ui.add(egui::Label::new(traits.join(", ")).wrap());
+    }
+}
+
+fn kind_ui(ui: &mut Ui, kind: &EventKind) {
+    let tokens = Tokens::at(ui);
+    let days = format!("{} to {}", kind.first.date(), kind.last.date());
+    let title = format!("{}  ·  {}  ·  {days}", shorten(&kind.name, 60), thousands(kind.events));
+    let header = egui::CollapsingHeader::new(title).id_salt(("kind", &kind.name));
+    header.show(ui, |ui| {
+        if kind.properties.is_empty() {
+            ui.label(RichText::new("no properties").color(tokens.weak));
+            return;
+        }
+        let grid = Grid::new(("properties", &kind.name)).num_columns(4);
+        grid.striped(true).spacing([16.0, 4.0]).show(ui, |ui| {
+            for title in ["Property", "Type", "Has it", "For example"] {
+                ui.label(RichText::new(title).small().color(tokens.weak));
+            }
+            ui.end_row();
+            for property in &kind.properties {
+                ui.label(shorten(&property.name, 40));
+                ui.label(RichText::new(property.type_.to_string()).color(tokens.weak));
+                #[allow(clippy::cast_precision_loss, reason = "a share for people")]
+                let share = 100.0 * property.values as f64 / kind.events.max(1) as f64;
+                ui.label(format!("{share:.1} %"));
+                ui.label(RichText::new(shorten(&property.example, 60)).monospace().size(12.0));
+                ui.end_row();
+            }
+        });
+    });
 }
