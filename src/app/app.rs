@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Key, Modifiers};
+use eframe::egui::{self, Key};
 use workspace::{Command, MonitorCommand, Session, sample_folder};
 
+use crate::actions::{Action, TABLE};
+use crate::help::Help;
 use crate::pages::{Page, Pages};
 use crate::palette::Palette;
 use crate::settings::Settings;
@@ -62,6 +64,7 @@ pub struct App {
     state: State,
     pages: Pages,
     palette: Palette,
+    help: Help,
     outbox: Outbox,
     settings: Settings,
     since: Instant,
@@ -83,6 +86,7 @@ impl App {
             state: State::default(),
             pages: Pages::default(),
             palette: Palette::default(),
+            help: Help::default(),
             outbox: Outbox::default(),
             settings: start.settings,
             since: start.since,
@@ -144,33 +148,44 @@ impl App {
 
     /// Keys that work everywhere.
     fn keys(&mut self, context: &egui::Context) {
-        context.input_mut(|input| {
-            for (key, page) in Page::KEYS {
-                if input.consume_key(Modifiers::COMMAND, key) {
-                    self.outbox.go(page);
-                }
+        for entry in &TABLE {
+            let Some(shortcut) = entry.shortcut else { continue };
+            // Fields and menus need it too: it is left to them.
+            let is_pressed = match entry.action {
+                Action::Cancel => context.input(|input| input.key_pressed(shortcut.logical_key)),
+                _ => context.input_mut(|input| input.consume_shortcut(&shortcut)),
+            };
+            if is_pressed && entry.action.is_possible(&self.state, &self.pages) {
+                self.outbox.act(entry.action);
             }
-            if input.consume_key(Modifiers::COMMAND, Key::K)
-                || input.consume_key(Modifiers::COMMAND, Key::P)
-            {
-                self.palette.toggle();
+        }
+        if context.input(|input| input.key_pressed(Key::Escape)) && self.help.is_open() {
+            self.help.close();
+        }
+    }
+
+    /// Does what was asked for.
+    fn act(&mut self, action: Action, context: &egui::Context) {
+        match action {
+            Action::Palette => self.palette.toggle(),
+            Action::Help => self.help.toggle(),
+            Action::Go(page) => self.pages.go(page),
+            Action::OpenFile => self.pages.go(Page::Data),
+            Action::Back => self.pages.back(),
+            Action::Forward => self.pages.forward(),
+            Action::Refresh => self.outbox.send(Command::Look),
+            Action::Cancel if self.palette.is_open() => {}
+            Action::Cancel => self.outbox.canceled_all(&self.state),
+            Action::GoLive => self.outbox.send(Command::GoLive),
+            Action::Pull => {
+                self.outbox.extend(self.state.url.clone().map(Command::Pull));
             }
-            if input.consume_key(Modifiers::COMMAND, Key::O) {
-                self.outbox.go(Page::Data);
+            Action::StopEndpoint => self.outbox.send(Command::StopEndpoint),
+            Action::Theme => {
+                self.settings.theme = self.settings.theme.next();
+                theme::choose(context, self.settings.theme);
             }
-            if input.consume_key(Modifiers::ALT, Key::ArrowLeft) {
-                self.pages.back();
-            }
-            if input.consume_key(Modifiers::ALT, Key::ArrowRight) {
-                self.pages.forward();
-            }
-            if input.consume_key(Modifiers::NONE, Key::F5) {
-                self.outbox.send(Command::Look);
-            }
-            if input.key_pressed(Key::Escape) && !self.palette.is_open() {
-                self.outbox.canceled_all(&self.state);
-            }
-        });
+        }
     }
 
     /// Says on standard error when real numbers were first on screen, if that was asked for.
@@ -195,21 +210,16 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         self.keys(ui.ctx());
-        shell::top_bar_ui(
-            ui,
-            &self.state,
-            &mut self.pages,
-            &mut self.settings,
-            &mut self.palette,
-            &mut self.outbox,
-        );
+        shell::top_bar_ui(ui, &self.state, &self.pages, &self.settings, &mut self.outbox);
         shell::status_bar_ui(ui, &self.state);
         shell::rail_ui(ui, self.pages.current, &mut self.outbox);
         self.pages.ui(ui, &self.state, &mut self.outbox);
         shell::notices_ui(ui, &mut self.state);
-        self.palette.ui(ui, &self.state, &mut self.outbox);
-        if let Some(page) = self.outbox.page.take() {
-            self.pages.go(page);
+        let recent = (&self.pages, self.settings.projects.as_slice());
+        self.palette.ui(ui, &self.state, recent, &mut self.outbox);
+        self.help.ui(ui, self.pages.current);
+        for action in std::mem::take(&mut self.outbox.actions) {
+            self.act(action, ui.ctx());
         }
         self.note_first_numbers();
         self.outbox.flush(&mut self.session, &mut self.state);

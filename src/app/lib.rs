@@ -6,7 +6,9 @@
 
 #![allow(missing_docs, reason = "this room exposes only App, Start and run")]
 
+mod actions;
 mod app;
+mod help;
 mod loadable;
 mod pages;
 mod palette;

@@ -1,9 +1,12 @@
+use std::path::PathBuf;
+
 use eframe::egui::{
     self, Align2, Area, Frame, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2,
 };
 use workspace::Command;
 
-use crate::pages::Page;
+use crate::actions::{Action, TABLE};
+use crate::pages::{Page, Pages};
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
 
@@ -16,8 +19,8 @@ pub(crate) struct Palette {
 }
 
 /// What an entry of the palette does.
-enum Action {
-    Go(Page),
+enum Choice {
+    Act(Action),
     Do(Box<Command>),
 }
 
@@ -30,11 +33,17 @@ impl Palette {
         self.open
     }
 
-    pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    pub(crate) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        (pages, recent): (&Pages, &[PathBuf]),
+        outbox: &mut Outbox,
+    ) {
         if !self.open {
             return;
         }
-        let entries = self.entries(state);
+        let entries = self.entries(state, pages, recent);
         let (down, up, enter, escape) = ui.ctx().input_mut(|input| {
             (
                 input.consume_key(Modifiers::NONE, Key::ArrowDown),
@@ -52,8 +61,8 @@ impl Palette {
             .show(ui.ctx(), |ui| picked = self.list_ui(ui, &entries).or(picked));
         if let Some((_, action)) = picked.and_then(|place| entries.into_iter().nth(place)) {
             match action {
-                Action::Go(page) => outbox.go(page),
-                Action::Do(command) => outbox.send(*command),
+                Choice::Act(action) => outbox.act(action),
+                Choice::Do(command) => outbox.send(*command),
             }
             self.open = false;
         }
@@ -62,7 +71,7 @@ impl Palette {
         }
     }
 
-    fn list_ui(&mut self, ui: &mut Ui, entries: &[(String, Action)]) -> Option<usize> {
+    fn list_ui(&mut self, ui: &mut Ui, entries: &[(String, Choice)]) -> Option<usize> {
         let mut picked = None;
         Frame::window(ui.style()).show(ui, |ui| {
             ui.set_width(460.0);
@@ -86,26 +95,26 @@ impl Palette {
     }
 
     /// The entries that have all letters of the search, in order.
-    fn entries(&self, state: &State) -> Vec<(String, Action)> {
-        let run = |command: Command| Action::Do(Box::new(command));
-        let mut all: Vec<(String, Action)> = Page::ALL
-            .into_iter()
-            .map(|page| (format!("Go to {}", page.name()), Action::Go(page)))
-            .collect();
-        all.push(("Refresh".to_owned(), run(Command::Look)));
+    fn entries(&self, state: &State, pages: &Pages, recent: &[PathBuf]) -> Vec<(String, Choice)> {
+        let possible = TABLE.iter().filter(|entry| {
+            entry.action != Action::Palette && entry.action.is_possible(state, pages)
+        });
+        let mut all: Vec<(String, Choice)> =
+            possible.map(|entry| (entry.name.to_owned(), Choice::Act(entry.action))).collect();
         for model in &state.look().models {
-            all.push((format!("Train {}", model.name), run(Command::Train(model.name.clone()))));
+            let train = Choice::Do(Box::new(Command::Train(model.name.clone())));
+            all.push((format!("Train {}", model.name), train));
         }
-        match &state.url {
-            None => all.push(("Go live".to_owned(), run(Command::GoLive))),
-            Some(url) => {
-                all.push(("Pull live events".to_owned(), run(Command::Pull(url.clone()))));
-                all.push(("Stop the endpoint".to_owned(), run(Command::StopEndpoint)));
-                // What it would say is looked at there first.
-                for function in &state.look().functions {
-                    all.push((format!("Deploy {}…", function.name), Action::Go(Page::Deploy)));
-                }
+        if state.url.is_some() {
+            // What it would say is looked at there first.
+            for function in &state.look().functions {
+                let deploy = Choice::Act(Action::Go(Page::Deploy));
+                all.push((format!("Deploy {}…", function.name), deploy));
             }
+        }
+        for folder in recent.iter().filter(|folder| Some(folder.as_path()) != state.folder()) {
+            let open = Command::Open { folder: folder.clone(), sample: false };
+            all.push((format!("Open {}", folder.display()), Choice::Do(Box::new(open))));
         }
         all.retain(|(text, _)| has_letters(text, &self.search));
         all

@@ -20,6 +20,17 @@ pub(crate) enum ThemeChoice {
     Light,
 }
 
+impl ThemeChoice {
+    /// The one after it.
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::System => Self::Dark,
+            Self::Dark => Self::Light,
+            Self::Light => Self::System,
+        }
+    }
+}
+
 /// Projects that are remembered.
 const MOST_PROJECTS: usize = 8;
 

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use eframe::egui::{
-    self, Align, Align2, Area, Button, Frame, Key, KeyboardShortcut, Layout, Margin, Modifiers,
-    Order, Panel, ProgressBar, RichText, Ui, vec2,
+    self, Align, Align2, Area, Button, Frame, Layout, Margin, Order, Panel, ProgressBar, RichText,
+    Ui, vec2,
 };
 
+use crate::actions::{Action, TABLE};
 use crate::pages::{Page, Pages};
-use crate::palette::Palette;
 use crate::settings::{Settings, ThemeChoice};
 use crate::state::{Outbox, State, Tone};
-use crate::theme::{self, Tokens, strong};
+use crate::theme::{Tokens, strong};
 use crate::widgets::{shorten, thousands};
 
 /// How long a notice stays.
@@ -25,9 +25,8 @@ const NOTABLE: Duration = Duration::from_millis(300);
 pub(crate) fn top_bar_ui(
     ui: &mut Ui,
     state: &State,
-    pages: &mut Pages,
-    settings: &mut Settings,
-    palette: &mut Palette,
+    pages: &Pages,
+    settings: &Settings,
     outbox: &mut Outbox,
 ) {
     let tokens = Tokens::at(ui);
@@ -38,13 +37,14 @@ pub(crate) fn top_bar_ui(
             ui.label(RichText::new(shorten(name, 40)).font(strong(14.0)).color(tokens.strong));
             let search = Button::new(RichText::new("Run a command  Ctrl+K").color(tokens.weak));
             ui.add_space(8.0);
-            ways_ui(ui, pages);
+            menu_ui(ui, state, pages, outbox);
+            ways_ui(ui, pages, outbox);
             ui.add_space(4.0);
             if ui.add(search.min_size(vec2(240.0, 24.0))).clicked() {
-                palette.toggle();
+                outbox.act(Action::Palette);
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                theme_button_ui(ui, settings);
+                theme_button_ui(ui, settings, outbox);
                 messages_ui(ui, state);
                 jobs_ui(ui, state, outbox);
             });
@@ -52,19 +52,33 @@ pub(crate) fn top_bar_ui(
     });
 }
 
+/// Everything that can be done anywhere, with its key.
+fn menu_ui(ui: &mut Ui, state: &State, pages: &Pages, outbox: &mut Outbox) {
+    ui.menu_button("Menu", |ui| {
+        ui.set_min_width(240.0);
+        for entry in &TABLE {
+            let keys = entry.shortcut.map(|shortcut| ui.ctx().format_shortcut(&shortcut));
+            let button = Button::new(entry.name).right_text(keys.unwrap_or_default());
+            if ui.add_enabled(entry.action.is_possible(state, pages), button).clicked() {
+                outbox.act(entry.action);
+                ui.close();
+            }
+        }
+    });
+}
+
 /// Back and forward.
-fn ways_ui(ui: &mut Ui, pages: &mut Pages) {
+fn ways_ui(ui: &mut Ui, pages: &Pages, outbox: &mut Outbox) {
     let (back, forward) = pages.ways();
-    let way = |ui: &mut Ui, is_open: bool, sign: &str, name: &str, key: &str| {
+    for (is_open, sign, name, action) in
+        [(back, "‹", "Back", Action::Back), (forward, "›", "Forward", Action::Forward)]
+    {
         let button = ui.add_enabled(is_open, Button::new(sign));
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, is_open, name));
-        button.on_hover_text(format!("{name} ({key})")).clicked()
-    };
-    if way(ui, back, "‹", "Back", "Alt+Left") {
-        pages.back();
-    }
-    if way(ui, forward, "›", "Forward", "Alt+Right") {
-        pages.forward();
+        let keys = action.shortcut().map(|shortcut| ui.ctx().format_shortcut(&shortcut));
+        if button.on_hover_text(format!("{name} ({})", keys.unwrap_or_default())).clicked() {
+            outbox.act(action);
+        }
     }
 }
 
@@ -94,15 +108,14 @@ fn messages_ui(ui: &mut Ui, state: &State) {
     });
 }
 
-fn theme_button_ui(ui: &mut Ui, settings: &mut Settings) {
-    let (text, next) = match settings.theme {
-        ThemeChoice::System => ("Theme: system", ThemeChoice::Dark),
-        ThemeChoice::Dark => ("Theme: dark", ThemeChoice::Light),
-        ThemeChoice::Light => ("Theme: light", ThemeChoice::System),
+fn theme_button_ui(ui: &mut Ui, settings: &Settings, outbox: &mut Outbox) {
+    let text = match settings.theme {
+        ThemeChoice::System => "Theme: system",
+        ThemeChoice::Dark => "Theme: dark",
+        ThemeChoice::Light => "Theme: light",
     };
     if ui.button(text).clicked() {
-        settings.theme = next;
-        theme::choose(ui.ctx(), next);
+        outbox.act(Action::Theme);
     }
 }
 
@@ -140,16 +153,15 @@ pub(crate) fn rail_ui(ui: &mut Ui, current: Page, outbox: &mut Outbox) {
         #[allow(clippy::cast_precision_loss, reason = "pixels")]
         let n = Page::ALL.len() as f32;
         let height = ((ui.available_height() - (n - 1.0) * GAP) / n).clamp(24.0, 50.0);
-        for (place, page) in Page::ALL.into_iter().enumerate() {
+        for page in Page::ALL {
             let is_current = page == current;
             let button = rail_button(ui, page, is_current, height);
             let name = page.name();
             let info = egui::WidgetInfo::selected;
             button.widget_info(|| info(egui::Role::Button, true, is_current, name));
-            let key = Page::KEYS.get(place).map_or(Key::F1, |(key, _)| *key);
-            let shortcut =
-                ui.ctx().format_shortcut(&KeyboardShortcut::new(Modifiers::COMMAND, key));
-            if button.on_hover_text(format!("{} ({shortcut})", page.purpose())).clicked() {
+            let keys = Action::Go(page).shortcut();
+            let keys = keys.map(|shortcut| ui.ctx().format_shortcut(&shortcut)).unwrap_or_default();
+            if button.on_hover_text(format!("{} ({keys})", page.purpose())).clicked() {
                 outbox.go(page);
             }
         }

@@ -551,12 +551,16 @@ fn after_new_events() -> Vec<Command> {
 pub(crate) struct Outbox {
     commands: Vec<Command>,
     canceled: Vec<JobId>,
-    pub(crate) page: Option<crate::Page>,
+    pub(crate) actions: Vec<crate::actions::Action>,
 }
 
 impl Outbox {
     pub(crate) fn send(&mut self, command: Command) {
         self.commands.push(command);
+    }
+
+    pub(crate) fn extend(&mut self, commands: impl IntoIterator<Item = Command>) {
+        self.commands.extend(commands);
     }
 
     pub(crate) fn cancel(&mut self, job: JobId) {
@@ -569,7 +573,11 @@ impl Outbox {
     }
 
     pub(crate) fn go(&mut self, page: crate::Page) {
-        self.page = Some(page);
+        self.act(crate::actions::Action::Go(page));
+    }
+
+    pub(crate) fn act(&mut self, action: crate::actions::Action) {
+        self.actions.push(action);
     }
 
     /// Hands everything to the session.

@@ -12,7 +12,7 @@ mod home;
 mod models;
 mod monitor;
 
-use eframe::egui::{CentralPanel, Frame, Key, Margin, RichText, Ui};
+use eframe::egui::{CentralPanel, Frame, Margin, RichText, Ui};
 
 use crate::loadable::Loadable;
 use crate::state::{Outbox, State};
@@ -56,19 +56,6 @@ impl Page {
         Self::Monitor,
     ];
 
-    /// With Ctrl, these go to the pages.
-    pub(crate) const KEYS: [(Key, Self); 9] = [
-        (Key::Num1, Self::Home),
-        (Key::Num2, Self::Data),
-        (Key::Num3, Self::Customers),
-        (Key::Num4, Self::Explore),
-        (Key::Num5, Self::Features),
-        (Key::Num6, Self::Models),
-        (Key::Num7, Self::Deploy),
-        (Key::Num8, Self::Experiments),
-        (Key::Num9, Self::Monitor),
-    ];
-
     /// Its name on the rail.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -110,6 +97,66 @@ impl Page {
             Self::Deploy => "What is live",
             Self::Experiments => "What is tried on live customers",
             Self::Monitor => "Drift, outcomes and alerts of what is live",
+        }
+    }
+
+    /// What a person who is here for the first time wants to know.
+    pub(crate) const fn help(self) -> &'static [&'static str] {
+        match self {
+            Self::Home => &[
+                "What there is in the project, and the next step. The numbers come from the warehouse; a click \
+                 leads to the page that says more.",
+                "A project is a folder: definitions as text files, and a warehouse that can be made again from \
+                 its sources.",
+            ],
+            Self::Data => &[
+                "Drop a file, or open one: CSV, TSV, Parquet or NDJSON, gzipped or not. Its columns are shown \
+                 before anything is imported; say which one is the customer, the time and the event.",
+                "A row that makes no sense is kept aside with its line, column and reason. Importing a file \
+                 twice changes nothing.",
+                "Below are the sources, to look at again, and the events with their properties.",
+            ],
+            Self::Customers => &[
+                "One customer after the other: what they did, and what is known of them at any time. Move the \
+                 slider and everything goes back to what was known then.",
+                "Turn the wheel over the lanes to see a shorter time, drag to move it, double-click for all of \
+                 it. A click on a feature shows the events behind it.",
+            ],
+            Self::Explore => &[
+                "Charts over all customers, each with its rule in a sentence under it and the SQL that gives the \
+                 same numbers. Click a point for the people behind it, and save them as a segment.",
+                "SQL reads the tables events, customers, views.NAME and segments.NAME. It only reads.",
+            ],
+            Self::Features => &[
+                "A view is a set of features: aggregations over events in a window before a time, traits, and \
+                 expressions over them. A change shows at once what it does to values, to missing shares and to \
+                 the label.",
+                "What is computed here is computed by the same code when a score is asked for.",
+            ],
+            Self::Models => &[
+                "Choose a view, what is to be predicted and over which time, and train. The test part is later \
+                 than the training part, by a gap of one horizon, so that nothing leaks.",
+                "Baselines are beside every result; runs are compared side by side; each can be deployed.",
+            ],
+            Self::Deploy => &[
+                "Go live starts an endpoint on this machine, which goes on when the window is closed. Before a \
+                 function is live, it scores the latest requests, and you see what would change.",
+                "A challenger answers for a share of the customers; a shadow scores and is recorded, and answers \
+                 nobody.",
+            ],
+            Self::Experiments => &[
+                "Say what is tried, on whom, and what would be better. Plan says how long it takes; Start makes \
+                 it live. Who asks for it is exposed, once, and keeps the variant.",
+                "The intervals hold however often you look. A split that is not as it should be stops the \
+                 readout: find out why first.",
+            ],
+            Self::Monitor => &[
+                "The index says how far a feature, or the score, has moved since training: below 0.1 it has not, \
+                 from 0.2 on it has, if it is above the mark that says what chance alone would do.",
+                "Scores are held against what became of them once the horizon of their label is over.",
+                "A rule tells somebody when its condition becomes true: of the deployment, or of a customer. What \
+                 is sent is signed, tried again until it arrives, and listed here.",
+            ],
         }
     }
 }
