@@ -552,6 +552,7 @@ pub(crate) struct Outbox {
     commands: Vec<Command>,
     canceled: Vec<JobId>,
     pub(crate) actions: Vec<crate::actions::Action>,
+    said: Vec<(Tone, String)>,
 }
 
 impl Outbox {
@@ -561,6 +562,11 @@ impl Outbox {
 
     pub(crate) fn extend(&mut self, commands: impl IntoIterator<Item = Command>) {
         self.commands.extend(commands);
+    }
+
+    /// Tells the person something.
+    pub(crate) fn say(&mut self, tone: Tone, text: String) {
+        self.said.push((tone, text));
     }
 
     pub(crate) fn cancel(&mut self, job: JobId) {
@@ -582,6 +588,9 @@ impl Outbox {
 
     /// Hands everything to the session.
     pub(crate) fn flush(&mut self, session: &mut Session, state: &mut State) {
+        for (tone, text) in self.said.drain(..) {
+            state.tell(tone, text);
+        }
         for job in self.canceled.drain(..) {
             session.cancel(job);
         }

@@ -4,6 +4,7 @@ mod bars;
 mod fields;
 mod grid;
 mod layout;
+mod picture;
 mod table;
 mod text;
 
@@ -11,5 +12,6 @@ pub(crate) use bars::{bars_ui, share_bar_ui};
 pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_field};
 pub(crate) use grid::grid_ui;
 pub(crate) use layout::{card, empty_state, key_figure, label_cell, section};
+pub(crate) use picture::Picture;
 pub(crate) use table::ResultTable;
 pub(crate) use text::{number, shorten, thousands};

@@ -1,15 +1,15 @@
 use std::path::PathBuf;
 
-use eframe::egui::{self, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
 use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use workspace::insights::{Chart, InsightKind, InsightSpec, Point};
 use workspace::{Command, Name};
 
 use super::{charts, form, people::People, questions};
 use crate::pages::error_ui;
-use crate::state::{Outbox, State};
+use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
-use crate::widgets::{empty_state, text_field};
+use crate::widgets::{Picture, empty_state, text_field};
 
 /// The tab of a chart.
 #[derive(Debug)]
@@ -24,6 +24,11 @@ pub(super) struct InsightTab {
     /// The point that is chosen, and what it is called.
     chosen: Option<(Point, String)>,
     people: People,
+    /// Where the chart was painted last.
+    shown: Rect,
+    /// Where a picture of it is wanted, as soon as no menu is above it.
+    wanted: Option<PathBuf>,
+    picture: Option<Picture>,
 }
 
 /// Width of the panel of people.
@@ -40,6 +45,9 @@ impl InsightTab {
             file: String::new(),
             chosen: None,
             people: People::default(),
+            shown: Rect::NOTHING,
+            wanted: None,
+            picture: None,
         }
     }
 
@@ -56,6 +64,16 @@ impl InsightTab {
         }
         if self.asked.is_none() && self.spec == InsightSpec::usual(self.kind()) {
             questions::first(&mut self.spec, look);
+        }
+        if let Some(path) = self.wanted.take() {
+            self.picture = Some(Picture::take(ui.ctx(), self.shown, &path));
+        }
+        if let Some(ended) = self.picture.as_ref().and_then(Picture::ended) {
+            self.picture = None;
+            match ended {
+                Ok(text) => outbox.say(Tone::Good, text),
+                Err(text) => outbox.say(Tone::Bad, text),
+            }
         }
         let kind = self.kind();
         self.form.scope_ui(ui, kind, &mut self.spec.scope, state);
@@ -89,6 +107,7 @@ impl InsightTab {
                 if is_stale {
                     ui.set_opacity(0.6);
                 }
+                self.shown = ui.max_rect();
                 ScrollArea::both().auto_shrink(false).id_salt("chart").show(ui, |ui| {
                     if let Some(chosen) = chart_ui(ui, &insight.chart, spec) {
                         outbox.send(Command::People(spec.clone(), chosen.0.clone()));
@@ -116,10 +135,16 @@ impl InsightTab {
         ui.horizontal_wrapped(|ui| {
             ui.toggle_value(&mut self.show_sql, "Show SQL");
             ui.menu_button("Export…", |ui| {
-                text_field(ui, "Export to", &mut self.file, "chart.csv, .parquet or .json", 240.0);
+                let hint = "chart.csv, .parquet, .json or .png";
+                text_field(ui, "Export to", &mut self.file, hint, 240.0);
                 let path = self.file.trim();
                 if ui.add_enabled(!path.is_empty(), egui::Button::new("Write the file")).clicked() {
-                    outbox.send(Command::ExportInsight(self.spec.clone(), PathBuf::from(path)));
+                    let path = PathBuf::from(path);
+                    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+                        self.wanted = Some(path);
+                    } else {
+                        outbox.send(Command::ExportInsight(self.spec.clone(), path));
+                    }
                     ui.close();
                 }
             });

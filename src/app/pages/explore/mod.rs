@@ -8,6 +8,7 @@ mod form;
 mod insight;
 mod people;
 mod questions;
+mod quick;
 mod sql;
 
 use eframe::egui::Ui;

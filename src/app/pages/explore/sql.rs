@@ -4,6 +4,7 @@ use eframe::egui::{self, Color32, Key, Modifiers, RichText, TextEdit, Ui};
 use egui_extras::syntax_highlighting::{CodeTheme, highlight};
 use workspace::{Command, Name, Overview};
 
+use super::quick::Quick;
 use crate::pages::error_ui;
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
@@ -18,6 +19,7 @@ pub(super) struct Sql {
     /// What was run, latest first.
     history: Vec<String>,
     table: ResultTable,
+    quick: Quick,
     /// Where the cursor was, in characters.
     cursor: usize,
 }
@@ -74,6 +76,7 @@ impl Default for Sql {
             name: String::new(),
             history: Vec::new(),
             table: ResultTable::default(),
+            quick: Quick::default(),
             cursor: 0,
         }
     }
@@ -107,6 +110,7 @@ impl Sql {
             }
             self.menus_ui(ui, state.look(), outbox);
             if let Some((result, _)) = state.queried.value() {
+                ui.toggle_value(&mut self.quick.is_shown, "Chart");
                 let n = thousands(u64::try_from(result.rows.len()).unwrap_or(0));
                 let more = if result.truncated { "the first " } else { "" };
                 ui.label(format!("{more}{n} rows in {:.0} ms", result.seconds * 1e3));
@@ -115,6 +119,9 @@ impl Sql {
         error_ui(ui, &state.queried);
         match state.queried.value() {
             Some((result, summaries)) => {
+                if self.quick.is_shown {
+                    self.quick.ui(ui, result);
+                }
                 let version = state.query_version;
                 self.table.ui(ui, version, &result.columns, &result.rows, summaries);
             }
