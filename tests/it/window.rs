@@ -8,8 +8,8 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 /// The window on the bundled sample, in a folder of its own.
-struct Window {
-    harness: Harness<'static, App>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, App>,
     _folder: tempfile::TempDir,
 }
 
@@ -17,13 +17,13 @@ struct Window {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Window {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let start = Start::sample_in(crate::support::program(), folder.path().join("shop"));
         Self::with(folder, start, [1280.0, 800.0], 1.0)
     }
 
-    fn with(folder: tempfile::TempDir, start: Start, size: [f32; 2], zoom: f32) -> Self {
+    pub(crate) fn with(folder: tempfile::TempDir, start: Start, size: [f32; 2], zoom: f32) -> Self {
         let harness = Harness::builder()
             .with_size(size)
             .with_pixels_per_point(zoom)
@@ -36,7 +36,7 @@ impl Window {
     }
 
     /// The window on a project of its own, with some events or none.
-    fn of(csv: Option<&str>, size: [f32; 2], zoom: f32) -> Self {
+    pub(crate) fn of(csv: Option<&str>, size: [f32; 2], zoom: f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("own");
         if let Some(csv) = csv {
@@ -51,7 +51,7 @@ impl Window {
     }
 
     /// Runs frames until something holds; jobs run on threads of their own meanwhile.
-    fn wait(&mut self, until: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&mut self, until: impl Fn(&Self) -> bool) {
         let began = Instant::now();
         loop {
             self.harness.step();
@@ -65,7 +65,7 @@ impl Window {
     }
 
     /// All that can be read.
-    fn labels(&self) -> String {
+    pub(crate) fn labels(&self) -> String {
         let nodes = self.harness.query_all_by(|_| true);
         let labels = nodes.filter_map(|node| {
             let node = node.accesskit_node();
@@ -74,17 +74,17 @@ impl Window {
         labels.collect::<Vec<_>>().join(" | ")
     }
 
-    fn sees(&self, text: &str) -> bool {
+    pub(crate) fn sees(&self, text: &str) -> bool {
         self.harness.query_all_by_label_contains(text).next().is_some()
     }
 
-    fn click(&mut self, label: &str) {
+    pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_role_and_label(Role::Button, label).click();
         self.harness.step();
         self.harness.step();
     }
 
-    fn idle(&mut self) {
+    pub(crate) fn idle(&mut self) {
         self.wait(|window| !window.harness.state().is_busy());
     }
 }
@@ -362,7 +362,7 @@ fn a_function_is_looked_at_before_it_is_live_and_goes_back() {
     window.wait(|window| window.sees("Or work with one that runs elsewhere"));
 }
 
-const CHARTS: [&str; 7] =
+pub(crate) const CHARTS: [&str; 7] =
     ["Trends", "Retention", "Funnel", "Lifecycle", "Stickiness", "Paths", "RFM segments"];
 
 #[test]
@@ -423,7 +423,7 @@ fn a_cell_leads_to_its_people_a_segment_and_a_customer() {
 }
 
 /// Hostile names and many columns.
-fn strange() -> String {
+pub(crate) fn strange() -> String {
     let columns: Vec<String> = (0..200).map(|n| format!("p{n}")).collect();
     let mut csv = format!("customer,event,time,{}\n", columns.join(","));
     for (n, name) in
@@ -463,57 +463,4 @@ fn every_page_and_chart_comes_up_in_every_size_on_any_data() {
             // egui_kittest fails by itself where an input has no name.
         }
     }
-}
-
-/// Random clicks and keys, on the pages that start nothing outside of the window.
-#[test]
-fn nothing_that_a_cat_does_ends_the_window() {
-    let mut window = Window::of(Some(&strange()), [1280.0, 800.0], 1.0);
-    let mut seed = 0x9e37_79b9_u32;
-    let mut random = move |most: u32| {
-        seed ^= seed << 13;
-        seed ^= seed >> 17;
-        seed ^= seed << 5;
-        seed % most
-    };
-    let keys = {
-        use eframe::egui::Key;
-        [
-            Key::Tab,
-            Key::Enter,
-            Key::ArrowDown,
-            Key::Escape,
-            Key::Space,
-            Key::A,
-            Key::Num5,
-            Key::Backspace,
-        ]
-    };
-    for _ in 0..2_000 {
-        if matches!(window.harness.state().page(), Page::Models | Page::Deploy) {
-            window
-                .harness
-                .key_press_modifiers(eframe::egui::Modifiers::COMMAND, eframe::egui::Key::Num4);
-            window.harness.step();
-            continue;
-        }
-        match random(4) {
-            0 => window.harness.key_press(keys[random(8) as usize]),
-            _ => {
-                #[allow(clippy::cast_precision_loss)]
-                let at = eframe::egui::pos2(random(1_280) as f32, random(800) as f32);
-                window.harness.hover_at(at);
-                for pressed in [true, false] {
-                    window.harness.event(eframe::egui::Event::PointerButton {
-                        pos: at,
-                        button: eframe::egui::PointerButton::Primary,
-                        pressed,
-                        modifiers: eframe::egui::Modifiers::NONE,
-                    });
-                }
-            }
-        }
-        window.harness.step();
-    }
-    window.idle();
 }

@@ -26,6 +26,9 @@ pub(super) struct Sql {
 
 const FIRST_QUERY: &str = "SELECT event, count(*) AS events, count(DISTINCT customer_id) AS customers,\n       \
      min(event_time) AS first, max(event_time) AS last\nFROM events\nGROUP BY event\nORDER BY events DESC";
+/// The share of the page that the editor takes at most, and what it takes anyhow.
+const EDITOR_SHARE: f32 = 0.4;
+const LEAST_EDITOR: f32 = 110.0;
 /// Queries that are remembered.
 const MOST_QUERIES: usize = 50;
 /// Words that are proposed.
@@ -191,7 +194,10 @@ impl Sql {
             .desired_rows(7)
             .desired_width(f32::INFINITY)
             .layouter(&mut layouter);
-        let shown = editor.show(ui);
+        // However long a query is, what runs it stays in reach.
+        let most = (ui.available_height() * EDITOR_SHARE).max(LEAST_EDITOR);
+        let area = egui::ScrollArea::vertical().id_salt("editor").max_height(most);
+        let shown = area.show(ui, |ui| editor.show(ui)).inner;
         let range = shown.cursor_range;
         shown.response.response.labelled_by(name.id);
         let range = range?;
