@@ -210,6 +210,41 @@ fn customers_are_found_and_shown() {
 }
 
 #[test]
+fn customers_are_listed_by_what_they_did_and_in_any_order() {
+    let mut window = Window::open();
+    window.click("Customers");
+    window.wait(|window| window.sees("500 of 5\u{202f}000"));
+    let choose = |window: &mut Window, choice: &str, option: &str| {
+        window.harness.get_by_role_and_label(Role::ComboBox, choice).click();
+        window.harness.step();
+        window.harness.step();
+        window.click(option);
+        window.idle();
+    };
+    choose(&mut window, "Order", "by id");
+    window.wait(|window| window.sees("C000001"));
+    let all = |window: &Window| window.sees("500 of 5\u{202f}000");
+    assert!(all(&window));
+    choose(&mut window, "Who did", "product_added");
+    window.wait(|window| !all(window));
+}
+
+#[test]
+fn the_data_page_knows_the_events_and_the_menu_leads_to_help() {
+    let mut window = Window::open();
+    window.click("Data");
+    window.wait(|window| window.sees("Events and their properties"));
+    let order = window.harness.query_all_by_label_contains("order_completed").next().unwrap();
+    order.click();
+    window.wait(|window| window.sees("For example") && window.sees("amount"));
+    window.click("Menu");
+    window.harness.get_by_label_contains("Help on this page").click();
+    window.wait(|window| window.sees("Importing a file twice changes nothing"));
+    window.harness.key_press(eframe::egui::Key::F1);
+    window.wait(|window| !window.sees("Importing a file twice changes nothing"));
+}
+
+#[test]
 fn a_model_is_trained_from_its_page() {
     let mut window = Window::open();
     window.click("Models");
