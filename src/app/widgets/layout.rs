@@ -33,6 +33,13 @@ pub(crate) fn section(ui: &mut Ui, title: &str) {
     ui.label(RichText::new(title).font(strong(13.0)).color(tokens.strong));
 }
 
+/// A button that opens a place with fields. Unlike a menu it stays while they are clicked.
+pub(crate) fn popup_button(ui: &mut Ui, text: &str, add: impl FnOnce(&mut Ui)) {
+    let stays = egui::containers::menu::MenuConfig::new()
+        .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
+    egui::containers::menu::MenuButton::new(text).config(stays).ui(ui, add);
+}
+
 /// What an empty place says: one sentence.
 pub(crate) fn empty_state(ui: &mut Ui, sentence: &str) {
     let tokens = Tokens::at(ui);

@@ -11,7 +11,7 @@ mod text;
 pub(crate) use bars::{bars_ui, share_bar_ui};
 pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_field};
 pub(crate) use grid::grid_ui;
-pub(crate) use layout::{card, empty_state, key_figure, label_cell, section};
+pub(crate) use layout::{card, empty_state, key_figure, label_cell, popup_button, section};
 pub(crate) use picture::Picture;
 pub(crate) use table::ResultTable;
 pub(crate) use text::{number, shorten, thousands};

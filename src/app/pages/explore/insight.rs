@@ -9,7 +9,7 @@ use super::{charts, form, people::People, questions};
 use crate::pages::error_ui;
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
-use crate::widgets::{Picture, empty_state, text_field};
+use crate::widgets::{Picture, empty_state, popup_button, text_field};
 
 /// The tab of a chart.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl InsightTab {
     fn actions_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         ui.horizontal_wrapped(|ui| {
             ui.toggle_value(&mut self.show_sql, "Show SQL");
-            ui.menu_button("Export…", |ui| {
+            popup_button(ui, "Export…", |ui| {
                 let hint = "chart.csv, .parquet, .json or .png";
                 text_field(ui, "Export to", &mut self.file, hint, 240.0);
                 let path = self.file.trim();
@@ -148,7 +148,7 @@ impl InsightTab {
                     ui.close();
                 }
             });
-            ui.menu_button("Save…", |ui| {
+            popup_button(ui, "Save…", |ui| {
                 text_field(ui, "Name of the chart", &mut self.name, "weekly_retention", 200.0);
                 let name = self.name.trim().parse::<Name>();
                 if ui.add_enabled(name.is_ok(), egui::Button::new("Save the chart")).clicked()

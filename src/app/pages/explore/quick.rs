@@ -52,9 +52,8 @@ impl Quick {
         let is = |place: usize, wanted: fn(&Value) -> bool| {
             result.rows.iter().map(|row| &row[place]).find(|it| !it.is_null()).is_some_and(wanted)
         };
-        let time = columns().find(|place| is(*place, |it| matches!(it, Value::Time(_))));
-        let text = columns().find(|place| is(*place, |it| matches!(it, Value::Text(_))));
-        let x = time.or(text).unwrap_or(0);
+        let across = |value: &Value| matches!(value, Value::Time(_) | Value::Text(_));
+        let x = columns().find(|place| is(*place, across)).unwrap_or(0);
         let y = columns().find(|place| *place != x && is_number(result, *place));
         let name = |place: Option<usize>| {
             place.and_then(|place| result.columns.get(place)).cloned().unwrap_or_default()

@@ -8,7 +8,9 @@ use super::quick::Quick;
 use crate::pages::error_ui;
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
-use crate::widgets::{ResultTable, empty_state, primary_button, shorten, text_field, thousands};
+use crate::widgets::{
+    ResultTable, empty_state, popup_button, primary_button, shorten, text_field, thousands,
+};
 
 /// Queries on the warehouse.
 #[derive(Debug)]
@@ -149,7 +151,7 @@ impl Sql {
                 ui.close();
             }
         });
-        ui.menu_button("Saved…", |ui| {
+        popup_button(ui, "Saved…", |ui| {
             for (name, text) in &look.queries {
                 if ui.button(name.as_str()).clicked() {
                     self.sql.clone_from(text);
@@ -165,7 +167,7 @@ impl Sql {
                 ui.close();
             }
         });
-        ui.menu_button("Export…", |ui| {
+        popup_button(ui, "Export…", |ui| {
             text_field(ui, "Export to", &mut self.export, "orders.parquet, .csv or .json", 280.0);
             let path = self.export.trim();
             if ui.add_enabled(!path.is_empty(), egui::Button::new("Export")).clicked() {

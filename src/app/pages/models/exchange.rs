@@ -4,7 +4,7 @@ use eframe::egui::{Button, Ui};
 use workspace::{Command, Name};
 
 use crate::state::{Outbox, State};
-use crate::widgets::{choice, section, text_field};
+use crate::widgets::{choice, popup_button, section, text_field};
 
 /// Models to and from other programs.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ const WIDE: f32 = 260.0;
 impl Exchange {
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         let look = state.look();
-        ui.menu_button("Import…", |ui| {
+        popup_button(ui, "Import…", |ui| {
             section(ui, "A model that was trained elsewhere");
             text_field(ui, "File", &mut self.file, "model.onnx, or LightGBM's model.txt", WIDE);
             let views = look.views.iter().map(|view| view.name.as_str());
@@ -37,7 +37,7 @@ impl Exchange {
                 ui.close();
             }
         });
-        ui.menu_button("Export…", |ui| {
+        popup_button(ui, "Export…", |ui| {
             section(ui, "A function's model as ONNX");
             let functions = look.functions.iter().map(|function| function.name.as_str());
             choice(ui, "Function", &mut self.function, functions, WIDE);
