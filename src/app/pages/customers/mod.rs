@@ -1,17 +1,22 @@
+//! One customer after the other: the list on the left, the timeline, what is known of them on the right.
+
+mod about;
+mod lanes;
+
+use about::{scores_ui, traits_ui, variants_ui};
 use eframe::egui::{
-    self, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2,
+    self, Frame, Grid, Margin, Panel, RichText, ScrollArea, Sense, Slider, Ui, vec2,
 };
+use lanes::{Span, lanes_ui, span};
 use workspace::{
-    Command, CustomerList, CustomerSort, CustomerSummary, CustomerView, EXPOSURE, Event, Name,
-    SCORE, Time, is_system,
+    Command, CustomerList, CustomerSort, CustomerSummary, CustomerView, Event, Name, Time,
+    is_system,
 };
 
 use super::{error_ui, heading};
 use crate::state::{CUSTOMERS, Outbox, State};
 use crate::theme::{Tokens, strong};
-use crate::widgets::{
-    card, choice, empty_state, label_cell, number, section, shorten, text_field, thousands,
-};
+use crate::widgets::{card, choice, empty_state, number, section, shorten, text_field, thousands};
 
 /// One customer after the other: list, timeline, features.
 #[derive(Debug)]
@@ -29,9 +34,6 @@ pub(super) struct Customers {
     /// The part of their time that the lanes show; none shows all.
     zoom: Option<Span>,
 }
-
-/// From one instant to another, in microseconds.
-type Span = (i64, i64);
 
 impl Default for Customers {
     fn default() -> Self {
@@ -60,14 +62,9 @@ const ANY: &str = "any";
 /// Rows before the end of the list at which more are asked for, and the most of one scroll area.
 const NEAR_END: usize = 100;
 const MOST_LISTED: usize = 500_000;
-/// The shortest time that lanes show: a minute.
-const SHORTEST: i64 = 60_000_000;
 /// Height of a customer in the list.
 const ENTRY: f32 = 36.0;
-/// Height of a lane of the timeline.
-const LANE: f32 = 20.0;
-/// Lanes and listed events at most.
-const MOST_LANES: usize = 16;
+/// Listed events at most.
 const LISTED_EVENTS: usize = 400;
 
 impl Customers {
@@ -356,216 +353,6 @@ fn entry_ui(ui: &mut Ui, customer: &CustomerSummary, is_chosen: bool) -> egui::R
     response
 }
 
-fn span(events: &[Event]) -> Option<(Time, Time)> {
-    let own = || events.iter().filter(|event| !is_system(&event.event));
-    Some((own().next()?.event_time, own().next_back()?.event_time))
-}
-
-/// The latest value of each trait before the as-of time.
-fn traits_ui(ui: &mut Ui, customer: &CustomerView) {
-    let mut traits = std::collections::BTreeMap::new();
-    let known = customer.events.iter().filter(|event| event.event_time < customer.as_of);
-    for identify in known.filter(|event| event.event == "$identify") {
-        traits.extend(identify.properties.iter());
-    }
-    if traits.is_empty() {
-        return;
-    }
-    section(ui, "Traits");
-    Grid::new("traits").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
-        for (name, value) in traits {
-            label_cell(ui, RichText::new(name).size(12.0), 170.0);
-            ui.label(shorten(&value.to_string(), 28));
-            ui.end_row();
-        }
-    });
-}
-
-/// The variants of experiments that a customer got, by what their timeline says.
-fn variants_ui(ui: &mut Ui, customer: &CustomerView) {
-    let exposures: Vec<&Event> =
-        customer.events.iter().filter(|event| event.event == EXPOSURE).collect();
-    if exposures.is_empty() {
-        return;
-    }
-    section(ui, "Experiments");
-    let tokens = Tokens::at(ui);
-    let text = |event: &Event, name: &str| {
-        event.properties.get(name).map(ToString::to_string).unwrap_or_default()
-    };
-    for event in exposures {
-        ui.horizontal_wrapped(|ui| {
-            ui.label(text(event, "experiment"));
-            ui.label(RichText::new(text(event, "variant")).color(tokens.accent_text));
-            ui.label(RichText::new(event.event_time.date()).small().color(tokens.weak));
-        });
-    }
-}
-
-/// A lane for each kind of event, a mark for each event; what is after the as-of time is faint.
-fn lanes_ui(ui: &mut Ui, customer: &CustomerView, zoom: &mut Option<Span>) {
-    let Some((first, last)) = span(&customer.events) else { return };
-    let all = (first.0, last.0.max(first.0 + 1));
-    let (from, until) = zoom.unwrap_or(all);
-    let mut names: Vec<&str> = Vec::new();
-    for event in customer.events.iter().filter(|event| !is_system(&event.event)) {
-        if !names.contains(&event.event.as_str()) && names.len() < MOST_LANES {
-            names.push(&event.event);
-        }
-    }
-    let tokens = Tokens::at(ui);
-    #[allow(clippy::cast_precision_loss, reason = "pixels")]
-    let height = names.len() as f32 * LANE;
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
-    let labels = 130.0_f32.min(rect.width() / 3.0);
-    #[allow(clippy::cast_precision_loss, reason = "pixels")]
-    let x = |time: Time| {
-        let part = (time.0 - from) as f64 / (until - from) as f64;
-        #[allow(clippy::cast_possible_truncation, reason = "pixels")]
-        let part = part as f32;
-        rect.left() + labels + part * (rect.width() - labels - 4.0)
-    };
-    #[allow(clippy::cast_precision_loss, reason = "pixels")]
-    let y = |lane: usize| rect.top() + (lane as f32 + 0.5) * LANE;
-    let painter = ui.painter_at(rect);
-    for (lane, name) in names.iter().enumerate() {
-        let from = pos2(rect.left() + labels, y(lane));
-        painter.hline(from.x..=rect.right(), from.y, egui::Stroke::new(1.0, tokens.line));
-        let font = egui::FontId::proportional(11.0);
-        let at = pos2(rect.left(), y(lane));
-        let text = shorten(name, 20);
-        painter.text(at, egui::Align2::LEFT_CENTER, text, font, tokens.weak);
-    }
-    let shown = rect.left() + labels - 2.0..=rect.right();
-    for event in customer.events.iter().filter(|event| shown.contains(&x(event.event_time))) {
-        let Some(lane) = names.iter().position(|name| *name == event.event) else { continue };
-        let color = tokens.series_of(&event.event);
-        let color =
-            if event.event_time < customer.as_of { color } else { color.gamma_multiply(0.25) };
-        let center = pos2(x(event.event_time), y(lane));
-        painter.rect_filled(Rect::from_center_size(center, vec2(3.0, LANE * 0.6)), 1.0, color);
-    }
-    hover_ui(&response, customer, &names, x, y);
-    let width = f64::from(rect.width() - labels - 4.0);
-    let at =
-        response.hover_pos().map(|pointer| f64::from(pointer.x - rect.left() - labels) / width);
-    *zoom = zoomed(ui, &response, (from, until), all, (at, width));
-}
-
-/// What the lanes show after the wheel was turned (nearer, around the pointer) or they were dragged (to
-/// another time); a double click shows all.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "instants in pixels and back"
-)]
-fn zoomed(
-    ui: &Ui,
-    response: &egui::Response,
-    (from, until): Span,
-    all: Span,
-    (at, width): (Option<f64>, f64),
-) -> Option<Span> {
-    if response.double_clicked() {
-        return None;
-    }
-    let wheel =
-        if response.hovered() { ui.input(|input| input.smooth_scroll_delta().y) } else { 0.0 };
-    let dragged = response.drag_delta().x;
-    let length = (until - from) as f64;
-    let (mut from, mut new) = (from as f64, length);
-    if wheel != 0.0 {
-        new = (length * (-f64::from(wheel) / 200.0).exp()).max(SHORTEST as f64);
-        from += at.unwrap_or(0.5).clamp(0.0, 1.0) * (length - new);
-    }
-    from -= f64::from(dragged) / width * new;
-    if new >= (all.1 - all.0) as f64 {
-        return None;
-    }
-    let from = (from as i64).clamp(all.0, all.1 - new as i64);
-    Some((from, from + new as i64))
-}
-
-/// The scores that were given of a customer, by deployment, as they went on.
-fn scores_ui(ui: &mut Ui, customer: &CustomerView) {
-    let tokens = Tokens::at(ui);
-    let mut by_name: std::collections::BTreeMap<String, Vec<(i64, f64)>> =
-        std::collections::BTreeMap::new();
-    for event in customer.events.iter().filter(|event| event.event == SCORE) {
-        let score = event.properties.get("score").and_then(workspace::Value::as_number);
-        if let (Some(name), Some(score)) = (event.properties.get("name"), score) {
-            by_name.entry(name.to_string()).or_default().push((event.event_time.0, score));
-        }
-    }
-    if by_name.is_empty() {
-        return;
-    }
-    section(ui, "Scores");
-    for (name, scores) in by_name {
-        ui.horizontal(|ui| {
-            label_cell(ui, RichText::new(&name).size(12.0), 90.0);
-            spark_ui(ui, &scores, 110.0);
-            let last = scores.last().map_or(f64::NAN, |(_, score)| *score);
-            ui.label(RichText::new(number(last)).monospace());
-            let n = thousands(u64::try_from(scores.len()).unwrap_or(0));
-            ui.label(RichText::new(format!("{n} given")).small().color(tokens.weak));
-        });
-    }
-}
-
-/// Numbers over time as a line without axes.
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "pixels")]
-fn spark_ui(ui: &mut Ui, points: &[(i64, f64)], width: f32) {
-    let tokens = Tokens::at(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
-    let values = || points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::MIN, f64::max));
-    let at = |(time, value): &(i64, f64)| {
-        let x = (time - first.0) as f64 / (last.0 - first.0).max(1) as f64;
-        let y = (value - low) / (high - low).max(1e-12);
-        pos2(rect.left() + x as f32 * rect.width(), rect.bottom() - 2.0 - y as f32 * 14.0)
-    };
-    let line: Vec<egui::Pos2> = points.iter().filter(|(_, it)| it.is_finite()).map(at).collect();
-    if let Some(end) = line.last() {
-        ui.painter().circle_filled(*end, 2.0, tokens.series[0]);
-    }
-    ui.painter().line(line, egui::Stroke::new(1.5, tokens.series[0]));
-    response.on_hover_text(format!("{} to {}", number(low), number(high)));
-}
-
-/// What the pointer is on.
-fn hover_ui(
-    response: &egui::Response,
-    customer: &CustomerView,
-    names: &[&str],
-    x: impl Fn(Time) -> f32,
-    y: impl Fn(usize) -> f32,
-) {
-    let Some(pointer) = response.hover_pos() else { return };
-    let near = customer.events.iter().find(|event| {
-        names.iter().position(|name| *name == event.event).is_some_and(|lane| {
-            (x(event.event_time) - pointer.x).abs() < 4.0
-                && (y(lane) - pointer.y).abs() < LANE / 2.0
-        })
-    });
-    if let Some(event) = near {
-        response.clone().on_hover_text(format!(
-            "{} at {}\n{}",
-            event.event,
-            event.event_time,
-            properties(event, 300)
-        ));
-    }
-}
-
-fn properties(event: &Event, most: usize) -> String {
-    let all: Vec<String> =
-        event.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    shorten(&all.join("  "), most)
-}
-
 /// The events that a feature comes from.
 fn behind<'c>(customer: &'c CustomerView, feature: &Name) -> Option<&'c [usize]> {
     let place = customer.features.iter().position(|(name, _)| name == feature)?;
@@ -600,4 +387,10 @@ fn events_ui(ui: &mut Ui, customer: &CustomerView, only: Option<&[usize]>) {
             ui.add(egui::Label::new(text).truncate());
         });
     }
+}
+
+fn properties(event: &Event, most: usize) -> String {
+    let all: Vec<String> =
+        event.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    shorten(&all.join("  "), most)
 }
