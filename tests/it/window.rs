@@ -37,6 +37,16 @@ impl Window {
 
     /// The window on a project of its own, with some events or none.
     pub(crate) fn of(csv: Option<&str>, size: [f32; 2], zoom: f32) -> Self {
+        Self::of_program(crate::support::program(), csv, size, zoom)
+    }
+
+    /// The same with another program to start endpoints with.
+    pub(crate) fn of_program(
+        program: std::path::PathBuf,
+        csv: Option<&str>,
+        size: [f32; 2],
+        zoom: f32,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("own");
         if let Some(csv) = csv {
@@ -46,7 +56,7 @@ impl Window {
             let job = workspace::Job::unwatched();
             opened.import(&[file], &workspace::Options::default(), &job).unwrap();
         }
-        let start = Start::of(crate::support::program(), project);
+        let start = Start::of(program, project);
         Self::with(folder, start, size, zoom)
     }
 
