@@ -20,17 +20,18 @@ const TOP_LEVEL: [&str; 12] = [
     "",
 ];
 /// Who may name which library.
-const OWNERS: [(&str, &str); 10] = [
-    ("duckdb::", "src/warehouse"),
-    ("linfa", "src/models"),
-    ("ndarray::", "src/models"),
-    ("axum::", "src/endpoint"),
-    ("tokio::", "src/endpoint"),
-    ("fjall::", "src/endpoint"),
-    ("egui::", "src/app"),
-    ("rfd::", "src/app"),
-    ("clap::", "src/cli"),
-    ("ureq::", "src/workspace"),
+const OWNERS: [(&str, &[&str]); 10] = [
+    ("duckdb::", &["src/warehouse"]),
+    ("linfa", &["src/models"]),
+    ("ndarray::", &["src/models"]),
+    ("axum::", &["src/endpoint"]),
+    ("tokio::", &["src/endpoint"]),
+    ("fjall::", &["src/endpoint"]),
+    ("egui::", &["src/app"]),
+    ("rfd::", &["src/app"]),
+    ("clap::", &["src/cli"]),
+    // Its own client of endpoints, and what endpoints tell others.
+    ("ureq::", &["src/workspace", "src/endpoint/monitoring/sending.rs"]),
 ];
 
 fn root() -> &'static Path {
@@ -69,13 +70,16 @@ fn the_top_level_is_as_it_was_fixed() {
 #[test]
 fn libraries_stay_in_their_rooms() {
     each_source(|name, text| {
-        for (library, owner) in OWNERS {
+        for (library, owners) in OWNERS {
             let uses = |line: &str| {
                 line.contains(&format!("use {library}")) || line.contains(&format!(" {library}"))
             };
             let named = text.lines().any(|line| uses(line) && !line.trim_start().starts_with("//"));
             let is_main = name == "src/main.rs" && library == "clap::";
-            assert!(!named || name.starts_with(owner) || is_main, "{name} names {library}");
+            assert!(
+                !named || owners.iter().any(|owner| name.starts_with(owner)) || is_main,
+                "{name} names {library}"
+            );
         }
     });
 }

@@ -1,0 +1,348 @@
+//! What can be said on the command line: one type a command, as clap reads it.
+
+mod live;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use live::{
+    AtEndpoint, Backup, Deploy, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
+    Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify,
+};
+use workspace::insights::InsightKind;
+
+/// A workbench for customer data: from raw events to a live decision about one customer.
+#[derive(Debug, Parser)]
+#[command(name = "fullcircle", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do; without it, the workbench opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The project of the workbench; without it, the bundled sample.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+}
+
+/// What can be done without the window.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole circle headless on the bundled CDNOW data, a line and a figure a step.
+    Demo(Demo),
+    /// Generate the events of a synthetic shop.
+    Generate(Generate),
+    /// Import events or traits from files, folders or globs.
+    Import(Import),
+    /// Run a SQL query that reads.
+    Query(Query),
+    /// Compute an insight from a spec.
+    Insight(Insight),
+    /// Show one customer.
+    Customer(Customer),
+    /// Compute a view for all customers.
+    View(View),
+    /// Compute the training set of a model.
+    TrainingSet(TrainingSet),
+    /// Train a model and freeze it into a scoring function.
+    Train(Train),
+    /// List the trainings of a model side by side, and choose the one to deploy.
+    Runs(Runs),
+    /// Write a function's model as ONNX, or make a function of a model trained elsewhere (ONNX, LightGBM).
+    Onnx(Onnx),
+    /// Serve an endpoint until it is told to stop.
+    Serve(Serve),
+    /// Publish the history of the project's customers to an endpoint.
+    Publish(ToEndpoint),
+    /// Put a scoring function live under a name.
+    Deploy(Deploy),
+    /// Make the version before champion again.
+    Rollback(AtEndpoint),
+    /// Make the challenger, or else the shadow, the champion.
+    Promote(AtEndpoint),
+    /// Plan, start, read out and decide experiments.
+    Experiment(Experiment),
+    /// How a deployment does: requests, drift against the training set, outcomes.
+    Monitor(Monitor),
+    /// Rules that tell somebody what happens at an endpoint.
+    Rule(Rule),
+    /// List, make, replace and end the keys of an endpoint.
+    Keys(Keys),
+    /// Copy an endpoint's data while it runs.
+    Backup(Backup),
+    /// Ask for a customer's score.
+    Score(Score),
+    /// Pull new live events into the warehouse, exactly once.
+    Pull(Pull),
+    /// Compare live and offline scores bit for bit.
+    Verify(Verify),
+}
+
+/// Print one JSON object instead of text.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Json {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The project to work on.
+#[derive(Debug, Args)]
+pub struct InProject {
+    /// The project folder; made if it is not there.
+    #[arg(long)]
+    pub project: PathBuf,
+}
+
+/// `fullcircle demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the project in this folder.
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// Formats of generated files.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// Text separated by commas.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// `fullcircle generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Customers.
+    #[arg(long, default_value_t = 5_000)]
+    pub customers: usize,
+    /// Events, about.
+    #[arg(long, default_value_t = 200_000)]
+    pub events: usize,
+    /// What everything follows from.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Format of the files.
+    #[arg(long, value_enum, default_value_t = Format::Parquet)]
+    pub format: Format,
+    /// The file with the events; customers go beside it, as NAME-customers.
+    #[arg(long)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub to: InProject,
+    /// Files, folders or globs: CSV, TSV, blanks, Parquet, NDJSON, gzipped or not.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The column that says who.
+    #[arg(long)]
+    pub customer: Option<String>,
+    /// The column that says when.
+    #[arg(long)]
+    pub time: Option<String>,
+    /// How times are written: iso, epoch_s, epoch_ms, epoch_us, or a pattern like %d.%m.%Y.
+    #[arg(long)]
+    pub time_format: Option<String>,
+    /// The column that says what.
+    #[arg(long, conflicts_with_all = ["event_name", "traits"])]
+    pub event: Option<String>,
+    /// What every row is.
+    #[arg(long, conflicts_with = "traits")]
+    pub event_name: Option<String>,
+    /// Each row sets traits of a customer.
+    #[arg(long)]
+    pub traits: bool,
+    /// The column with an id for each row.
+    #[arg(long)]
+    pub message_id: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle query`.
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The query; tables are events, customers, traits, imports and rejected_rows.
+    pub sql: String,
+    /// Write all rows to this file: .csv, .parquet or .json.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle insight`.
+#[derive(Debug, Args)]
+pub struct Insight {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// Which insight: trends, retention, funnel, lifecycle, stickiness, paths or segments.
+    pub kind: InsightKind,
+    /// Its spec, as TOML; without it, the usual one.
+    #[arg(long)]
+    pub spec: Option<PathBuf>,
+    /// Write the numbers to this file (.csv, .parquet or .json), one row a point.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print the SQL that gives the same numbers, and compute nothing else.
+    #[arg(long)]
+    pub sql: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle customer`.
+#[derive(Debug, Args)]
+pub struct Customer {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// Who.
+    pub id: String,
+    /// As of when; without it, after the last event.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle view`.
+#[derive(Debug, Args)]
+pub struct View {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The view.
+    pub name: String,
+    /// As of when; without it, after the last event.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    /// Read only what had been received before that time.
+    #[arg(long)]
+    pub as_known: bool,
+    /// Print the same as DuckDB SQL.
+    #[arg(long)]
+    pub sql: bool,
+    /// Write the rows to this file (.parquet, .csv or .json); without it, they become the table
+    /// views.NAME of the project's warehouse.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle training-set`.
+#[derive(Debug, Args)]
+pub struct TrainingSet {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    /// Take the rows from this file instead of the model's spine: customer_id, as_of, then what the view
+    /// reads as context, and perhaps label.
+    #[arg(long)]
+    pub spine: Option<PathBuf>,
+    /// Write the rows to this file (.parquet, .csv or .json); without it, they become the table
+    /// training_sets.MODEL of the project's warehouse.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    /// Try the algorithms of the model's task, judge them by cross-validation, and keep the best.
+    #[arg(long)]
+    pub try_all: bool,
+    /// For how long new algorithms are begun, with --try-all.
+    #[arg(long, default_value = "120", value_name = "SECONDS", requires = "try_all")]
+    pub budget: f64,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The model.
+    pub model: String,
+    /// Make the function of this run (its hash, or the beginning of it) the one that is deployed.
+    #[arg(long, value_name = "RUN")]
+    pub r#use: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// `fullcircle onnx`.
+#[derive(Debug, Args)]
+pub struct Onnx {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OnnxCommand,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with ONNX files.
+#[derive(Debug, Subcommand)]
+pub enum OnnxCommand {
+    /// Write the model of a function: encoded columns in, a score out.
+    Export {
+        /// The function.
+        function: String,
+        /// The file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make a function of a linear model or a tree ensemble in ONNX, or of boosted trees in LightGBM's text.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// The view whose features are the model's columns, in their order.
+        #[arg(long)]
+        view: String,
+        /// The name of the function.
+        #[arg(long)]
+        name: String,
+    },
+}
