@@ -115,7 +115,7 @@ pub struct Point {
 }
 
 /// Readings of a deployment that rules can be over, beside those of each feature.
-pub const READINGS: [&str; 16] = [
+const READINGS: [&str; 16] = [
     "requests",
     "refused",
     "failed",

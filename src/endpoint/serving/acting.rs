@@ -216,7 +216,7 @@ impl Looking<'_> {
             "score" => Cell::Number(scored.score),
             name => feature(name).map_or(Cell::Null, Cell::from),
         };
-        if !holds(&self.condition, &cell) {
+        if !self.condition.holds(&cell) {
             return Ok(None);
         }
         let read = self
@@ -242,11 +242,6 @@ impl Looking<'_> {
             |event: &&Event| event.event == ACTION && event.properties.get("rule") == Some(&name);
         Ok(events.iter().filter(is_own).any(|event| event.event_time >= since))
     }
-}
-
-/// Whether a condition holds of cells that live as long as the scores that they are of.
-fn holds<'c>(condition: &'c Condition, cell: &dyn Fn(&str) -> Cell<'c>) -> bool {
-    condition.holds(cell)
 }
 
 /// The event that a customer was acted on.

@@ -23,7 +23,7 @@ pub(super) fn look(endpoint: &Endpoint) -> Result<()> {
 
 fn look_at(endpoint: &Endpoint, rule: &Rule) -> Result<()> {
     let now = endpoint.clock.as_of();
-    let (holds, report) = match reading(endpoint, &rule.definition, now) {
+    let (condition, report) = match read(endpoint, &rule.definition, now) {
         Ok(read) => read,
         // What is not deployed any more is no failure of the endpoint.
         Err(error) => {
@@ -32,6 +32,7 @@ fn look_at(endpoint: &Endpoint, rule: &Rule) -> Result<()> {
         }
     };
     note(endpoint, rule, None);
+    let holds = condition.holds(&|name| report.reading(name).map_or(Cell::Null, Cell::Number));
     let kind = match (rule.state, holds) {
         (RuleState::Watching, true) if !rule.is_cooling(now, USUAL_COOLDOWN) => {
             DeliveryKind::Firing
@@ -47,7 +48,7 @@ fn look_at(endpoint: &Endpoint, rule: &Rule) -> Result<()> {
     } else {
         rule.state = RuleState::Watching;
     }
-    let delivery = told(&rule.definition, kind, now, &report)?;
+    let delivery = told(&rule.definition, kind, now, (&condition, &report))?;
     endpoint.outbox.put(&*endpoint.config, vec![delivery], vec![rule.stored()?])?;
     tracing::info!(rule = %rule.definition.name, ?kind, "a rule over a deployment");
     endpoint.rules.advance(rule);
@@ -64,21 +65,14 @@ pub(super) fn note(endpoint: &Endpoint, rule: &Rule, problem: Option<String>) {
     }
 }
 
-/// Whether a condition holds now, and the report that says it.
-fn reading(endpoint: &Endpoint, rule: &RuleDefinition, now: Time) -> Result<(bool, Report)> {
+/// The condition of a rule, and the report that it is over.
+fn read(endpoint: &Endpoint, rule: &RuleDefinition, now: Time) -> Result<(Condition, Report)> {
     let live = endpoint.deployments.get(rule.deployment.as_str())?;
     let champion = &live.champion;
-    let condition = condition(endpoint, rule)?;
     let period = (now, rule.over.micros());
-    let report = Report::of(
-        &endpoint.watch,
-        &live.record.name,
-        champion.version,
-        &champion.function,
-        period,
-    );
-    let holds = condition.holds(&|name| report.reading(name).map_or(Cell::Null, Cell::Number));
-    Ok((holds, report))
+    let name = &live.record.name;
+    let report = Report::of(&endpoint.watch, name, champion.version, &champion.function, period);
+    Ok((condition(endpoint, rule)?, report))
 }
 
 /// The condition of a rule over a deployment as it is now.
@@ -88,18 +82,17 @@ pub(super) fn condition(endpoint: &Endpoint, rule: &RuleDefinition) -> Result<Co
     Condition::new(&rule.when, &columns).map_err(|error| Error::BadRequest(error.to_string()))
 }
 
-/// What is told of a deployment: the rule, and what it read.
-fn told(rule: &RuleDefinition, kind: DeliveryKind, at: Time, report: &Report) -> Result<Delivery> {
-    let live_columns = |name: &String| report.reading(name);
-    let names = rule_readings(rule, report);
-    let readings: serde_json::Map<String, serde_json::Value> =
-        names.iter().map(|name| (name.clone(), json!(live_columns(name)))).collect();
-    let drifted: Vec<&str> = report
-        .features
-        .iter()
-        .filter(|moved| moved.has_moved)
-        .map(|moved| moved.name.as_str())
-        .collect();
+/// What is told of a deployment: the rule, and what its condition read.
+fn told(
+    rule: &RuleDefinition,
+    kind: DeliveryKind,
+    at: Time,
+    (condition, report): (&Condition, &Report),
+) -> Result<Delivery> {
+    let read = condition.reads().map(|name| (name.to_owned(), json!(report.reading(name))));
+    let read: serde_json::Map<String, serde_json::Value> = read.collect();
+    let moved = report.features.iter().filter(|moved| moved.has_moved);
+    let drifted: Vec<&str> = moved.map(|moved| moved.name.as_str()).collect();
     let data = json!({
         "rule": rule.name,
         "deployment": rule.deployment,
@@ -107,24 +100,11 @@ fn told(rule: &RuleDefinition, kind: DeliveryKind, at: Time, report: &Report) ->
         "when": rule.when,
         "from": report.from,
         "until": report.until,
-        "readings": readings,
+        "readings": read,
         "drifted": drifted,
         "send": rule.send,
     });
     delivery(rule, kind, at, None, &data)
-}
-
-/// The names of the readings that a condition is over.
-fn rule_readings(rule: &RuleDefinition, report: &Report) -> Vec<String> {
-    let features = report.features.iter().map(|moved| moved.name.as_str());
-    let types = features
-        .flat_map(|name| ["psi", "missing", "unseen"].map(|reading| format!("{reading}.{name}")))
-        .chain(crate::monitoring::READINGS.iter().map(|name| (*name).to_owned()))
-        .map(|name| (name, kernel::domain::Type::Number))
-        .collect();
-    Condition::new(&rule.when, &types)
-        .map(|condition| condition.reads().map(str::to_owned).collect())
-        .unwrap_or_default()
 }
 
 /// Something that is to be told.
