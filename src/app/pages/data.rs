@@ -309,10 +309,10 @@ fn imports_ui(ui: &mut Ui, state: &State) -> Option<PathBuf> {
             ui.label(thousands(*duplicate));
             let color = if *rejected > 0 { tokens.warn } else { tokens.text };
             ui.label(RichText::new(thousands(*rejected)).color(color));
-            let path = PathBuf::from(source);
             let hover = "Look at it again: what is known already counts once";
-            if path.exists() && ui.small_button("Refresh…").on_hover_text(hover).clicked() {
-                again = Some(path);
+            // Whether it is still there is found out by the job: a disk may be slow.
+            if ui.small_button("Refresh…").on_hover_text(hover).clicked() {
+                again = Some(PathBuf::from(source));
             }
             ui.end_row();
         }

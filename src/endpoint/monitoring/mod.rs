@@ -18,7 +18,7 @@ pub use bucket::{Bucket, Requests, Seen};
 pub use delivery::{Attempt, Delivery, DeliveryKind, DeliveryState};
 pub use outbox::Outbox;
 pub use report::{BinShare, Moved, OutcomeBin, Outcomes, Point, Report, reading_types};
-pub use rules::{Rule, RuleState, Rules, Swept};
+pub use rules::{Rule, RuleState, Rules};
 pub use sending::Sending;
 pub use watch::Watch;
 pub use webhook::{Secrets, signature};

@@ -44,17 +44,6 @@ pub enum RuleState {
     Firing,
 }
 
-/// A look at all customers, while it goes on.
-#[derive(Clone, Debug)]
-pub struct Swept {
-    /// As of when they were looked at before.
-    pub since: Time,
-    /// As of when they are looked at now.
-    pub until: Time,
-    /// The last one who was.
-    pub after: String,
-}
-
 /// All rules. Readers get a snapshot.
 #[derive(Debug)]
 pub struct Rules {

@@ -11,7 +11,7 @@ use super::deployments::{Live, Variant};
 use super::experimenting::answering;
 use super::score;
 use super::state::Endpoint;
-use crate::monitoring::{Delivery, DeliveryKind, Rule, Swept};
+use crate::monitoring::{Delivery, DeliveryKind, Rule};
 use crate::online::{Incoming, Kind, Timeline};
 use crate::{Error, Result};
 
@@ -24,6 +24,17 @@ pub(super) struct Acting {
     /// Looks at all customers that go on, by rule.
     sweeps: HashMap<String, Swept>,
     has_begun: bool,
+}
+
+/// A look at all customers, while it goes on.
+#[derive(Debug)]
+struct Swept {
+    /// As of when they were looked at before.
+    since: Time,
+    /// As of when they are looked at now.
+    until: Time,
+    /// The last one who was.
+    after: String,
 }
 
 /// Records of the log that are looked at together.
@@ -52,8 +63,15 @@ impl Acting {
     pub(super) fn look(&mut self, endpoint: &Endpoint) -> Result<()> {
         if !self.has_begun {
             record_again(endpoint)?;
-            self.has_begun = true;
         }
+        // If it fails in between, what was told may not be in its timeline: it is written again.
+        self.has_begun = false;
+        self.look_at_rules(endpoint)?;
+        self.has_begun = true;
+        Ok(())
+    }
+
+    fn look_at_rules(&mut self, endpoint: &Endpoint) -> Result<()> {
         for rule in endpoint.rules.snapshot().values() {
             if rule.definition.on != Subject::Customer {
                 continue;
