@@ -350,7 +350,51 @@ fn a_score_that_changes_as_time_goes_by_is_acted_on() {
     customers.dedup();
     assert_eq!(customers.len(), 300, "each once");
     assert!(told.iter().all(|it| it["state"] == "recorded"), "nobody is told, it is recorded");
-    assert_eq!(actions(&endpoint, "c7").len(), 1);
+    let own = until("the action is in the timeline", || {
+        let own = actions(&endpoint, "c7");
+        (!own.is_empty()).then_some(own)
+    });
+    assert_eq!(own.len(), 1);
+}
+
+/// Neither by what was told nor by what waits to be.
+#[test]
+fn nobody_is_told_of_a_customer_who_is_erased() {
+    let mut endpoint = live();
+    let rule = json!({
+        "name": "eager", "deployment": "tiny", "on": "customer", "when": "orders >= 1",
+        "webhook": "http://127.0.0.1:9/nobody/is/there",
+    });
+    assert_eq!(put(&endpoint, &rule).status, 200);
+    let anonymous = json!({ "anonymousId": "anon", "event": "order" }).to_string();
+    endpoint.post(&endpoint.keys.write, "/v1/track", anonymous.as_bytes());
+    endpoint.track("bob", "order", &json!({}));
+    let told = |endpoint: &TestEndpoint| -> Vec<Json> {
+        deliveries(endpoint).iter().map(|it| it["customer_id"].clone()).collect()
+    };
+    until("both are to be told of", || (told(&endpoint).len() == 2).then_some(()));
+    until("the action is in the timeline", || {
+        (!actions(&endpoint, "anon").is_empty()).then_some(())
+    });
+    let joined =
+        json!({ "anonymousId": "anon", "userId": "ada", "traits": { "country": "Atlantis" } });
+    endpoint.post(&endpoint.keys.write, "/v1/identify", joined.to_string().as_bytes());
+    let score = endpoint.get(&endpoint.keys.score, "/v1/score/tiny?customer_id=ada");
+    assert_eq!(score.status, 200, "{score:?}");
+    let unseen = |endpoint: &TestEndpoint| {
+        let report = endpoint.get(&endpoint.keys.admin, "/v1/monitor/tiny").body;
+        report.to_string().contains("Atlantis")
+    };
+    assert!(unseen(&endpoint));
+    let erased = endpoint.delete(&endpoint.keys.admin, "/v1/customers/ada");
+    assert_eq!(erased.body["aliases"], 1, "{erased:?}");
+    for restarted in [false, true] {
+        if restarted {
+            endpoint.restart();
+        }
+        assert_eq!(told(&endpoint), [json!("bob")], "restarted: {restarted}");
+        assert!(!unseen(&endpoint));
+    }
 }
 
 #[test]

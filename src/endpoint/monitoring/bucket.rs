@@ -71,6 +71,20 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// Whether texts are remembered in it that may be of somebody.
+    pub(super) fn has_examples(&self) -> bool {
+        let mut features = self.versions.values().flat_map(|seen| &seen.features);
+        features.any(|tally| !tally.examples.is_empty())
+    }
+
+    /// Forgets those texts; how many there were is kept.
+    pub(super) fn forget_examples(&mut self) {
+        let features = self.versions.values_mut().flat_map(|seen| &mut seen.features);
+        features.for_each(|tally| tally.examples.clear());
+    }
+}
+
 impl Requests {
     pub(super) fn count(&mut self, status: u16, took: Duration) {
         match status {

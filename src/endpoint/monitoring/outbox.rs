@@ -33,7 +33,8 @@ struct Held {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     number: u64,
-    delivery: Delivery,
+    /// None if it was of a customer who was erased.
+    delivery: Option<Delivery>,
 }
 
 /// Deliveries that are kept.
@@ -41,8 +42,8 @@ const KEPT: u64 = 10_000;
 /// Where they are stored.
 const PREFIX: &str = "delivery/";
 
-fn stored(number: u64, delivery: &Delivery) -> Result<(String, Vec<u8>)> {
-    let stored = Stored { number, delivery: delivery.clone() };
+fn stored(number: u64, delivery: Option<&Delivery>) -> Result<(String, Vec<u8>)> {
+    let stored = Stored { number, delivery: delivery.cloned() };
     let json = serde_json::to_vec(&stored).map_err(Error::store("write a delivery"))?;
     Ok((format!("{PREFIX}{}", number % KEPT), json))
 }
@@ -59,6 +60,7 @@ impl Outbox {
             let Stored { number, delivery } =
                 serde_json::from_slice(&bytes).map_err(Error::store("read a delivery"))?;
             held.next = held.next.max(number + 1);
+            let Some(delivery) = delivery else { continue };
             if delivery.state == DeliveryState::Waiting {
                 held.waiting.insert(number);
             }
@@ -87,7 +89,7 @@ impl Outbox {
         // Held while it is written, so that numbers are given once.
         let mut held = self.lock();
         for (number, delivery) in (held.next..).zip(&deliveries) {
-            more.push(stored(number, delivery)?);
+            more.push(stored(number, Some(delivery))?);
         }
         config.put(&more)?;
         for delivery in deliveries {
@@ -137,12 +139,32 @@ impl Outbox {
         }
         let mut delivery = delivery;
         delivery.again(now);
-        config.put(&[stored(number, &delivery)?])?;
+        config.put(&[stored(number, Some(&delivery))?])?;
         held.waiting.insert(number);
         held.all.insert(number, delivery.clone());
         drop(held);
         self.changed.notify_all();
         Ok(delivery)
+    }
+
+    /// Forgets what is about customers: nobody is told of them any more, either.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn forget(&self, config: &dyn ConfigStore, customers: &[String]) -> Result<()> {
+        let mut held = self.lock();
+        let is_theirs = |delivery: &Delivery| {
+            delivery.customer_id.as_ref().is_some_and(|id| customers.contains(id))
+        };
+        let theirs: Vec<u64> =
+            held.all.iter().filter(|(_, it)| is_theirs(it)).map(|(number, _)| *number).collect();
+        let entries: Result<Vec<_>> = theirs.iter().map(|number| stored(*number, None)).collect();
+        config.put(&entries?)?;
+        for number in theirs {
+            held.all.remove(&number);
+            held.waiting.remove(&number);
+        }
+        Ok(())
     }
 
     /// Waits for a delivery that is due by the clock; none once it is stopped.
@@ -184,7 +206,7 @@ impl Outbox {
         held.sending.remove(&number);
         let Some(delivery) = held.all.get_mut(&number) else { return Ok(()) };
         delivery.tried(attempt);
-        let (state, entry) = (delivery.state, stored(number, delivery));
+        let (state, entry) = (delivery.state, stored(number, Some(delivery)));
         if state != DeliveryState::Waiting {
             held.waiting.remove(&number);
         }

@@ -516,7 +516,7 @@ impl EventLog for Embedded {
         let ids = self.ids(&customer_id)?;
         self.index.note_erasing(&ids, true)?;
         let erased = self.finish_erasing(&ids)?;
-        Ok(Erased { customer_id, aliases: ids.len() - 1, ..erased })
+        Ok(Erased { customer_id, aliases: ids.len() - 1, ids, ..erased })
     }
 
     fn try_it(&self) -> Result<()> {

@@ -131,6 +131,9 @@ pub trait EventLog: Send + Sync {
 pub struct Erased {
     /// Who: the customer that an id stood for.
     pub customer_id: String,
+    /// All ids of theirs.
+    #[serde(skip)]
+    pub ids: Vec<String>,
     /// Events, scores not counted.
     pub events: usize,
     /// Recorded scores.

@@ -61,6 +61,7 @@ struct Crossing {
 impl Acting {
     /// Looks at what is new since the last look.
     pub(super) fn look(&mut self, endpoint: &Endpoint) -> Result<()> {
+        let _nobody_is_erased = endpoint.telling.blocking_lock();
         if !self.has_begun {
             record_again(endpoint)?;
         }
@@ -274,8 +275,9 @@ fn recorded(told: &Delivery) -> Option<Incoming> {
     ]);
     Some(Incoming {
         message_id: told.id.clone(),
-        customer_id: Some(told.customer_id.clone()?),
-        anonymous_id: None,
+        // That they were acted on makes nobody a known customer: who is anonymous can still be joined.
+        customer_id: None,
+        anonymous_id: Some(told.customer_id.clone()?),
         event: ACTION.to_owned(),
         event_time: Some(told.at),
         properties,

@@ -8,7 +8,7 @@ use kernel::features::{AsOf, Knowledge};
 
 use super::experimenting::answering;
 use super::state::Endpoint;
-use super::{score, wire};
+use super::{score, tending, wire};
 use crate::online::Erased;
 use crate::{Error, Result};
 
@@ -31,10 +31,16 @@ pub(super) async fn erase(
     Path(id): Path<String>,
 ) -> Result<Json<Erased>> {
     score::check_id(&id)?;
+    let _nobody_is_told = endpoint.telling.lock().await;
     let erased = endpoint.writer.erase(id).await?;
     for name in endpoint.deployments.snapshot().keys() {
         endpoint.last_scores.remove(name, &erased.customer_id);
     }
+    tokio::task::block_in_place(|| {
+        endpoint.outbox.forget(&*endpoint.config, &erased.ids)?;
+        endpoint.watch.forget_examples();
+        tending::store(&endpoint, true)
+    })?;
     Ok(Json(erased))
 }
 

@@ -32,6 +32,8 @@ pub struct Endpoint {
     pub(super) outbox: Arc<Outbox>,
     sending: Sending,
     pub(super) tending: Tending,
+    /// Held while customers are acted on, or one is erased: of whom nothing may be written in between.
+    pub(super) telling: tokio::sync::Mutex<()>,
     pub(super) allows_remote_administration: bool,
     /// It stops: load balancers are told to send nothing more.
     pub(super) is_draining: AtomicBool,
@@ -69,6 +71,7 @@ impl Endpoint {
             sending: Sending::start(outbox.clone(), store.clone(), store.clock())?,
             outbox,
             tending: Tending::default(),
+            telling: tokio::sync::Mutex::default(),
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
             last_scores: LastScores::default(),

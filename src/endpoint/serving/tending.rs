@@ -96,7 +96,8 @@ fn look(
     Ok(())
 }
 
-fn store(endpoint: &Endpoint, is_last: bool) -> Result<()> {
+/// Stores what was counted in quarters of an hour that are over, or in all.
+pub(super) fn store(endpoint: &Endpoint, is_last: bool) -> Result<()> {
     let changes = endpoint.watch.take_changes(endpoint.clock.as_of(), is_last)?;
     if changes.is_empty() {
         return Ok(());
