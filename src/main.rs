@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     match arguments.command {
         Some(command) => cli::run(command),
-        None => match app::run(arguments.project) {
+        None => match app::run(arguments.project, arguments.open.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => {
                 cli::report(&message);

@@ -17,6 +17,10 @@ pub(crate) enum Action {
     OpenFile,
     Refresh,
     Cancel,
+    Undo,
+    Redo,
+    CopyLink,
+    ChooseNobody,
     GoLive,
     Pull,
     StopEndpoint,
@@ -46,7 +50,7 @@ const fn page(page: Page, name: &'static str, key: Key) -> Entry {
 }
 
 /// All of it, as the menu shows it.
-pub(crate) const TABLE: [Entry; 20] = [
+pub(crate) const TABLE: [Entry; 24] = [
     with(Action::Palette, "Run a command", Modifiers::COMMAND, Key::K),
     with(Action::Help, "Help on this page", Modifiers::NONE, Key::F1),
     page(Page::Home, "Go to Home", Key::Num1),
@@ -60,6 +64,10 @@ pub(crate) const TABLE: [Entry; 20] = [
     page(Page::Monitor, "Go to Monitor", Key::Num9),
     with(Action::Back, "Back", Modifiers::ALT, Key::ArrowLeft),
     with(Action::Forward, "Forward", Modifiers::ALT, Key::ArrowRight),
+    with(Action::Undo, "Undo what was shown", Modifiers::COMMAND, Key::Z),
+    with(Action::Redo, "Redo", Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z),
+    with(Action::CopyLink, "Copy a link to this view", Modifiers::COMMAND, Key::L),
+    entry(Action::ChooseNobody, "Choose nobody"),
     with(Action::OpenFile, "Import a file", Modifiers::COMMAND, Key::O),
     with(Action::Refresh, "Refresh", Modifiers::NONE, Key::F5),
     with(Action::Cancel, "Cancel what runs", Modifiers::NONE, Key::Escape),
@@ -76,11 +84,15 @@ impl Action {
             Self::Back => pages.ways().0,
             Self::Forward => pages.ways().1,
             Self::Cancel => !state.jobs.is_empty(),
+            Self::Undo => state.steps.0,
+            Self::Redo => state.steps.1,
+            Self::ChooseNobody => state.tiles.selection.is_some(),
             Self::GoLive => state.url.is_none(),
             Self::Pull | Self::StopEndpoint => state.url.is_some(),
             Self::Palette
             | Self::Help
             | Self::Go(_)
+            | Self::CopyLink
             | Self::OpenFile
             | Self::Refresh
             | Self::Theme => true,

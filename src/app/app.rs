@@ -1,19 +1,24 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key};
-use workspace::{Command, MonitorCommand, Session, sample_folder};
+use workspace::{Command, MonitorCommand, Session, Slot, sample_folder};
 
 use crate::actions::{Action, TABLE};
 use crate::help::Help;
 use crate::pages::{Page, Pages};
 use crate::palette::Palette;
 use crate::settings::Settings;
-use crate::state::{Outbox, State};
+use crate::shown::{Link, Shown, Steps};
+use crate::state::{Outbox, State, Tone};
 use crate::{shell, theme};
 
 /// Time that a frame may spend on updates.
 const UPDATES_BUDGET: Duration = Duration::from_millis(8);
+
+/// What is shown is kept when it has not changed for so long.
+const KEPT_AFTER: Duration = Duration::from_secs(2);
 
 /// How often the endpoint is asked whether a rule holds.
 const ALERTS_EVERY: Duration = Duration::from_secs(10);
@@ -26,21 +31,31 @@ pub struct Start {
     /// Whether an empty project is filled with the sample.
     pub(crate) sample: bool,
     pub(crate) settings: Settings,
+    /// Where to go at first.
+    pub(crate) link: Option<Link>,
     pub(crate) since: Instant,
 }
 
 impl Start {
-    /// A start on a project, or on the bundled sample; `program` is what endpoints are started with.
-    #[must_use]
-    pub fn new(program: PathBuf, project: Option<PathBuf>) -> Self {
+    /// A start on a project, or on the bundled sample, perhaps where a link leads; `program` is what
+    /// endpoints are started with.
+    ///
+    /// # Errors
+    /// The link is none.
+    pub fn new(
+        program: PathBuf,
+        project: Option<PathBuf>,
+        link: Option<&str>,
+    ) -> Result<Self, String> {
         let sample = project.is_none();
-        Self {
+        Ok(Self {
             program,
             folder: project.unwrap_or_else(sample_folder),
             sample,
             settings: Settings::load(),
+            link: link.map(Link::from_text).transpose()?,
             since: Instant::now(),
-        }
+        })
     }
 
     /// A start on a project in a folder, with settings of its own: for tests.
@@ -53,7 +68,37 @@ impl Start {
     #[must_use]
     pub fn sample_in(program: PathBuf, folder: PathBuf) -> Self {
         let settings = Settings::default();
-        Self { program, folder, sample: true, settings, since: Instant::now() }
+        Self { program, folder, sample: true, settings, link: None, since: Instant::now() }
+    }
+}
+
+/// What is kept of what the window shows, for the next start.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What is in the file.
+    written: Option<Shown>,
+    /// What is shown, and since when.
+    changed: Option<(Shown, Instant)>,
+}
+
+impl Kept {
+    /// What is to be written: what has been shown for a while, and is not in the file.
+    fn due(&mut self, shown: &Shown) -> Option<Shown> {
+        if self.written.as_ref() == Some(shown) {
+            self.changed = None;
+            return None;
+        }
+        match &self.changed {
+            Some((known, since)) if known == shown && since.elapsed() >= KEPT_AFTER => {
+                self.written = Some(shown.clone());
+                self.written.clone()
+            }
+            Some((known, _)) if known == shown => None,
+            _ => {
+                self.changed = Some((shown.clone(), Instant::now()));
+                None
+            }
+        }
     }
 }
 
@@ -67,6 +112,10 @@ pub struct App {
     help: Help,
     outbox: Outbox,
     settings: Settings,
+    steps: Steps,
+    kept: Kept,
+    /// Where to go when the project is open.
+    link: Option<Link>,
     since: Instant,
     /// When the endpoint was asked last whether a rule holds.
     alerts_asked: Option<Instant>,
@@ -89,6 +138,9 @@ impl App {
             help: Help::default(),
             outbox: Outbox::default(),
             settings: start.settings,
+            steps: Steps::default(),
+            kept: Kept::default(),
+            link: start.link,
             since: start.since,
             alerts_asked: None,
             has_shown_numbers: false,
@@ -127,8 +179,50 @@ impl App {
         {
             self.settings.remember_project(&folder);
         }
+        self.take_up();
         self.ask_for_alerts(context);
         self.outbox.flush(&mut self.session, &mut self.state);
+    }
+
+    /// Takes up what the window showed of a project that was just opened.
+    fn take_up(&mut self) {
+        let Some(window) = self.state.opened.take() else { return };
+        self.pages = Pages::default();
+        self.steps = Steps::default();
+        self.kept = Kept::default();
+        match window.as_deref().map(Shown::from_json) {
+            Some(Ok(shown)) => self.pages = Pages::showing(shown),
+            Some(Err(text)) => self.state.tell(Tone::Warn, text),
+            None => {}
+        }
+        if let Some(link) = self.link.take() {
+            self.pages.follow(link);
+        }
+    }
+
+    /// Takes note of what is shown: to undo it, and for the next start.
+    fn note_shown(&mut self, context: &egui::Context) {
+        if self.state.project.value().is_none() {
+            return;
+        }
+        let shown = self.pages.shown();
+        let seconds = context.input(|input| input.time);
+        let is_changing = self.steps.note(seconds, &shown);
+        self.state.steps = self.steps.ways(&shown);
+        if is_changing || self.kept.changed.is_some() {
+            context.request_repaint_after(KEPT_AFTER);
+        }
+        if let Some(due) = self.kept.due(&shown).and_then(|due| due.to_json()) {
+            self.outbox.send(Command::KeepWindow(due));
+        }
+    }
+
+    /// Shows what was shown before, or again what was undone.
+    fn step(&mut self, step: fn(&mut Steps, &Shown) -> Option<Shown>) {
+        let shown = self.pages.shown();
+        if let Some(before) = step(&mut self.steps, &shown) {
+            self.pages.show(before);
+        }
     }
 
     /// Asks now and then whether a rule holds, whichever page is shown; the monitor asks by itself.
@@ -152,6 +246,8 @@ impl App {
             let Some(shortcut) = entry.shortcut else { continue };
             // Fields and menus need it too: it is left to them.
             let is_pressed = match entry.action {
+                // What is being written has an undo of its own.
+                Action::Undo | Action::Redo if context.text_edit_focused() => false,
                 Action::Cancel => context.input(|input| input.key_pressed(shortcut.logical_key)),
                 _ => context.input_mut(|input| input.consume_shortcut(&shortcut)),
             };
@@ -176,6 +272,13 @@ impl App {
             Action::Refresh => self.outbox.send(Command::Look),
             Action::Cancel if self.palette.is_open() => {}
             Action::Cancel => self.outbox.canceled_all(&self.state),
+            Action::Undo => self.step(Steps::undo),
+            Action::Redo => self.step(Steps::redo),
+            Action::CopyLink => {
+                context.copy_text(Link::to(self.pages.shown()).to_text());
+                self.state.tell(Tone::Good, "Copied a link to this view".to_owned());
+            }
+            Action::ChooseNobody => self.state.tiles.selection = None,
             Action::GoLive => self.outbox.send(Command::GoLive),
             Action::Pull => {
                 self.outbox.extend(self.state.url.clone().map(Command::Pull));
@@ -221,11 +324,23 @@ impl eframe::App for App {
         for action in std::mem::take(&mut self.outbox.actions) {
             self.act(action, ui.ctx());
         }
+        for link in std::mem::take(&mut self.outbox.links) {
+            self.pages.follow(link);
+        }
+        let slots: BTreeSet<Slot> = self.pages.slots().collect();
+        self.state.retain_tiles(|slot| slots.contains(&slot));
+        self.note_shown(ui.ctx());
         self.note_first_numbers();
         self.outbox.flush(&mut self.session, &mut self.state);
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
         self.settings.save();
+        let shown = self.pages.shown();
+        if let (Some(folder), Some(text)) = (self.state.folder(), shown.to_json())
+            && self.kept.written.as_ref() != Some(&shown)
+        {
+            drop(std::fs::write(folder.join(workspace::WINDOW), text));
+        }
     }
 }

@@ -14,6 +14,7 @@ mod pages;
 mod palette;
 mod settings;
 mod shell;
+mod shown;
 mod state;
 mod theme;
 mod widgets;
@@ -23,11 +24,11 @@ use std::path::PathBuf;
 pub use app::{App, Start};
 pub use pages::Page;
 
-/// Opens the window on a project, or on the bundled sample.
+/// Opens the window on a project, or on the bundled sample; perhaps where a link leads.
 ///
 /// # Errors
-/// There is no display, or the window cannot be opened; with what to do.
-pub fn run(project: Option<PathBuf>) -> Result<(), String> {
+/// There is no display, the link is none, or the window cannot be opened; with what to do.
+pub fn run(project: Option<PathBuf>, link: Option<&str>) -> Result<(), String> {
     if !has_display() {
         return Err(
             "there is no display for a window; see the whole circle without one: cargo run --release -- demo"
@@ -35,7 +36,7 @@ pub fn run(project: Option<PathBuf>) -> Result<(), String> {
         );
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let start = Start::new(program, project);
+    let start = Start::new(program, project, link)?;
     let viewport = eframe::egui::ViewportBuilder::default()
         .with_title("Full Circle")
         .with_app_id("fullcircle")

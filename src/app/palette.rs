@@ -6,8 +6,9 @@ use eframe::egui::{
 use workspace::Command;
 
 use crate::actions::{Action, TABLE};
-use crate::pages::{Page, Pages};
-use crate::state::{Outbox, State};
+use crate::pages::{Page, Pages, board_link};
+use crate::shown::Link;
+use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
 
 /// The command palette: everything that can be done, found by a few letters.
@@ -20,6 +21,7 @@ pub(crate) struct Palette {
 
 /// What an entry of the palette does.
 enum Choice {
+    Show(Result<Box<Link>, String>),
     Act(Action),
     Do(Box<Command>),
 }
@@ -61,6 +63,8 @@ impl Palette {
             .show(ui.ctx(), |ui| picked = self.list_ui(ui, &entries).or(picked));
         if let Some((_, action)) = picked.and_then(|place| entries.into_iter().nth(place)) {
             match action {
+                Choice::Show(Ok(link)) => outbox.show(*link),
+                Choice::Show(Err(text)) => outbox.say(Tone::Bad, text),
                 Choice::Act(action) => outbox.act(action),
                 Choice::Do(command) => outbox.send(*command),
             }
@@ -96,11 +100,23 @@ impl Palette {
 
     /// The entries that have all letters of the search, in order.
     fn entries(&self, state: &State, pages: &Pages, recent: &[PathBuf]) -> Vec<(String, Choice)> {
+        if Link::is_link(&self.search) {
+            let link = Link::from_text(&self.search);
+            let text = match &link {
+                Ok(link) => format!("Open the link to {}", link.page().name()),
+                Err(text) => format!("This is no link: {text}"),
+            };
+            return vec![(text, Choice::Show(link.map(Box::new)))];
+        }
         let possible = TABLE.iter().filter(|entry| {
             entry.action != Action::Palette && entry.action.is_possible(state, pages)
         });
         let mut all: Vec<(String, Choice)> =
             possible.map(|entry| (entry.name.to_owned(), Choice::Act(entry.action))).collect();
+        for (name, text) in &state.look().boards {
+            let link = board_link(name, text).map(Box::new);
+            all.push((format!("Open board {name}"), Choice::Show(link)));
+        }
         for model in &state.look().models {
             let train = Choice::Do(Box::new(Command::Train(model.name.clone())));
             all.push((format!("Train {}", model.name), train));

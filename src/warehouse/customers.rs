@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use duckdb::Connection;
 use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, Name, Time, Value};
 use kernel::expression::quote_identifier;
+use serde::{Deserialize, Serialize};
 
 use crate::schema::LIVE_SEQ;
 use crate::{Error, Result, Warehouse, query};
@@ -21,7 +22,8 @@ pub struct CustomerSummary {
 }
 
 /// Which customers are listed, and in which order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CustomerList {
     /// A part of their ids, in any case.
     pub search: String,
@@ -34,7 +36,8 @@ pub struct CustomerList {
 }
 
 /// An order of customers; among equals by id.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CustomerSort {
     /// Those seen last.
     #[default]
@@ -103,29 +106,6 @@ pub struct Summary {
 const WEEKS: usize = 104;
 
 impl Warehouse {
-    /// Whether a kept table of customers has one; a table that is not there has none.
-    ///
-    /// # Errors
-    /// The warehouse cannot be read.
-    pub fn is_listed(&self, schema: &str, table: &Name, customer_id: &str) -> Result<bool> {
-        let connection = self.connect()?;
-        let is_there: bool = connection
-            .query_row(
-                "SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
-                [schema, table.as_str()],
-                |row| row.get(0),
-            )
-            .map_err(Error::duckdb("look for a segment"))?;
-        if !is_there {
-            return Ok(false);
-        }
-        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(table.as_str()));
-        let sql = format!("SELECT count(*) > 0 FROM {table} WHERE customer_id = ?");
-        connection
-            .query_row(&sql, [customer_id], |row| row.get(0))
-            .map_err(Error::duckdb("read a segment"))
-    }
-
     /// What there is, at a glance.
     ///
     /// # Errors

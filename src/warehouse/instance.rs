@@ -49,6 +49,14 @@ pub(crate) fn open_for_files(staging: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a database of its own for rows that are looked through and then thrown away.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens a scratch database")]
+pub(crate) fn open_scratch(file: &Path) -> Result<Connection> {
+    config()
+        .and_then(|config| Connection::open_with_flags(file, config))
+        .map_err(Error::duckdb("open a place for rows"))
+}
+
 /// The error of a file that another process has locked.
 fn in_use(file: &Path, error: &duckdb::Error) -> Option<Error> {
     let text = error.to_string();

@@ -11,6 +11,7 @@ mod customers;
 mod error;
 pub mod experiments;
 mod export;
+mod held;
 pub mod import;
 mod incoming;
 pub mod insights;
@@ -23,18 +24,21 @@ mod query;
 mod relation;
 mod schema;
 mod spine;
+mod summaries;
 mod timelines;
 mod warehouse;
 
 pub use customers::{CustomerList, CustomerSort, CustomerSummary, Summary};
 pub use error::Error;
 pub use export::ExportFormat;
+pub use held::{Arrangement, Held, HeldPage};
 pub use inventory::{EventKind, MOST_PROPERTIES, PropertyUse};
 pub use live::Pulled;
 pub use oracle::view_sql;
 pub use query::{QueryResult, SqlError};
 pub use relation::Relation;
 pub use spine::SpineFile;
+pub use summaries::{ColumnSummary, before, summarize};
 pub use warehouse::Warehouse;
 
 /// The result of a warehouse call.

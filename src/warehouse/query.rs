@@ -50,58 +50,62 @@ impl Warehouse {
         let connection = self.connect()?;
         one_statement(&connection, sql)?;
         let interrupt = connection.interrupt_handle();
-        let mut unreadable = None;
-        let run = || -> duckdb::Result<QueryResult> {
+        let run = || {
             connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
-            let mut statement = connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            let columns = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
-            let schema = rows.as_ref().map(duckdb::Statement::schema);
-            let types: Vec<DataType> = schema
-                .iter()
-                .flat_map(|schema| schema.fields())
-                .map(|field| field.data_type().clone())
-                .collect();
-            unreadable = types.iter().position(|type_| !is_readable(type_));
-            let mut result =
-                QueryResult { columns, rows: Vec::new(), truncated: false, seconds: 0.0 };
-            while let Some(row) = rows.next()? {
-                if unreadable.is_some() {
-                    break;
-                }
-                if result.rows.len() == limit {
-                    result.truncated = true;
-                    break;
-                }
-                let cell = |(place, type_): (usize, &DataType)| match type_ {
-                    DataType::Null => Ok(Value::Null),
-                    _ => Ok(value(row.get_ref(place)?)),
-                };
-                let values: duckdb::Result<Vec<Value>> =
-                    types.iter().enumerate().map(cell).collect();
-                result.rows.push(values?);
-            }
-            Ok(result)
+            rows_of(&connection, sql, limit)
         };
         let result = job.interruptible(move || interrupt.interrupt(), run);
         if job.is_canceled() {
             return Err(Error::Canceled);
         }
-        match result {
-            Ok(result) if unreadable.is_some() => {
-                let name = unreadable.and_then(|place| result.columns.get(place).cloned());
-                let name = name.unwrap_or_default();
-                let message =
-                    format!("'{name}' has a type that cannot be shown; cast it to VARCHAR");
-                Err(sql_error(&message).into())
-            }
-            Ok(mut result) => {
-                result.seconds = started.elapsed().as_secs_f64();
-                Ok(result)
-            }
-            Err(error) => Err(sql_error(&error.to_string()).into()),
+        let read = result.map_err(|error| sql_error(&error.to_string()))?;
+        if let Some(place) = read.types.iter().position(|type_| !is_readable(type_)) {
+            let name = read.columns.get(place).map(String::as_str).unwrap_or_default();
+            let message = format!("'{name}' has a type that cannot be shown; cast it to VARCHAR");
+            return Err(sql_error(&message).into());
         }
+        let Rows { columns, rows, truncated, .. } = read;
+        Ok(QueryResult { columns, rows, truncated, seconds: started.elapsed().as_secs_f64() })
     }
+}
+
+/// What was read of a statement.
+pub(crate) struct Rows {
+    pub(crate) columns: Vec<String>,
+    pub(crate) types: Vec<DataType>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// Whether there were more.
+    pub(crate) truncated: bool,
+}
+
+/// Runs a statement, and reads its first `limit` rows; none if a column has a type that cannot be read.
+pub(crate) fn rows_of(connection: &Connection, sql: &str, limit: usize) -> duckdb::Result<Rows> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let columns = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
+    let schema = rows.as_ref().map(duckdb::Statement::schema);
+    let types: Vec<DataType> = schema
+        .iter()
+        .flat_map(|schema| schema.fields())
+        .map(|field| field.data_type().clone())
+        .collect();
+    let mut read = Rows { columns, types, rows: Vec::new(), truncated: false };
+    if !read.types.iter().all(is_readable) {
+        return Ok(read);
+    }
+    while let Some(row) = rows.next()? {
+        if read.rows.len() == limit {
+            read.truncated = true;
+            break;
+        }
+        let cell = |(place, type_): (usize, &DataType)| match type_ {
+            DataType::Null => Ok(Value::Null),
+            _ => Ok(value(row.get_ref(place)?)),
+        };
+        let values: duckdb::Result<Vec<Value>> = read.types.iter().enumerate().map(cell).collect();
+        read.rows.push(values?);
+    }
+    Ok(read)
 }
 
 /// Statements beside SELECT that only look at something.

@@ -3,15 +3,23 @@ use std::path::PathBuf;
 use kernel::domain::{Name, Time};
 use kernel::features::ViewDefinition;
 use models::ModelSpec;
-use warehouse::CustomerList;
+use serde::{Deserialize, Serialize};
 use warehouse::import::Options;
-use warehouse::insights::{InsightKind, InsightSpec, Point};
+use warehouse::insights::{InsightSpec, Point};
+use warehouse::{Arrangement, CustomerList};
 
 use crate::client::Rollout;
 use crate::experimenting::ExperimentCommand;
 use crate::monitoring::MonitorCommand;
 use crate::preview::Draft;
 use crate::segments::SegmentDefinition;
+
+/// A place of the window that shows one answer: what is asked for it later replaces what was asked before.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Slot(pub u64);
 
 /// What the window asks for. Each runs as a job of its own, away from the window's thread.
 #[derive(Clone, Debug)]
@@ -45,19 +53,38 @@ pub enum Command {
     /// How the numbers of a view are spread over customers.
     Distributions(Name),
     /// Runs a query.
-    Query(String),
+    Query(Slot, String),
+    /// Keeps all rows of a query, for pages of them.
+    Hold(Slot, String),
+    /// Rows that are kept, in an arrangement, from a place on.
+    Page(Slot, Arrangement, u64),
     /// Saves a query under a name.
     SaveQuery(Name, String),
     /// Writes the rows of a query to a file.
     Export(String, PathBuf),
     /// Computes an insight.
-    Insight(InsightSpec),
-    /// Lists the customers behind a point of an insight.
-    People(InsightSpec, Point),
+    Insight(Slot, InsightSpec),
+    /// Lists the customers behind a point of an insight; perhaps they are what is chosen from now on.
+    People {
+        /// Where the insight is.
+        slot: Slot,
+        /// What it asks.
+        spec: InsightSpec,
+        /// The point.
+        point: Point,
+        /// Whether they are chosen.
+        select: bool,
+    },
+    /// Chooses customers.
+    Select(Slot, Vec<String>),
     /// Writes the numbers of an insight to a file.
     ExportInsight(InsightSpec, PathBuf),
     /// Saves an insight under a name.
     SaveInsight(Name, InsightSpec),
+    /// Saves a board under a name: tiles side by side, as the window wrote them.
+    SaveBoard(Name, String),
+    /// Keeps what the window shows for the next time, as the window wrote it.
+    KeepWindow(String),
     /// Saves a segment.
     SaveSegment(SegmentDefinition),
     /// Computes a view that may not be saved yet.
@@ -178,11 +205,16 @@ impl Command {
             Self::Customers(..) => "customers",
             Self::Customer { .. } => "customer",
             Self::Distributions(_) => "distributions",
-            Self::Query(_) => "query",
+            Self::Query(..) => "query",
+            Self::Hold(..) => "hold",
+            Self::Page(..) => "page",
             Self::SaveQuery(..) => "save-query",
             Self::Export(..) => "export",
-            Self::Insight(spec) => insight(spec.kind()),
-            Self::People(..) => "people",
+            Self::Insight(..) => "insight",
+            Self::People { .. } => "people",
+            Self::Select(..) => "select",
+            Self::SaveBoard(..) => "save-board",
+            Self::KeepWindow(_) => "keep-window",
             Self::ExportInsight(..) => "export-insight",
             Self::SaveInsight(..) => "save-insight",
             Self::SaveSegment(_) => "save-segment",
@@ -215,6 +247,18 @@ impl Command {
         }
     }
 
+    /// The place that its answer is for. Only one place shows most of them.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        match self {
+            Self::Query(slot, _)
+            | Self::Hold(slot, _)
+            | Self::Page(slot, ..)
+            | Self::Insight(slot, _) => *slot,
+            _ => Slot(0),
+        }
+    }
+
     /// Whether only the latest of its kind matters.
     pub(crate) const fn replaces_earlier(&self) -> bool {
         matches!(
@@ -225,9 +269,12 @@ impl Command {
                 | Self::Customers(..)
                 | Self::Customer { .. }
                 | Self::Distributions(_)
-                | Self::Query(_)
-                | Self::Insight(_)
-                | Self::People(..)
+                | Self::Query(..)
+                | Self::Hold(..)
+                | Self::Page(..)
+                | Self::Insight(..)
+                | Self::People { .. }
+                | Self::Select(..)
                 | Self::Preview(_)
                 | Self::Runs(_)
                 | Self::Rehearse { .. }
@@ -252,11 +299,16 @@ impl Command {
             Self::Customers(..) => "Listing customers".to_owned(),
             Self::Customer { customer_id, .. } => format!("Reading customer {customer_id}"),
             Self::Distributions(view) => format!("Computing {view} of all customers"),
-            Self::Query(_) => "Running the query".to_owned(),
+            Self::Query(..) => "Running the query".to_owned(),
+            Self::Hold(..) => "Fetching all rows".to_owned(),
+            Self::Page(..) => "Fetching rows".to_owned(),
             Self::SaveQuery(name, _) => format!("Saving {name}"),
             Self::Export(..) => "Writing a file".to_owned(),
-            Self::Insight(spec) => format!("Computing {}", spec.kind()),
-            Self::People(..) => "Looking for the people".to_owned(),
+            Self::Insight(_, spec) => format!("Computing {}", spec.kind()),
+            Self::People { .. } => "Looking for the people".to_owned(),
+            Self::Select(..) => "Choosing customers".to_owned(),
+            Self::SaveBoard(name, _) => format!("Saving {name}"),
+            Self::KeepWindow(_) => "Keeping what is shown".to_owned(),
             Self::ExportInsight(..) => "Writing a file".to_owned(),
             Self::SaveInsight(name, _) => format!("Saving {name}"),
             Self::SaveSegment(segment) => format!("Saving segment {}", segment.name),
@@ -288,18 +340,5 @@ impl Command {
             Self::Experiment(command) => command.title(),
             Self::Monitor(command) => command.title(),
         }
-    }
-}
-
-/// The kind of a command that computes an insight: one of each may run at a time.
-const fn insight(kind: InsightKind) -> &'static str {
-    match kind {
-        InsightKind::Trends => "insight-trends",
-        InsightKind::Retention => "insight-retention",
-        InsightKind::Funnel => "insight-funnel",
-        InsightKind::Lifecycle => "insight-lifecycle",
-        InsightKind::Stickiness => "insight-stickiness",
-        InsightKind::Paths => "insight-paths",
-        InsightKind::Segments => "insight-segments",
     }
 }

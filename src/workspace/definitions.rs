@@ -7,6 +7,9 @@ use models::ModelSpec;
 
 use crate::{Error, Project, Result};
 
+/// The file of a project folder with what the window showed last.
+pub const WINDOW: &str = "window.json";
+
 /// Views, model specs and functions: the text files of a project.
 impl Project {
     pub(crate) fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
@@ -132,6 +135,43 @@ impl Project {
     /// The file cannot be written.
     pub fn save_query(&self, name: &Name, sql: &str) -> Result<()> {
         write_whole(&self.definition_path("queries", name, "sql"), sql)
+    }
+
+    /// The saved boards, by name: tiles side by side, as the window wrote them.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn boards(&self) -> Result<Vec<(Name, String)>> {
+        let names = self.names("boards", "json")?;
+        names
+            .into_iter()
+            .map(|name| {
+                let text = self.read("boards", &name, "json")?;
+                Ok((name, text))
+            })
+            .collect()
+    }
+
+    /// Saves a board.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_board(&self, name: &Name, text: &str) -> Result<()> {
+        write_whole(&self.definition_path("boards", name, "json"), text)
+    }
+
+    /// What the window showed when the project was open before, as it wrote it.
+    #[must_use]
+    pub fn kept_window(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder().join(WINDOW)).ok()
+    }
+
+    /// Keeps what the window shows.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_window(&self, text: &str) -> Result<()> {
+        write_whole(&self.folder().join(WINDOW), text)
     }
 
     /// The names of its scoring functions.

@@ -218,7 +218,7 @@ impl Circle<'_> {
         ));
         let deployment = project.deploy(name, client, name, Rollout::Champion)?;
         (self.say)(&format!("deploy    {} version {}", deployment.name, deployment.version));
-        let (latest, _) = project.customers(&warehouse::CustomerList::default(), 1)?;
+        let (latest, _) = project.customers(&warehouse::CustomerList::default(), 1, job)?;
         let customer = latest
             .first()
             .map(|latest| latest.customer_id.clone())

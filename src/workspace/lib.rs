@@ -23,14 +23,14 @@ mod sample;
 mod segments;
 mod session;
 mod shop;
-mod summaries;
 mod views;
 
 pub use client::{
     Activity, Challenger, Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore,
     Parity, Reason, ReasonEvent, Recommended, Rehearsal, Rollout, Spread,
 };
-pub use command::Command;
+pub use command::{Command, Slot};
+pub use definitions::WINDOW;
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use exchanging::ImportedModel;
@@ -50,12 +50,11 @@ pub use preview::{Draft, FeatureSummary, LabelBin, LabelRelation, Marked, Previe
 pub use project::{KnownEndpoint, Project};
 pub use runs::Run;
 pub use sample::{CDNOW_EVENT, Sample, sample_folder};
-pub use segments::SegmentDefinition;
+pub use segments::{SELECTION, SegmentDefinition};
 pub use session::{
     Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
 };
 pub use shop::{Generated, Truth, generate, truth};
-pub use summaries::{ColumnSummary, before};
 pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
@@ -85,8 +84,8 @@ pub use warehouse::import::{
 };
 pub use warehouse::insights;
 pub use warehouse::{
-    CustomerList, CustomerSort, CustomerSummary, EventKind, ExportFormat, MOST_PROPERTIES,
-    PropertyUse, QueryResult, SqlError, Summary,
+    Arrangement, ColumnSummary, CustomerList, CustomerSort, CustomerSummary, EventKind,
+    ExportFormat, HeldPage, MOST_PROPERTIES, PropertyUse, QueryResult, SqlError, Summary, before,
 };
 
 /// The result of a workspace call.

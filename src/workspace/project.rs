@@ -6,8 +6,9 @@ use kernel::domain::{Event, Job, Name, Time};
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
-use warehouse::{CustomerList, CustomerSummary, QueryResult, Summary, Warehouse};
+use warehouse::{CustomerList, CustomerSummary, Held, QueryResult, Summary, Warehouse};
 
+use crate::segments::Segments;
 use crate::{Error, Result};
 
 /// A project: a folder with definitions as text, and a warehouse.
@@ -16,6 +17,7 @@ pub struct Project {
     folder: PathBuf,
     settings: Settings,
     pub(crate) warehouse: Warehouse,
+    pub(crate) segments: Segments,
 }
 
 /// `project.toml`.
@@ -48,10 +50,19 @@ pub struct KnownEndpoint {
 const FORMAT: u32 = 1;
 const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
-const FOLDERS: [&str; 8] =
-    ["views", "models", "functions", "insights", "segments", "queries", "experiments", "rules"];
+const FOLDERS: [&str; 9] = [
+    "views",
+    "models",
+    "functions",
+    "insights",
+    "segments",
+    "queries",
+    "experiments",
+    "rules",
+    "boards",
+];
 /// What git must not see: caches and keys.
-const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\n.staging/\n.endpoint/\n";
+const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\nwindow.json\n.staging/\n.endpoint/\n";
 
 impl Project {
     /// Opens the project in a folder, and makes one if the folder has none.
@@ -70,7 +81,8 @@ impl Project {
         if let Some(mb) = settings.timelines_mb {
             warehouse.set_timelines_budget(mb << 20);
         }
-        Ok(Self { folder: folder.to_owned(), settings, warehouse })
+        let segments = Segments::default();
+        Ok(Self { folder: folder.to_owned(), settings, warehouse, segments })
     }
 
     /// Its folder.
@@ -136,7 +148,17 @@ impl Project {
     /// # Errors
     /// The SQL has an error, or the job was canceled.
     pub fn query(&self, sql: &str, limit: usize, job: &Job) -> Result<QueryResult> {
+        self.refresh_segments(sql, job)?;
         Ok(self.warehouse.query(sql, limit, job)?)
+    }
+
+    /// Runs a query that reads, and keeps all of its rows.
+    ///
+    /// # Errors
+    /// The SQL has an error, the disk is full, or the job was canceled.
+    pub fn hold(&self, sql: &str, job: &Job) -> Result<Held> {
+        self.refresh_segments(sql, job)?;
+        Ok(self.warehouse.hold(sql, job)?)
     }
 
     /// Writes the rows of a query to a file.
@@ -144,18 +166,23 @@ impl Project {
     /// # Errors
     /// The SQL has an error, or the file cannot be written.
     pub fn export(&self, sql: &str, out: &Path, job: &Job) -> Result<()> {
+        self.refresh_segments(sql, job)?;
         Ok(self.warehouse.export(sql, out, job)?)
     }
 
     /// The first customers of a list, at most so many, and how many there are in all.
     ///
     /// # Errors
-    /// The segment was not saved, or the warehouse cannot be read.
+    /// There is no such segment, or the warehouse cannot be read.
     pub fn customers(
         &self,
         list: &CustomerList,
         limit: usize,
+        job: &Job,
     ) -> Result<(Vec<CustomerSummary>, u64)> {
+        if let Some(segment) = &list.segment {
+            self.refresh_segment(segment, job)?;
+        }
         Ok(self.warehouse.customers(list, limit)?)
     }
 

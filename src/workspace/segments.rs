@@ -1,9 +1,10 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel::domain::{Job, Name, Time, Value};
 use kernel::features::{
-    Bound, Canceled, FeatureDefinition, Knowledge, SpineRows, View, ViewDefinition, compute,
+    AsOf, Bound, Canceled, FeatureDefinition, Knowledge, SpineRows, View, ViewDefinition, compute,
 };
 use serde::{Deserialize, Serialize};
 use warehouse::Relation;
@@ -36,6 +37,17 @@ pub struct SegmentDefinition {
 const SEGMENTS: &str = "segments";
 /// The feature that says whether a customer is in a segment.
 const IS_MEMBER: &str = "is_member";
+/// The segment of those who are chosen in the window. It has a table like any other, and no file.
+pub const SELECTION: &str = "selection";
+
+/// What is known of the tables of segments.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    /// What each was made from: the definition, and the state of the data.
+    made_from: Mutex<HashMap<Name, (SegmentDefinition, String)>>,
+    /// Those who are chosen.
+    selection: Mutex<Option<Arc<HashSet<String>>>>,
+}
 
 impl Project {
     /// Computes an insight.
@@ -44,7 +56,7 @@ impl Project {
     /// The spec makes no sense for the data, its segment is not there, or the job was canceled.
     pub fn insight(&self, spec: &InsightSpec, job: &Job) -> Result<Insight> {
         let members = self.members(spec, job)?;
-        Ok(self.warehouse.insight(spec, members.as_ref(), job)?)
+        Ok(self.warehouse.insight(spec, members.as_deref(), job)?)
     }
 
     /// The customers behind a point of an insight.
@@ -53,7 +65,7 @@ impl Project {
     /// As of the insight itself.
     pub fn people(&self, spec: &InsightSpec, point: &Point, job: &Job) -> Result<Vec<String>> {
         let members = self.members(spec, job)?;
-        Ok(self.warehouse.people(spec, members.as_ref(), point, job)?)
+        Ok(self.warehouse.people(spec, members.as_deref(), point, job)?)
     }
 
     /// Writes the numbers of an insight to a file, as its ending says.
@@ -64,9 +76,67 @@ impl Project {
         Ok(self.warehouse.write(&insight.relation(), out)?)
     }
 
-    fn members(&self, spec: &InsightSpec, job: &Job) -> Result<Option<HashSet<String>>> {
-        let segment = spec.scope.segment.as_ref();
-        segment.map(|segment| self.segment_members(&self.segment(segment)?, job)).transpose()
+    fn members(&self, spec: &InsightSpec, job: &Job) -> Result<Option<Arc<HashSet<String>>>> {
+        let Some(segment) = &spec.scope.segment else { return Ok(None) };
+        if segment.as_str() == SELECTION {
+            let selection = &self.segments.selection;
+            let chosen = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            return Ok(Some(chosen.unwrap_or_default()));
+        }
+        Ok(Some(Arc::new(self.segment_members(&self.segment(segment)?, job)?)))
+    }
+
+    /// Chooses customers: they are the segment [`SELECTION`] until others are chosen.
+    ///
+    /// # Errors
+    /// Its table cannot be written.
+    pub fn select(&self, customers: &[String], job: &Job) -> Result<()> {
+        let name: Name =
+            SELECTION.parse().map_err(|error| Error::Fault(format!("{SELECTION}: {error}")))?;
+        let chosen: HashSet<String> = customers.iter().cloned().collect();
+        self.write_members(&name, &chosen, job)?;
+        let mut selection = self.segments.selection.lock().unwrap_or_else(PoisonError::into_inner);
+        *selection = Some(Arc::new(chosen));
+        Ok(())
+    }
+
+    /// Makes the tables of the segments that a query names what they are on the data of now.
+    ///
+    /// # Errors
+    /// A segment makes no sense any more, or the job was canceled.
+    pub fn refresh_segments(&self, sql: &str, job: &Job) -> Result<()> {
+        let sql = sql.to_lowercase();
+        if !sql.contains(SEGMENTS) {
+            return Ok(());
+        }
+        for name in self.segments()?.iter().filter(|name| sql.contains(name.as_str())) {
+            self.refresh_segment(name, job)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the table of a segment what it is on the data of now, if it is not.
+    ///
+    /// # Errors
+    /// As of [`Self::refresh_segments`].
+    pub fn refresh_segment(&self, name: &Name, job: &Job) -> Result<()> {
+        if name.as_str() == SELECTION {
+            return Ok(());
+        }
+        let now = (self.segment(name)?, self.warehouse.state()?);
+        let made_from = || self.segments.made_from.lock().unwrap_or_else(PoisonError::into_inner);
+        if made_from().get(name) != Some(&now) {
+            self.write_members(name, &self.segment_members(&now.0, job)?, job)?;
+            made_from().insert(name.clone(), now);
+        }
+        Ok(())
+    }
+
+    fn write_members(&self, name: &Name, members: &HashSet<String>, job: &Job) -> Result<()> {
+        let mut members: Vec<&str> = members.iter().map(String::as_str).collect();
+        members.sort_unstable();
+        let relation = Relation::default().with_texts("customer_id", members.into_iter());
+        Ok(self.warehouse.keep(&relation, SEGMENTS, name, job)?)
     }
 
     /// The names of its saved insights.
@@ -111,18 +181,30 @@ impl Project {
         toml::from_str(&text).map_err(|error| Error::File { path, message: error.to_string() })
     }
 
-    /// The segments that a customer was in when their tables were written.
+    /// The segments that a customer is in. One that makes no sense on this data has nobody in it.
     ///
     /// # Errors
     /// The warehouse cannot be read.
     pub fn segments_of(&self, customer_id: &str) -> Result<Vec<Name>> {
         let mut own = Vec::new();
         for name in self.segments()? {
-            if self.warehouse.is_listed(SEGMENTS, &name, customer_id)? {
+            let Ok(segment) = self.segment(&name) else { continue };
+            if segment.customers.contains(customer_id) || self.is_meant(&segment, customer_id)? {
                 own.push(name);
             }
         }
         Ok(own)
+    }
+
+    /// Whether the rule of a segment holds of a customer.
+    fn is_meant(&self, segment: &SegmentDefinition, customer_id: &str) -> Result<bool> {
+        let Some(condition) = &segment.condition else { return Ok(false) };
+        let Ok(view) = self.segment_view(segment, condition) else { return Ok(false) };
+        let as_of = segment.as_of.map_or_else(|| self.now(), Ok)?;
+        let timelines = self.warehouse.timeline_of(customer_id, view.reads())?;
+        let Some(position) = timelines.position(customer_id) else { return Ok(false) };
+        let values = Bound::new(&view, &timelines).row(position, AsOf::at(as_of), &[]);
+        Ok(values.last() == Some(&Value::Boolean(true)))
     }
 
     /// Saves a segment, and its members as the table `segments.NAME`; gives how many there are.
@@ -130,11 +212,12 @@ impl Project {
     /// # Errors
     /// It makes no sense on this data, or cannot be written.
     pub fn save_segment(&self, segment: &SegmentDefinition, job: &Job) -> Result<usize> {
-        let mut members: Vec<String> = self.segment_members(segment, job)?.into_iter().collect();
-        members.sort_unstable();
-        let relation =
-            Relation::default().with_texts("customer_id", members.iter().map(String::as_str));
-        self.warehouse.keep(&relation, SEGMENTS, &segment.name, job)?;
+        if segment.name.as_str() == SELECTION {
+            let message = "'selection' are those who are chosen in the window; name it otherwise";
+            return Err(Error::BadInput(message.to_owned()));
+        }
+        let members = self.segment_members(segment, job)?;
+        self.write_members(&segment.name, &members, job)?;
         let path = self.definition_path("segments", &segment.name, "toml");
         let text = toml::to_string(segment)
             .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kernel::domain::{Event, Job, Name, Progress, Time, Type, Value};
@@ -12,10 +12,12 @@ use kernel::monitoring::RuleDefinition;
 use models::ModelSpec;
 use warehouse::import::{ImportReport, Proposal};
 use warehouse::insights::{Insight, InsightSpec};
-use warehouse::{CustomerSummary, EventKind, QueryResult, Summary};
+use warehouse::{
+    ColumnSummary, CustomerSummary, EventKind, Held, HeldPage, QueryResult, Summary, summarize,
+};
 
 use crate::client::{Activity, Deployment, LiveCustomer, LiveScore, Rehearsal};
-use crate::command::Command;
+use crate::command::{Command, Slot};
 use crate::experimenting::ExperimentAnswer;
 use crate::going_live::{Published, Pulls, Verified};
 use crate::modeling::{TrainReport, Tried};
@@ -23,7 +25,6 @@ use crate::monitoring::MonitorAnswer;
 use crate::preview::Preview;
 use crate::runs::Run;
 use crate::sample::Sample;
-use crate::summaries::{ColumnSummary, summarize};
 use crate::{Client, Error, KnownEndpoint, LocalEndpoint, Project, Result};
 
 /// What a command gave.
@@ -35,6 +36,8 @@ pub enum Answer {
         name: String,
         /// Where it is.
         folder: PathBuf,
+        /// What the window showed when it was open before.
+        window: Option<String>,
     },
     /// What there is.
     Looked(Box<Overview>),
@@ -49,15 +52,25 @@ pub enum Answer {
     /// How the numbers of a view are spread over customers.
     Distributions(Name, BTreeMap<Name, Vec<f64>>),
     /// The rows of a query, and what their columns are like.
-    Queried(QueryResult, Vec<ColumnSummary>),
+    Queried(Slot, QueryResult, Vec<ColumnSummary>),
+    /// All rows of a query are kept: how many, and what their columns are like.
+    Held(Slot, u64, Vec<ColumnSummary>),
+    /// A page of rows that are kept.
+    Page(Slot, HeldPage),
     /// A query was saved.
     SavedQuery(Name),
     /// A file was written.
     Exported(PathBuf),
     /// An insight, and what was asked.
-    Insight(Box<Insight>, Box<InsightSpec>),
-    /// The customers behind a point.
-    People(Vec<String>),
+    Insight(Slot, Box<Insight>, Box<InsightSpec>),
+    /// The customers behind a point; perhaps they are what is chosen now, from a place.
+    People(Vec<String>, Option<Slot>),
+    /// So many customers are chosen, from a place.
+    Selected(Slot, usize),
+    /// A board was saved.
+    SavedBoard(Name),
+    /// What the window shows is kept.
+    KeptWindow,
     /// An insight was saved.
     SavedInsight(Name),
     /// A segment was saved, which has so many customers.
@@ -133,6 +146,8 @@ pub struct Overview {
     pub rules: Vec<RuleDefinition>,
     /// The saved queries.
     pub queries: Vec<(Name, String)>,
+    /// The saved boards, as the window wrote them.
+    pub boards: Vec<(Name, String)>,
     /// Endpoints that the project works with.
     pub endpoints: Vec<(String, KnownEndpoint)>,
     /// What is wrong with files that cannot be read.
@@ -219,12 +234,17 @@ pub struct Session {
     shared: Arc<Shared>,
     updates: Receiver<Update>,
     next: u64,
-    running: HashMap<JobId, (&'static str, Arc<Job>)>,
+    running: HashMap<JobId, (What, Arc<Job>)>,
 }
+
+/// The kind of a job, and the place that it is for.
+type What = (&'static str, Slot);
 
 struct Shared {
     project: Mutex<Option<Arc<Project>>>,
     endpoint: Mutex<Option<LocalEndpoint>>,
+    /// Results whose rows are all kept, by where they are shown.
+    held: Mutex<HashMap<Slot, Arc<Held>>>,
     /// The program, to start an endpoint with.
     program: PathBuf,
     updates: SyncSender<Update>,
@@ -233,7 +253,9 @@ struct Shared {
 
 /// Updates that may wait for the window.
 const QUEUE: usize = 1_024;
-/// Rows of a query that the window shows.
+/// Rows that are fetched at a time.
+const PAGE: usize = 1_000;
+/// Rows of a query that the window shows at once; more of them are kept and fetched as they are scrolled to.
 const QUERY_ROWS: usize = 100_000;
 /// Customers whose scores are compared.
 const VERIFY_CUSTOMERS: usize = 1_000;
@@ -249,6 +271,7 @@ impl Session {
         let shared = Arc::new(Shared {
             project: Mutex::new(None),
             endpoint: Mutex::new(None),
+            held: Mutex::default(),
             program: program.to_owned(),
             updates: sender,
             wake: Box::new(wake),
@@ -260,16 +283,16 @@ impl Session {
     pub fn send(&mut self, command: Command) -> JobId {
         self.next += 1;
         let id = JobId(self.next);
-        let kind = command.kind();
+        let (kind, slot) = (command.kind(), command.slot());
         if command.replaces_earlier() {
-            for (_, job) in self.running.values().filter(|(known, _)| *known == kind) {
+            for (_, job) in self.running.values().filter(|(known, _)| *known == (kind, slot)) {
                 job.cancel();
             }
         }
         let shared = self.shared.clone();
         let heard = self.shared.clone();
         let job = Arc::new(Job::new(move |progress| heard.tell(Update::Progress(id, progress))));
-        self.running.insert(id, (kind, job.clone()));
+        self.running.insert(id, ((kind, slot), job.clone()));
         let title = command.title();
         let spawned = std::thread::Builder::new().name(format!("job-{kind}")).spawn(move || {
             shared.tell(Update::Started(id, title));
@@ -339,6 +362,10 @@ impl Shared {
         }
     }
 
+    fn held(&self) -> MutexGuard<'_, HashMap<Slot, Arc<Held>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn project(&self) -> Result<Arc<Project>> {
         let project = self.project.lock().unwrap_or_else(PoisonError::into_inner).clone();
         project.ok_or_else(|| Error::BadInput("open a project first".to_owned()))
@@ -371,7 +398,7 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
         }
         Command::Inventory => Ok(Answer::Inventory(project.warehouse.inventory()?)),
         Command::Customers(list, limit) => {
-            let (customers, total) = project.customers(&list, limit)?;
+            let (customers, total) = project.customers(&list, limit, job)?;
             Ok(Answer::Customers(customers, total))
         }
         Command::Customer { customer_id, view, as_of } => {
@@ -385,10 +412,22 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             Ok(Answer::Experiment(project.run_experiment(command, job)?))
         }
         Command::Monitor(command) => Ok(Answer::Monitor(project.run_monitor(command)?)),
-        Command::Query(sql) => {
+        Command::Query(slot, sql) => {
             let result = project.query(&sql, QUERY_ROWS, job)?;
             let summaries = summarize(result.columns.len(), &result.rows);
-            Ok(Answer::Queried(result, summaries))
+            shared.held().remove(&slot);
+            Ok(Answer::Queried(slot, result, summaries))
+        }
+        Command::Hold(slot, sql) => {
+            let held = project.hold(&sql, job)?;
+            let summaries = held.summaries(job)?;
+            let n = held.n_rows();
+            shared.held().insert(slot, Arc::new(held));
+            Ok(Answer::Held(slot, n, summaries))
+        }
+        Command::Page(slot, arrangement, from) => {
+            let held = shared.held().get(&slot).cloned().ok_or(Error::Canceled)?;
+            Ok(Answer::Page(slot, held.page(&arrangement, from, PAGE, job)?))
         }
         Command::SaveQuery(name, sql) => {
             project.save_query(&name, &sql)?;
@@ -398,10 +437,28 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             project.export(&sql, &path, job)?;
             Ok(Answer::Exported(path))
         }
-        Command::Insight(spec) => {
-            Ok(Answer::Insight(Box::new(project.insight(&spec, job)?), Box::new(spec)))
+        Command::Insight(slot, spec) => {
+            Ok(Answer::Insight(slot, Box::new(project.insight(&spec, job)?), Box::new(spec)))
         }
-        Command::People(spec, point) => Ok(Answer::People(project.people(&spec, &point, job)?)),
+        Command::People { slot, spec, point, select } => {
+            let people = project.people(&spec, &point, job)?;
+            if select {
+                project.select(&people, job)?;
+            }
+            Ok(Answer::People(people, select.then_some(slot)))
+        }
+        Command::Select(slot, customers) => {
+            project.select(&customers, job)?;
+            Ok(Answer::Selected(slot, customers.len()))
+        }
+        Command::SaveBoard(name, text) => {
+            project.save_board(&name, &text)?;
+            Ok(Answer::SavedBoard(name))
+        }
+        Command::KeepWindow(text) => {
+            project.keep_window(&text)?;
+            Ok(Answer::KeptWindow)
+        }
         Command::ExportInsight(spec, path) => {
             project.write_insight(&project.insight(&spec, job)?, &path)?;
             Ok(Answer::Exported(path))
@@ -551,8 +608,12 @@ fn open(shared: &Shared, folder: &Path, sample: bool, job: &Job) -> Result<Answe
         job.report("Loading the sample", 0.2);
         Sample::Shop.fill(&project, job)?;
     }
-    let answer =
-        Answer::Opened { name: project.name().to_owned(), folder: project.folder().to_owned() };
+    let answer = Answer::Opened {
+        name: project.name().to_owned(),
+        folder: project.folder().to_owned(),
+        window: project.kept_window(),
+    };
+    shared.held().clear();
     *shared.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(project);
     Ok(answer)
 }
@@ -607,6 +668,7 @@ fn look(project: &Project) -> Result<Overview> {
         experiments,
         rules,
         queries: project.queries()?,
+        boards: project.boards()?,
         endpoints: project.endpoints()?.into_iter().collect(),
         problems,
     })

@@ -12,14 +12,24 @@ mod home;
 mod models;
 mod monitor;
 
+pub(crate) use customers::CustomersShown;
 use eframe::egui::{CentralPanel, Frame, Margin, RichText, Ui};
+pub(crate) use experiments::ExperimentsShown;
+pub(crate) use explore::{BoardShown, board_link};
+pub(crate) use features::FeaturesShown;
+pub(crate) use models::ModelsShown;
+pub(crate) use monitor::MonitorShown;
+use serde::{Deserialize, Serialize};
+use workspace::Slot;
 
 use crate::loadable::Loadable;
+use crate::shown::{Link, Shown};
 use crate::state::{Outbox, State};
 use crate::theme::{Icon, Tokens};
 
 /// A page of the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Page {
     /// What there is, and the next step.
     #[default]
@@ -211,6 +221,56 @@ impl Pages {
     /// Whether one can go back, and forward.
     pub(crate) const fn ways(&self) -> (bool, bool) {
         (!self.before.is_empty(), !self.after.is_empty())
+    }
+
+    /// What all pages show.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            page: self.current,
+            customers: self.customers.shown(),
+            explore: self.explore.shown(),
+            features: self.features.shown(),
+            models: self.models.shown(),
+            experiments: self.experiments.shown(),
+            monitor: self.monitor.shown(),
+        }
+    }
+
+    /// Shows what was shown at another time.
+    pub(crate) fn show(&mut self, shown: Shown) {
+        self.go(shown.page);
+        self.customers.show(shown.customers);
+        self.explore.show(shown.explore);
+        self.features.show(shown.features);
+        self.models.show(shown.models);
+        self.experiments.show(shown.experiments);
+        self.monitor.show(shown.monitor);
+    }
+
+    /// Pages that show what was shown at another time, with nothing to go back to.
+    pub(crate) fn showing(shown: Shown) -> Self {
+        let mut pages = Self { current: shown.page, ..Self::default() };
+        pages.show(shown);
+        pages
+    }
+
+    /// Goes where a link leads.
+    pub(crate) fn follow(&mut self, link: Link) {
+        self.go(link.page());
+        match link {
+            Link::Page(_) => {}
+            Link::Customers(shown) => self.customers.show(shown),
+            Link::Explore(shown) => self.explore.show(shown),
+            Link::Features(shown) => self.features.show(shown),
+            Link::Models(shown) => self.models.show(*shown),
+            Link::Experiments(shown) => self.experiments.show(*shown),
+            Link::Monitor(shown) => self.monitor.show(shown),
+        }
+    }
+
+    /// The places of Explore that show something.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.explore.slots()
     }
 
     /// The page that is shown.

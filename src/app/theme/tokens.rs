@@ -1,6 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "the one place where colors are made")]
 
-use eframe::egui::{Color32, Theme, Ui};
+use eframe::egui::{Color32, Theme, Ui, Visuals};
 
 /// Colors by what they are for. Text has a contrast of at least 4.5 on panel and hover, series of at
 /// least 3 on canvas.
@@ -97,6 +97,11 @@ impl Tokens {
             Theme::Dark => &DARK,
             Theme::Light => &LIGHT,
         }
+    }
+
+    /// The tokens that go with visuals.
+    pub(crate) const fn with(visuals: &Visuals) -> &'static Self {
+        if visuals.dark_mode { &DARK } else { &LIGHT }
     }
 
     /// The tokens of where something is painted.

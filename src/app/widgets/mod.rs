@@ -13,5 +13,5 @@ pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_fi
 pub(crate) use grid::grid_ui;
 pub(crate) use layout::{card, empty_state, key_figure, label_cell, popup_button, section};
 pub(crate) use picture::Picture;
-pub(crate) use table::ResultTable;
+pub(crate) use table::{ResultTable, Rows, Shown};
 pub(crate) use text::{number, shorten, thousands};

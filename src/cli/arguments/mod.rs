@@ -22,6 +22,9 @@ pub struct Arguments {
     /// The project of the workbench; without it, the bundled sample.
     #[arg(long)]
     pub project: Option<PathBuf>,
+    /// What the workbench shows first: a link, as *Copy a link to this view* gives it.
+    #[arg(long, value_name = "LINK")]
+    pub open: Option<String>,
 }
 
 /// What can be done without the window.

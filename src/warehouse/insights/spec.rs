@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use kernel::domain::{Name, Time};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::funnel::FunnelSpec;
 use super::lifecycle::LifecycleSpec;
@@ -242,8 +242,12 @@ impl InsightSpec {
     /// # Errors
     /// The text is no TOML, or has what such an insight has not.
     pub fn parse(kind: Option<InsightKind>, text: &str) -> Result<Self> {
+        let bad = |error: toml::de::Error| Error::Mapping(format!("the spec: {error}"));
+        Self::of_table(kind, toml::from_str(text).map_err(bad)?)
+    }
+
+    fn of_table(kind: Option<InsightKind>, mut own: toml::Table) -> Result<Self> {
         let bad = |message: String| Error::Mapping(format!("the spec: {message}"));
-        let mut own: toml::Table = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
         let said = own.remove("insight").map(|said| match said.as_str() {
             Some(word) => word.parse::<InsightKind>().map_err(bad),
             None => Err(bad("insight must be a text".to_owned())),
@@ -280,13 +284,28 @@ impl InsightSpec {
     /// A field has no form in TOML.
     pub fn to_toml(&self) -> Result<String> {
         let failed = |error: toml::ser::Error| Error::Mapping(format!("the spec: {error}"));
-        let scope = toml::to_string(&self.scope).map_err(failed)?;
-        let mut table: toml::Table =
-            toml::from_str(&scope).map_err(|error| Error::Mapping(format!("the spec: {error}")))?;
+        self.to_table().and_then(|table| toml::to_string_pretty(&table)).map_err(failed)
+    }
+
+    fn to_table(&self) -> std::result::Result<toml::Table, toml::ser::Error> {
+        let mut table = toml::Table::try_from(&self.scope)?;
         table.insert("insight".to_owned(), self.kind().word().into());
-        let question = toml::Table::try_from(&self.question).map_err(failed)?;
-        table.extend(question);
-        toml::to_string_pretty(&table).map_err(failed)
+        table.extend(toml::Table::try_from(&self.question)?);
+        Ok(table)
+    }
+}
+
+/// As its file: the question says which fields there are.
+impl Serialize for InsightSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.to_table().map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InsightSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        Self::of_table(None, table).map_err(serde::de::Error::custom)
     }
 }
 

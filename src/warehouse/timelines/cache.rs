@@ -202,6 +202,16 @@ fn live_seq() -> i64 {
     i64::try_from(LIVE_SEQ).unwrap_or(i64::MAX)
 }
 
+impl Warehouse {
+    /// What the warehouse holds, as a text that is another one whenever an event or a trait is.
+    ///
+    /// # Errors
+    /// The warehouse cannot be read.
+    pub fn state(&self) -> Result<String> {
+        Ok(format!("{:?}", state(&self.connect()?)?))
+    }
+}
+
 fn state(connection: &Connection) -> Result<State> {
     let sql = format!(
         "SELECT (SELECT count(*) FROM stored_events), (SELECT count(*) FROM traits),

@@ -8,6 +8,7 @@ use eframe::egui::{
     self, Frame, Grid, Margin, Panel, RichText, ScrollArea, Sense, Slider, Ui, vec2,
 };
 use lanes::{Span, lanes_ui, span};
+use serde::{Deserialize, Serialize};
 use workspace::{
     Command, CustomerList, CustomerSort, CustomerSummary, CustomerView, Event, Name, Time,
     is_system,
@@ -21,32 +22,42 @@ use crate::widgets::{card, choice, empty_state, number, section, shorten, text_f
 /// One customer after the other: list, timeline, features.
 #[derive(Debug)]
 pub(super) struct Customers {
-    list: CustomerList,
+    shown: CustomersShown,
     /// Customers that are listed at most; more as they are scrolled to.
     limit: usize,
+    /// What was asked for last, and of how many events.
+    asked: Option<(Asked, u64)>,
+    /// The view whose spread was asked for, and of how many events.
+    spread_of: Option<(Name, u64)>,
+}
+
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct CustomersShown {
+    list: CustomerList,
     chosen: Option<String>,
     view: Option<Name>,
     as_of: Option<Time>,
     /// The feature whose events are shown.
     feature: Option<Name>,
-    /// The view whose spread was asked for, and of how many events.
-    spread_of: Option<(Name, u64)>,
     /// The part of their time that the lanes show; none shows all.
     zoom: Option<Span>,
 }
 
+/// Who, which features, and as of when.
+type Asked = (String, Option<Name>, Option<Time>);
+
+impl CustomersShown {
+    /// One customer.
+    pub(crate) fn of(customer_id: &str) -> Self {
+        Self { chosen: Some(customer_id.to_owned()), ..Self::default() }
+    }
+}
+
 impl Default for Customers {
     fn default() -> Self {
-        Self {
-            list: CustomerList::default(),
-            limit: CUSTOMERS,
-            chosen: None,
-            view: None,
-            as_of: None,
-            feature: None,
-            spread_of: None,
-            zoom: None,
-        }
+        Self { shown: CustomersShown::default(), limit: CUSTOMERS, asked: None, spread_of: None }
     }
 }
 
@@ -68,7 +79,20 @@ const ENTRY: f32 = 36.0;
 const LISTED_EVENTS: usize = 400;
 
 impl Customers {
+    pub(super) fn shown(&self) -> CustomersShown {
+        self.shown.clone()
+    }
+
+    pub(super) fn show(&mut self, shown: CustomersShown) {
+        self.shown = shown;
+        self.limit = CUSTOMERS;
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        if self.shown.view.is_none() {
+            self.shown.view = state.first_view();
+        }
+        self.ask(state, outbox);
         heading(ui, "Customers", "who they are, what they did, what is known of them at any time");
         let frame = Frame::NONE.inner_margin(Margin { right: 12, ..Margin::ZERO });
         Panel::left("customers-list")
@@ -84,14 +108,14 @@ impl Customers {
             .show(ui, |ui| self.features_ui(ui, state, outbox));
         egui::CentralPanel::default()
             .frame(Frame::NONE.inner_margin(Margin::symmetric(12, 0)))
-            .show(ui, |ui| self.customer_ui(ui, state, outbox));
+            .show(ui, |ui| self.customer_ui(ui, state));
     }
 
     fn list_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         self.filters_ui(ui, state);
-        let wanted = (&self.list, self.limit);
+        let wanted = (&self.shown.list, self.limit);
         if wanted != (&state.customers_asked.0, state.customers_asked.1) {
-            outbox.send(Command::Customers(self.list.clone(), self.limit));
+            outbox.send(Command::Customers(self.shown.list.clone(), self.limit));
         }
         error_ui(ui, &state.customers);
         let Some((customers, total)) = state.customers.value() else {
@@ -101,11 +125,11 @@ impl Customers {
         let tokens = Tokens::at(ui);
         let shown = format!("{} of {}", customers.len(), thousands(*total));
         ui.label(RichText::new(shown).small().color(tokens.weak));
-        self.arrow_keys(ui, customers, outbox);
-        if self.chosen.is_none()
+        self.arrow_keys(ui, customers);
+        if self.shown.chosen.is_none()
             && let Some(first) = customers.first()
         {
-            self.choose(&first.customer_id, state, outbox);
+            self.choose(&first.customer_id);
         }
         let (mut clicked, mut last_shown) = (None, 0);
         ScrollArea::vertical().auto_shrink(false).show_rows(
@@ -115,7 +139,7 @@ impl Customers {
             |ui, rows| {
                 last_shown = rows.end;
                 for customer in &customers[rows] {
-                    let is_chosen = self.chosen.as_ref() == Some(&customer.customer_id);
+                    let is_chosen = self.shown.chosen.as_ref() == Some(&customer.customer_id);
                     if entry_ui(ui, customer, is_chosen).clicked() {
                         clicked = Some(customer.customer_id.clone());
                     }
@@ -123,7 +147,7 @@ impl Customers {
             },
         );
         if let Some(id) = clicked {
-            self.choose(&id, state, outbox);
+            self.choose(&id);
         }
         let has_more = usize::try_from(*total).is_ok_and(|total| total > customers.len());
         if has_more && last_shown + NEAR_END > customers.len() && state.customers.job().is_none() {
@@ -133,41 +157,41 @@ impl Customers {
 
     /// Which customers, and in which order.
     fn filters_ui(&mut self, ui: &mut Ui, state: &State) {
-        let before = self.list.clone();
-        let search = &mut self.list.search;
+        let before = self.shown.list.clone();
+        let search = &mut self.shown.list.search;
         text_field(ui, "Search customers", search, "a part of the id", f32::INFINITY);
         let overview = state.look();
         ui.horizontal(|ui| {
             let width = (ui.available_width() - 8.0) / 2.0 - 16.0;
-            let known = SORTS.iter().find(|(_, sort)| *sort == self.list.sort);
+            let known = SORTS.iter().find(|(_, sort)| *sort == self.shown.list.sort);
             let mut sort = known.map_or("", |(text, _)| text).to_owned();
             if choice(ui, "Order", &mut sort, SORTS.map(|(text, _)| text), width) {
                 let chosen = SORTS.iter().find(|(text, _)| *text == sort);
-                self.list.sort = chosen.map(|(_, sort)| *sort).unwrap_or_default();
+                self.shown.list.sort = chosen.map(|(_, sort)| *sort).unwrap_or_default();
             }
             let events = overview.summary.by_event.iter().map(|(event, _)| event.as_str());
-            let mut event = self.list.event.clone().unwrap_or_else(|| ANY.to_owned());
+            let mut event = self.shown.list.event.clone().unwrap_or_else(|| ANY.to_owned());
             if choice(ui, "Who did", &mut event, [ANY].into_iter().chain(events), width) {
-                self.list.event = (event != ANY).then_some(event);
+                self.shown.list.event = (event != ANY).then_some(event);
             }
         });
         if !overview.segments.is_empty() {
             let segments = overview.segments.iter().map(Name::as_str);
             let mut segment =
-                self.list.segment.as_ref().map_or(ANY, |segment| segment.as_str()).to_owned();
+                self.shown.list.segment.as_ref().map_or(ANY, |segment| segment.as_str()).to_owned();
             let width = ui.available_width() - 16.0;
             if choice(ui, "In the segment", &mut segment, [ANY].into_iter().chain(segments), width)
             {
-                self.list.segment = segment.parse().ok().filter(|_| segment != ANY);
+                self.shown.list.segment = segment.parse().ok().filter(|_| segment != ANY);
             }
         }
-        if self.list != before {
+        if self.shown.list != before {
             self.limit = CUSTOMERS;
         }
     }
 
     /// Arrow keys move between customers while no field has the focus.
-    fn arrow_keys(&mut self, ui: &Ui, customers: &[CustomerSummary], outbox: &mut Outbox) {
+    fn arrow_keys(&mut self, ui: &Ui, customers: &[CustomerSummary]) {
         if ui.ctx().memory(|memory| memory.focused().is_some()) {
             return;
         }
@@ -177,32 +201,33 @@ impl Customers {
         if !down && !up {
             return;
         }
-        let place = customers.iter().position(|c| Some(&c.customer_id) == self.chosen.as_ref());
+        let place =
+            customers.iter().position(|c| Some(&c.customer_id) == self.shown.chosen.as_ref());
         let place = place.map_or(0, |place| if down { place + 1 } else { place.saturating_sub(1) });
         if let Some(next) = customers.get(place) {
-            self.chosen = Some(next.customer_id.clone());
-            self.ask(outbox);
+            self.shown.chosen = Some(next.customer_id.clone());
         }
     }
 
-    fn choose(&mut self, id: &str, state: &State, outbox: &mut Outbox) {
-        self.chosen = Some(id.to_owned());
-        self.as_of = None;
-        self.zoom = None;
-        if self.view.is_none() {
-            self.view = state.first_view();
-        }
-        self.ask(outbox);
+    fn choose(&mut self, id: &str) {
+        self.shown.chosen = Some(id.to_owned());
+        self.shown.as_of = None;
+        self.shown.zoom = None;
     }
 
-    fn ask(&self, outbox: &mut Outbox) {
-        if let Some(customer_id) = self.chosen.clone() {
-            let (view, as_of) = (self.view.clone(), self.as_of);
+    /// Asks for the customer, if another one is wanted, or there are other events.
+    fn ask(&mut self, state: &State, outbox: &mut Outbox) {
+        let Some(customer_id) = self.shown.chosen.clone() else { return };
+        let (view, as_of) = (self.shown.view.clone(), self.shown.as_of);
+        let events = state.look().summary.events;
+        let wanted = ((customer_id.clone(), view.clone(), as_of), events);
+        if self.asked.as_ref() != Some(&wanted) {
+            self.asked = Some(wanted);
             outbox.send(Command::Customer { customer_id, view, as_of });
         }
     }
 
-    fn customer_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    fn customer_ui(&mut self, ui: &mut Ui, state: &State) {
         error_ui(ui, &state.customer);
         let Some(customer) = state.customer.value() else {
             empty_state(ui, "Choose a customer on the left to see their timeline.");
@@ -217,12 +242,12 @@ impl Customers {
         });
         card(ui, |ui| {
             ui.set_min_width(ui.available_width());
-            lanes_ui(ui, customer, &mut self.zoom);
-            self.as_of_ui(ui, customer, outbox);
+            lanes_ui(ui, customer, &mut self.shown.zoom);
+            self.as_of_ui(ui, customer);
         });
-        let behind = self.feature.as_ref().and_then(|name| behind(customer, name));
+        let behind = self.shown.feature.as_ref().and_then(|name| behind(customer, name));
         let mut is_done = false;
-        ui.horizontal(|ui| match (&self.feature, behind) {
+        ui.horizontal(|ui| match (&self.shown.feature, behind) {
             (Some(name), Some(places)) => {
                 section(ui, &format!("{} events behind {name}, newest first", places.len()));
                 is_done = ui.small_button("Show all").clicked();
@@ -233,15 +258,15 @@ impl Customers {
             events_ui(ui, customer, behind);
         });
         if is_done {
-            self.feature = None;
+            self.shown.feature = None;
         }
     }
 
     /// A slider over the customer's time: everything else shows what was known then.
-    fn as_of_ui(&mut self, ui: &mut Ui, customer: &CustomerView, outbox: &mut Outbox) {
+    fn as_of_ui(&mut self, ui: &mut Ui, customer: &CustomerView) {
         let Some((first, last)) = span(&customer.events) else { return };
         let end = last.plus(1);
-        let mut micros = self.as_of.unwrap_or(end).0;
+        let mut micros = self.shown.as_of.unwrap_or(end).0;
         ui.horizontal(|ui| {
             let name = ui.label("As of");
             ui.spacing_mut().slider_width = (ui.available_width() - 190.0).max(80.0);
@@ -249,12 +274,10 @@ impl Customers {
             let slider = ui.add(slider).labelled_by(name.id);
             ui.label(RichText::new(Time(micros).date()).monospace());
             if slider.changed() {
-                self.as_of = (micros < end.0).then_some(Time(micros));
-                self.ask(outbox);
+                self.shown.as_of = (micros < end.0).then_some(Time(micros));
             }
-            if self.as_of.is_some() && ui.small_button("Now").clicked() {
-                self.as_of = None;
-                self.ask(outbox);
+            if self.shown.as_of.is_some() && ui.small_button("Now").clicked() {
+                self.shown.as_of = None;
             }
         });
     }
@@ -262,10 +285,9 @@ impl Customers {
     fn features_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         let views: Vec<String> =
             state.look().views.iter().map(|view| view.name.to_string()).collect();
-        let mut current = self.view.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+        let mut current = self.shown.view.as_ref().map_or("(none)".to_owned(), ToString::to_string);
         if choice(ui, "View", &mut current, views.iter().map(String::as_str), 160.0) {
-            self.view = current.parse().ok();
-            self.ask(outbox);
+            self.shown.view = current.parse().ok();
         }
         self.ask_for_spread(state, outbox);
         let Some(customer) = state.customer.value() else { return };
@@ -273,15 +295,15 @@ impl Customers {
         let when = format!("as of {}; a click shows the events behind", customer.as_of.date());
         ui.label(RichText::new(when).small().color(tokens.weak));
         let spread =
-            state.distributions.value().filter(|(view, _)| self.view.as_ref() == Some(view));
+            state.distributions.value().filter(|(view, _)| self.shown.view.as_ref() == Some(view));
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             Grid::new("features").num_columns(3).spacing([10.0, 4.0]).show(ui, |ui| {
                 for (name, value) in &customer.features {
-                    let is_chosen = self.feature.as_ref() == Some(name);
+                    let is_chosen = self.shown.feature.as_ref() == Some(name);
                     let label = RichText::new(shorten(name.as_str(), 24)).size(12.0);
                     if ui.selectable_label(is_chosen, label).on_hover_text(name.as_str()).clicked()
                     {
-                        self.feature = (!is_chosen).then(|| name.clone());
+                        self.shown.feature = (!is_chosen).then(|| name.clone());
                     }
                     let text = match value {
                         workspace::Value::Null => {
@@ -316,7 +338,7 @@ impl Customers {
     /// Asks how the numbers of the view are spread, once for each state of the data.
     fn ask_for_spread(&mut self, state: &State, outbox: &mut Outbox) {
         let events = state.look().summary.events;
-        let wanted = self.view.clone().map(|view| (view, events));
+        let wanted = self.shown.view.clone().map(|view| (view, events));
         if wanted != self.spread_of {
             self.spread_of.clone_from(&wanted);
             if let Some((view, _)) = wanted {

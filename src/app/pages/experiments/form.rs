@@ -1,4 +1,5 @@
 use eframe::egui::Ui;
+use serde::{Deserialize, Serialize};
 use workspace::{
     AggregationName, Allocation, ExperimentDefinition, Goal, MetricDefinition, MetricRole, Name,
     Overview, Span, VariantDefinition,
@@ -8,11 +9,11 @@ use crate::widgets::{choice, section, text_field};
 
 /// The fields of a simple experiment: two variants, and one event that would be better. Whatever else a
 /// definition says stays as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Form {
     /// What was saved, or would be without the fields.
     base: Option<ExperimentDefinition>,
-    name: String,
+    pub(super) name: String,
     hypothesis: String,
     variants: [(String, String); 2],
     event: String,

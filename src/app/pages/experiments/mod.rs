@@ -6,8 +6,9 @@ mod readout;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
+use serde::{Deserialize, Serialize};
 use workspace::{
-    Command, ExperimentCommand, ExperimentDefinition, LiveExperiment, Name, PowerPlan,
+    Command, ExperimentCommand, ExperimentDefinition, LiveExperiment, Name, Overview, PowerPlan,
 };
 
 use self::form::Form;
@@ -28,12 +29,52 @@ pub(super) struct Experiments {
     listed: Option<Instant>,
     /// The variant that a first click chose: the second one gives it to everybody.
     chosen: Option<Name>,
+    /// The experiment to show, when the experiments are there.
+    wanted: Option<String>,
+    /// Whether the form is not what is saved.
+    is_changed: bool,
+}
+
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ExperimentsShown {
+    experiment: Option<String>,
+    /// What is not saved of it, as a form or as a text.
+    form: Option<Form>,
+    text: Option<String>,
 }
 
 /// How often the endpoint is asked while the page is shown.
 const POLL: Duration = Duration::from_secs(5);
 
 impl Experiments {
+    pub(super) fn shown(&self) -> ExperimentsShown {
+        let form = self.form.as_ref();
+        ExperimentsShown {
+            experiment: form.map(|form| form.name.clone()).or_else(|| self.wanted.clone()),
+            form: form.filter(|_| self.is_changed).cloned(),
+            text: self.text.clone(),
+        }
+    }
+
+    pub(super) fn show(&mut self, shown: ExperimentsShown) {
+        self.wanted = shown.experiment;
+        self.form = shown.form;
+        self.is_changed = self.form.is_some();
+        self.text = shown.text;
+    }
+
+    /// The form of what is saved, if there is no other; and whether it still is that.
+    fn take_saved(&mut self, overview: &Overview) {
+        let saved = |name: &str| overview.experiments.iter().find(|it| it.name.as_str() == name);
+        let form = self.form.get_or_insert_with(|| {
+            let wanted = self.wanted.as_deref().and_then(saved);
+            Form::of(wanted.or_else(|| overview.experiments.first()), overview)
+        });
+        self.is_changed = *form != Form::of(saved(&form.name), overview);
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         heading(
             ui,
@@ -41,8 +82,8 @@ impl Experiments {
             "test a hypothesis on live customers, and know when to believe it",
         );
         let overview = state.look();
-        if self.form.is_none() && state.overview.value().is_some() {
-            self.form = Some(Form::of(overview.experiments.first(), overview));
+        if state.overview.value().is_some() {
+            self.take_saved(overview);
         }
         self.poll(ui, state, outbox);
         let frame = Frame::NONE.inner_margin(Margin { right: 12, ..Margin::ZERO });

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
 use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use workspace::insights::{Chart, InsightKind, InsightSpec, Point};
-use workspace::{Command, Name};
+use workspace::{Command, Name, SELECTION};
 
+use super::board::{Place, Wish};
 use super::{charts, form, people::People, questions};
 use crate::pages::error_ui;
 use crate::state::{Outbox, State, Tone};
@@ -14,9 +15,9 @@ use crate::widgets::{Picture, empty_state, popup_button, text_field};
 /// The tab of a chart.
 #[derive(Debug)]
 pub(super) struct InsightTab {
-    spec: InsightSpec,
-    /// What was asked for last.
-    asked: Option<InsightSpec>,
+    pub(super) spec: InsightSpec,
+    /// What was asked for last, of which selection, and of how many events.
+    asked: Option<(InsightSpec, u64, u64)>,
     form: form::Form,
     show_sql: bool,
     name: String,
@@ -35,9 +36,9 @@ pub(super) struct InsightTab {
 const PEOPLE: f32 = 250.0;
 
 impl InsightTab {
-    pub(super) fn new(kind: InsightKind) -> Self {
+    pub(super) fn new(spec: InsightSpec) -> Self {
         Self {
-            spec: InsightSpec::usual(kind),
+            spec,
             asked: None,
             form: form::Form::default(),
             show_sql: false,
@@ -55,8 +56,32 @@ impl InsightTab {
         self.spec.kind()
     }
 
-    /// Draws it; gives SQL that is to be worked on.
-    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) -> Option<String> {
+    /// Asks something else.
+    pub(super) fn ask(&mut self, spec: InsightSpec) {
+        if self.spec != spec {
+            self.spec = spec;
+            self.form = form::Form::default();
+        }
+    }
+
+    /// What it asks on a board: of those who are chosen in another tile, if that is wanted.
+    fn wanted(&self, place: Place, state: &State) -> (InsightSpec, u64, u64) {
+        let mut spec = self.spec.clone();
+        let chosen = state.tiles.selection.filter(|it| place.is_linked && it.slot != place.slot);
+        if chosen.is_some() {
+            spec.scope.segment = SELECTION.parse().ok();
+        }
+        (spec, chosen.map_or(0, |chosen| chosen.number), state.look().summary.events)
+    }
+
+    /// Draws it.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        place: Place,
+        state: &State,
+        outbox: &mut Outbox,
+    ) -> Option<Wish> {
         let look = state.look();
         if look.summary.events == 0 {
             empty_state(ui, "There are no events yet. Import a file on the Data page.");
@@ -78,13 +103,18 @@ impl InsightTab {
         let kind = self.kind();
         self.form.scope_ui(ui, kind, &mut self.spec.scope, state);
         questions::ui(ui, &mut self.spec, &look.catalog);
-        if self.asked.as_ref() != Some(&self.spec) {
-            self.asked = Some(self.spec.clone());
+        let wanted = self.wanted(place, state);
+        if self.asked.as_ref() != Some(&wanted) {
             self.chosen = None;
-            outbox.send(Command::Insight(self.spec.clone()));
+            outbox.send(Command::Insight(place.slot, wanted.0.clone()));
+            self.asked = Some(wanted.clone());
         }
-        let loadable = state.insight(self.kind());
-        self.actions_ui(ui, state, outbox);
+        let loadable = state.tiles.insight(place.slot);
+        self.actions_ui(ui, place, state, outbox);
+        if wanted.1 > 0 {
+            let text = "Of the customers who are chosen in another tile.";
+            ui.label(RichText::new(text).small().color(Tokens::at(ui).accent_text));
+        }
         let loadable = loadable?;
         error_ui(ui, loadable);
         let (insight, spec) = loadable.value()?;
@@ -92,13 +122,13 @@ impl InsightTab {
         if self.show_sql {
             let theme = CodeTheme::from_memory(ui.ctx(), ui.style());
             if ui.button("Work on it in SQL").clicked() {
-                sql = Some(insight.sql.clone());
+                sql = Some(Wish::Sql(insight.sql.clone()));
             }
             ScrollArea::vertical().id_salt("sql").max_height(220.0).show(ui, |ui| {
                 code_view_ui(ui, &theme, &insight.sql, "sql");
             });
         }
-        let is_stale = self.asked.as_ref() != Some(spec);
+        let is_stale = wanted.0 != *spec;
         let size = ui.available_size();
         let wide = if self.chosen.is_some() { (size.x - PEOPLE - 12.0).max(200.0) } else { size.x };
         ui.horizontal_top(|ui| {
@@ -110,7 +140,12 @@ impl InsightTab {
                 self.shown = ui.max_rect();
                 ScrollArea::both().auto_shrink(false).id_salt("chart").show(ui, |ui| {
                     if let Some(chosen) = chart_ui(ui, &insight.chart, spec) {
-                        outbox.send(Command::People(spec.clone(), chosen.0.clone()));
+                        outbox.send(Command::People {
+                            slot: place.slot,
+                            spec: spec.clone(),
+                            point: chosen.0.clone(),
+                            select: place.is_linked,
+                        });
                         self.chosen = Some(chosen);
                     }
                     ui.add_space(6.0);
@@ -131,7 +166,7 @@ impl InsightTab {
         sql
     }
 
-    fn actions_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    fn actions_ui(&mut self, ui: &mut Ui, place: Place, state: &State, outbox: &mut Outbox) {
         ui.horizontal_wrapped(|ui| {
             ui.toggle_value(&mut self.show_sql, "Show SQL");
             popup_button(ui, "Export…", |ui| {
@@ -176,7 +211,7 @@ impl InsightTab {
                 questions::first(&mut self.spec, state.look());
                 self.form = form::Form::default();
             }
-            if let Some(job) = state.insight(self.kind()).and_then(|loadable| loadable.job()) {
+            if let Some(job) = state.tiles.insight(place.slot).and_then(|loadable| loadable.job()) {
                 ui.spinner();
                 if ui.button("Cancel").clicked() {
                     outbox.cancel(job);

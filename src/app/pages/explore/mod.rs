@@ -1,8 +1,10 @@
-//! Explore: charts of product analytics, and SQL.
+//! Explore: charts of product analytics, and SQL, side by side.
 //!
-//! `insight` is the tab of a chart: its spec as a form (`form`, `questions`), the chart (`charts`), and the
-//! people behind a point (`people`).
+//! `board` lays the tiles out. A tile is a chart (`insight`): its spec as a form (`form`, `questions`), the
+//! chart (`charts`), and the people behind a point (`people`); or a query (`sql`) with a chart of its rows
+//! (`quick`).
 
+mod board;
 mod charts;
 mod form;
 mod insight;
@@ -11,61 +13,95 @@ mod questions;
 mod quick;
 mod sql;
 
-use eframe::egui::Ui;
-use workspace::insights::InsightKind;
+use board::Board;
+pub(crate) use board::BoardShown;
+use eframe::egui::{Button, RichText, Ui};
+use workspace::{Command, Name};
 
 use super::heading;
+use crate::actions::Action;
+use crate::shown::Link;
 use crate::state::{Outbox, State};
+use crate::theme::Tokens;
+use crate::widgets::{popup_button, text_field, thousands};
 
 /// Charts, and SQL.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Explore {
-    /// The chart that is shown; none is SQL.
-    tab: Option<InsightKind>,
-    sql: sql::Sql,
-    insights: Vec<insight::InsightTab>,
-}
-
-impl Default for Explore {
-    fn default() -> Self {
-        Self {
-            tab: Some(InsightKind::Trends),
-            sql: sql::Sql::default(),
-            insights: InsightKind::ALL.into_iter().map(insight::InsightTab::new).collect(),
-        }
-    }
+    board: Board,
+    /// The name to save the board under.
+    name: String,
 }
 
 impl Explore {
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
-        heading(ui, "Explore", "ask the data");
         ui.horizontal_wrapped(|ui| {
-            for kind in InsightKind::ALL {
-                ui.selectable_value(&mut self.tab, Some(kind), title(kind));
-            }
-            ui.selectable_value(&mut self.tab, None, "SQL");
+            heading(ui, "Explore", "ask the data");
+            self.boards_ui(ui, state, outbox);
+            ui.toggle_value(&mut self.board.is_linked, "Link tiles").on_hover_text(
+                "What is chosen in one tile is what the others show: the people of a point, the customers of \
+                 rows. Queries read it as segments.selection.",
+            );
+            selection_ui(ui, state, outbox);
         });
-        ui.separator();
-        let Some(kind) = self.tab else {
-            self.sql.ui(ui, state, outbox);
-            return;
-        };
-        let Some(tab) = self.insights.iter_mut().find(|tab| tab.kind() == kind) else { return };
-        if let Some(sql) = tab.ui(ui, state, outbox) {
-            self.sql.sql = sql;
-            self.tab = None;
-        }
+        self.board.ui(ui, state, outbox);
+    }
+
+    /// Saved boards, to open and to save.
+    fn boards_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+        popup_button(ui, "Boards…", |ui| {
+            for (name, text) in &state.look().boards {
+                if ui.button(name.as_str()).clicked() {
+                    outbox.show_board(board_link(name, text));
+                    ui.close();
+                }
+            }
+            text_field(ui, "Name of the board", &mut self.name, "weekly_review", 200.0);
+            let name = self.name.trim().parse::<Name>();
+            if ui.add_enabled(name.is_ok(), Button::new("Save this board")).clicked()
+                && let Ok(name) = name
+                && let Ok(text) = serde_json::to_string_pretty(&self.board.shown())
+            {
+                outbox.send(Command::SaveBoard(name, text));
+                ui.close();
+            }
+            if ui.button("Begin anew").clicked() {
+                self.board.begin_anew();
+                ui.close();
+            }
+        });
+    }
+
+    pub(super) fn shown(&self) -> BoardShown {
+        self.board.shown()
+    }
+
+    pub(super) fn show(&mut self, shown: BoardShown) {
+        self.board.show(shown);
+    }
+
+    /// The places of its tiles.
+    pub(super) fn slots(&self) -> impl Iterator<Item = workspace::Slot> + '_ {
+        self.board.slots()
     }
 }
 
-const fn title(kind: InsightKind) -> &'static str {
-    match kind {
-        InsightKind::Trends => "Trends",
-        InsightKind::Retention => "Retention",
-        InsightKind::Funnel => "Funnel",
-        InsightKind::Lifecycle => "Lifecycle",
-        InsightKind::Stickiness => "Stickiness",
-        InsightKind::Paths => "Paths",
-        InsightKind::Segments => "RFM segments",
+/// A link to a saved board, or what is wrong with its file.
+pub(crate) fn board_link(name: &Name, text: &str) -> Result<Link, String> {
+    let shown: Result<BoardShown, _> = serde_json::from_str(text);
+    match shown {
+        Ok(shown) if shown.is_sound() => Ok(Link::Explore(shown)),
+        Ok(_) => Err(format!("boards/{name}.json: its tiles do not hang together")),
+        Err(error) => Err(format!("boards/{name}.json: {error}")),
+    }
+}
+
+/// How many are chosen, and nobody any more.
+fn selection_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    let Some(selection) = state.tiles.selection else { return };
+    let n = thousands(u64::try_from(selection.n).unwrap_or(0));
+    ui.label(RichText::new(format!("{n} customers are chosen")).color(Tokens::at(ui).accent_text));
+    if ui.small_button("Choose nobody").clicked() {
+        outbox.act(Action::ChooseNobody);
     }
 }

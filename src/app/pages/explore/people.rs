@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use eframe::egui::{self, RichText, ScrollArea, Ui};
 use workspace::{Command, Name, SegmentDefinition};
 
-use crate::Page;
-use crate::pages::error_ui;
+use crate::pages::{CustomersShown, error_ui};
+use crate::shown::Link;
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
 use crate::widgets::{section, text_field, thousands};
@@ -68,12 +68,7 @@ impl People {
             |ui, rows| {
                 for id in &people[rows] {
                     if ui.link(id).on_hover_text("Open the customer").clicked() {
-                        outbox.send(Command::Customer {
-                            customer_id: id.clone(),
-                            view: state.first_view(),
-                            as_of: None,
-                        });
-                        outbox.go(Page::Customers);
+                        outbox.show(Link::Customers(CustomersShown::of(id)));
                     }
                 }
             },

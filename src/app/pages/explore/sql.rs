@@ -2,14 +2,16 @@ use std::path::PathBuf;
 
 use eframe::egui::{self, Color32, Key, Modifiers, RichText, TextEdit, Ui};
 use egui_extras::syntax_highlighting::{CodeTheme, highlight};
-use workspace::{Command, Name, Overview};
+use workspace::{Command, Name, Overview, SELECTION};
 
+use super::board::Place;
 use super::quick::Quick;
 use crate::pages::error_ui;
-use crate::state::{Outbox, State};
+use crate::state::{Outbox, Queried, State, Tone};
 use crate::theme::Tokens;
 use crate::widgets::{
-    ResultTable, empty_state, popup_button, primary_button, shorten, text_field, thousands,
+    ResultTable, Rows, Shown, empty_state, popup_button, primary_button, shorten, text_field,
+    thousands,
 };
 
 /// Queries on the warehouse.
@@ -24,6 +26,8 @@ pub(super) struct Sql {
     quick: Quick,
     /// Where the cursor was, in characters.
     cursor: usize,
+    /// Of which selection it was run last.
+    selection: u64,
 }
 
 const FIRST_QUERY: &str = "SELECT event, count(*) AS events, count(DISTINCT customer_id) AS customers,\n       \
@@ -83,29 +87,37 @@ impl Default for Sql {
             table: ResultTable::default(),
             quick: Quick::default(),
             cursor: 0,
+            selection: 0,
         }
     }
 }
 
 impl Sql {
-    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
-        let run_key = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
-        let take_word = ui.input_mut(|input| input.consume_key(Modifiers::CTRL, Key::Space));
+    /// A tile with a query.
+    pub(super) fn of(sql: String) -> Self {
+        Self { sql, ..Self::default() }
+    }
+
+    pub(super) fn ui(&mut self, ui: &mut Ui, place: Place, state: &State, outbox: &mut Outbox) {
+        let has_key = |modifiers: Modifiers, key: Key| {
+            place.is_active && ui.input_mut(|input| input.consume_key(modifiers, key))
+        };
+        let run_key = has_key(Modifiers::COMMAND, Key::Enter);
+        let take_word = has_key(Modifiers::CTRL, Key::Space);
+        let answer = state.tiles.query(place.slot);
         // The place is that of the text that was run.
         let is_same = self.history.first() == Some(&self.sql);
-        let wrong = state.query_error.filter(|_| is_same);
+        let wrong = answer.and_then(|answer| answer.wrong).filter(|_| is_same);
         let selected = self.editor_ui(ui, wrong);
         self.words_ui(ui, state.look(), take_word);
-        let busy = state.queried.job();
+        let busy = answer.and_then(|answer| answer.rows.job().or(answer.held.job()));
         ui.horizontal_wrapped(|ui| {
             let run =
                 primary_button(ui, "Run", busy.is_none()).on_hover_text("Ctrl+Enter").clicked();
             if run || run_key {
-                let text = selected.unwrap_or_else(|| self.sql.clone());
-                self.history.retain(|known| *known != text);
-                self.history.insert(0, text.clone());
-                self.history.truncate(MOST_QUERIES);
-                outbox.send(Command::Query(text));
+                self.run(selected.unwrap_or_else(|| self.sql.clone()), place, state, outbox);
+            } else if let Some(text) = self.stale(place, state) {
+                self.run(text, place, state, outbox);
             }
             if let Some(job) = busy {
                 ui.spinner();
@@ -114,24 +126,63 @@ impl Sql {
                 }
             }
             self.menus_ui(ui, state.look(), outbox);
-            if let Some((result, _)) = state.queried.value() {
+            if let Some((result, _)) = answer.and_then(|answer| answer.rows.value()) {
                 ui.toggle_value(&mut self.quick.is_shown, "Chart");
-                let n = thousands(u64::try_from(result.rows.len()).unwrap_or(0));
-                let more = if result.truncated { "the first " } else { "" };
-                ui.label(format!("{more}{n} rows in {:.0} ms", result.seconds * 1e3));
+                let all = answer.and_then(|answer| answer.held.value()).map(|(n, _)| *n);
+                let n = all.unwrap_or_else(|| u64::try_from(result.rows.len()).unwrap_or(0));
+                let more = if result.truncated && all.is_none() { "the first " } else { "" };
+                ui.label(format!("{more}{} rows in {:.0} ms", thousands(n), result.seconds * 1e3));
             }
         });
-        error_ui(ui, &state.queried);
-        match state.queried.value() {
-            Some((result, summaries)) => {
-                if self.quick.is_shown {
-                    self.quick.ui(ui, result);
-                }
-                let version = state.query_version;
-                self.table.ui(ui, version, &result.columns, &result.rows, summaries);
-            }
-            None => empty_state(ui, "Run a query; tables are events, customers, traits, imports."),
+        let Some(answer) = answer else {
+            empty_state(ui, "Run a query; tables are events, customers, traits, imports.");
+            return;
+        };
+        error_ui(ui, &answer.rows);
+        error_ui(ui, &answer.held);
+        error_ui(ui, &answer.page);
+        self.rows_ui(ui, place, answer, outbox);
+    }
+
+    fn rows_ui(&mut self, ui: &mut Ui, place: Place, answer: &Queried, outbox: &mut Outbox) {
+        let Some((result, summaries)) = answer.rows.value() else { return };
+        if self.quick.is_shown {
+            self.quick.ui(ui, result);
         }
+        let rows = match answer.held.value() {
+            Some((n, _)) => Rows::Held { n: *n, page: answer.page.value() },
+            None => Rows::Whole(&result.rows),
+        };
+        let summaries = answer.held.value().map_or(summaries, |(_, summaries)| summaries);
+        // The rows that are kept are of the same query: a sort may go on.
+        let version = answer.version * 2 + u64::from(answer.held.value().is_some());
+        let shown = Shown { version, columns: &result.columns, rows, summaries };
+        let asked = self.table.ui(ui, &shown, place.is_active);
+        if let Some((arrangement, from)) = asked.page {
+            outbox.send(Command::Page(place.slot, arrangement, from));
+        }
+        if let Some(customers) = asked.customers {
+            outbox.send(Command::Select(place.slot, customers));
+        }
+        if let Some(text) = asked.said {
+            outbox.say(Tone::Warn, text);
+        }
+    }
+
+    fn run(&mut self, text: String, place: Place, state: &State, outbox: &mut Outbox) {
+        self.selection = state.tiles.selection.map_or(0, |chosen| chosen.number);
+        self.history.retain(|known| *known != text);
+        self.history.insert(0, text.clone());
+        self.history.truncate(MOST_QUERIES);
+        outbox.send(Command::Query(place.slot, text));
+    }
+
+    /// What was run last, if it reads who is chosen and others are chosen now.
+    fn stale(&self, place: Place, state: &State) -> Option<String> {
+        let chosen = state.tiles.selection.filter(|_| place.is_linked)?;
+        let is_other = chosen.slot != place.slot && chosen.number != self.selection;
+        let text = self.history.first().filter(|_| is_other)?;
+        text.to_lowercase().contains(&format!("segments.{SELECTION}")).then(|| text.clone())
     }
 
     fn menus_ui(&mut self, ui: &mut Ui, look: &Overview, outbox: &mut Outbox) {

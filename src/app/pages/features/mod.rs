@@ -6,6 +6,7 @@ mod effect;
 use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
 use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use egui_extras::{Column, TableBuilder};
+use serde::{Deserialize, Serialize};
 use workspace::{
     AggregationName, Command, Draft, FeatureDefinition, Name, Overview, Preview, Value,
     ViewDefinition,
@@ -31,6 +32,21 @@ pub(super) struct Features {
     /// The model whose label features are held against; none until one is chosen or found.
     model: Option<Name>,
     show_sql: bool,
+    /// The view to show, when the views are there.
+    wanted: Option<Name>,
+    /// Whether the draft is not what is saved.
+    is_changed: bool,
+}
+
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct FeaturesShown {
+    view: Option<Name>,
+    /// What is not saved of it.
+    draft: Option<ViewDefinition>,
+    chosen: usize,
+    model: Option<Name>,
 }
 
 /// The name of a first view.
@@ -41,11 +57,33 @@ const NO_PROPERTY: &str = "(none)";
 const WINDOW_DAYS: [u16; 10] = [1, 2, 3, 7, 14, 30, 60, 90, 180, 365];
 
 impl Features {
+    pub(super) fn shown(&self) -> FeaturesShown {
+        let draft = self.draft.as_ref();
+        FeaturesShown {
+            view: draft.map(|draft| draft.name.clone()).or_else(|| self.wanted.clone()),
+            draft: draft.filter(|_| self.is_changed).cloned(),
+            chosen: self.chosen,
+            model: self.model.clone(),
+        }
+    }
+
+    pub(super) fn show(&mut self, shown: FeaturesShown) {
+        self.wanted = shown.view;
+        self.draft = shown.draft;
+        self.is_changed = self.draft.is_some();
+        self.chosen = shown.chosen;
+        self.model = shown.model;
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         heading(ui, "Features", "one definition, exact at any instant, the same live");
+        let views = &state.look().views;
+        let saved = |name: &Name| views.iter().find(|view| view.name == *name);
         if self.draft.is_none() {
-            self.draft = state.look().views.first().cloned();
+            self.draft = self.wanted.as_ref().and_then(saved).or_else(|| views.first()).cloned();
         }
+        let draft = self.draft.as_ref();
+        self.is_changed = draft.is_some_and(|draft| saved(&draft.name) != Some(draft));
         let Some(mut draft) = self.draft.take() else {
             empty_state(ui, "There is no view yet; import events, then make one.");
             let name: Result<Name, _> = FIRST_VIEW.parse();

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use eframe::egui::{Checkbox, Ui};
+use serde::{Deserialize, Serialize};
 use workspace::{
     AggregationName, Algorithm, CalibrationKind, LabelDefinition, ModelDefinition, ModelSpec, Name,
     Objective, Overview, SpineDefinition, SplitBy, SplitDefinition, Task, Time,
@@ -11,7 +12,7 @@ use super::sections::Sections;
 use crate::widgets::{choice, section, text_field};
 
 /// A model spec as texts, while it is being written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Form {
     pub(super) name: String,
     view: String,
@@ -28,7 +29,7 @@ pub(super) struct Form {
     split: String,
     test: String,
     seed: String,
-    parameters: BTreeMap<&'static str, String>,
+    parameters: BTreeMap<String, String>,
     objective: String,
     monotone: String,
     balance: bool,
@@ -122,7 +123,7 @@ impl Form {
 
     fn read_parameters(&mut self, model: &ModelDefinition) {
         let all = parameters::of(model.algorithm);
-        self.parameters = all.iter().map(|one| (one.title, one.text(model))).collect();
+        self.parameters = all.iter().map(|one| (one.title.to_owned(), one.text(model))).collect();
     }
 
     /// The name of the model, if it is one.
@@ -197,7 +198,7 @@ impl Form {
         for pair in parameters::of(self.algorithm()).chunks(2) {
             ui.horizontal(|ui| {
                 for one in pair {
-                    let text = self.parameters.entry(one.title).or_default();
+                    let text = self.parameters.entry(one.title.to_owned()).or_default();
                     text_field(ui, one.title, text, one.usual, 100.0);
                 }
             });

@@ -9,7 +9,8 @@ mod runs;
 mod sections;
 
 use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
-use workspace::{Command, ModelSpec, Name};
+use serde::{Deserialize, Serialize};
+use workspace::{Command, ModelSpec, Name, Overview};
 
 use self::exchange::Exchange;
 use self::form::Form;
@@ -30,9 +31,25 @@ pub(super) struct Models {
     exchange: Exchange,
     /// The model whose runs were asked for, and the result that was the latest then.
     asked: Option<(Name, Option<String>)>,
+    /// The model to show, when the models are there.
+    wanted: Option<String>,
+    /// Whether the form is not what is saved.
+    is_changed: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ModelsShown {
+    model: Option<String>,
+    /// What is not saved of it, as a form or as a text.
+    form: Option<Form>,
+    text: Option<String>,
+    tab: Tab,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Tab {
     #[default]
     Result,
@@ -43,11 +60,39 @@ enum Tab {
 const TRY_SECONDS: f64 = 120.0;
 
 impl Models {
+    pub(super) fn shown(&self) -> ModelsShown {
+        let form = self.form.as_ref();
+        ModelsShown {
+            model: form.map(|form| form.name.clone()).or_else(|| self.wanted.clone()),
+            form: form.filter(|_| self.is_changed).cloned(),
+            text: self.text.clone(),
+            tab: self.tab,
+        }
+    }
+
+    pub(super) fn show(&mut self, shown: ModelsShown) {
+        self.wanted = shown.model;
+        self.form = shown.form;
+        self.is_changed = self.form.is_some();
+        self.text = shown.text;
+        self.tab = shown.tab;
+    }
+
+    /// The form of what is saved, if there is no other; and whether it still is that.
+    fn take_saved(&mut self, overview: &Overview) {
+        let saved = |name: &str| overview.models.iter().find(|model| model.name.as_str() == name);
+        let form = self.form.get_or_insert_with(|| {
+            let wanted = self.wanted.as_deref().and_then(saved);
+            Form::of(wanted.or_else(|| overview.models.first()), overview)
+        });
+        self.is_changed = *form != Form::of(saved(&form.name), overview);
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         heading(ui, "Models", "train on what was known then, test on what came later");
         let overview = state.look();
-        if self.form.is_none() && state.overview.value().is_some() {
-            self.form = Some(Form::of(overview.models.first(), overview));
+        if state.overview.value().is_some() {
+            self.take_saved(overview);
         }
         self.ask_for_runs(outbox, state);
         let frame = Frame::NONE.inner_margin(Margin { right: 12, ..Margin::ZERO });

@@ -1,4 +1,5 @@
 use eframe::egui::{Checkbox, Ui};
+use serde::{Deserialize, Serialize};
 use workspace::{
     Algorithm, Costs, LifetimeSection, ModelSpec, Name, RankingSection, RecommendationSection,
     SearchSection, Span, Task, UpliftSection,
@@ -7,7 +8,7 @@ use workspace::{
 use crate::widgets::{choice, section, text_field};
 
 /// The parts of a spec that only some tasks have, as texts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sections {
     frequency: String,
     recency: String,

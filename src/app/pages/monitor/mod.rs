@@ -7,6 +7,7 @@ mod rules;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
+use serde::{Deserialize, Serialize};
 use workspace::{Command, MonitorCommand, Name, Span};
 
 use self::form::Form;
@@ -24,6 +25,16 @@ pub(super) struct Monitor {
     form: Form,
     /// What was asked for last, and when.
     asked: Option<(Name, &'static str, Instant)>,
+}
+
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct MonitorShown {
+    deployment: String,
+    /// Over how long, as a span.
+    over: String,
+    feature: Option<String>,
 }
 
 impl Default for Monitor {
@@ -49,6 +60,22 @@ const PERIODS: [(&str, &str); 4] = [
 const POLL: Duration = Duration::from_secs(3);
 
 impl Monitor {
+    pub(super) fn shown(&self) -> MonitorShown {
+        let period = PERIODS.iter().find(|(title, _)| *title == self.over);
+        MonitorShown {
+            deployment: self.deployment.clone(),
+            over: period.map(|(_, span)| (*span).to_owned()).unwrap_or_default(),
+            feature: self.chosen.clone(),
+        }
+    }
+
+    pub(super) fn show(&mut self, shown: MonitorShown) {
+        let period = PERIODS.iter().find(|(_, span)| *span == shown.over);
+        self.over = period.map_or(PERIODS[1].0, |(title, _)| *title);
+        self.deployment = shown.deployment;
+        self.chosen = shown.feature;
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
         heading(ui, "Monitor", "whether what is live still is what was trained");
         let Some(url) = &state.url else {

@@ -18,11 +18,11 @@ pub struct ColumnSummary {
 /// Different values that are counted exactly.
 pub(crate) const MOST_DISTINCT: usize = 20_000;
 /// Parts of a histogram.
-const BINS: usize = 20;
+pub(crate) const BINS: usize = 20;
 
 /// Summaries of the columns of rows.
 #[must_use]
-pub(crate) fn summarize(n_columns: usize, rows: &[Vec<Value>]) -> Vec<ColumnSummary> {
+pub fn summarize(n_columns: usize, rows: &[Vec<Value>]) -> Vec<ColumnSummary> {
     (0..n_columns).map(|place| of(rows.iter().filter_map(|row| row.get(place)))).collect()
 }
 

@@ -1,22 +1,32 @@
+//! What pages read, and what they ask for.
+
+mod outbox;
+mod tiles;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use workspace::insights::{Chart, Insight, InsightKind, InsightSpec};
 use workspace::{
-    Activity, Answer, ColumnSummary, Command, CustomerList, CustomerSummary, CustomerView,
-    Deployment, EndpointView, Error, ErrorKind, EventKind, ExperimentAnswer, ExperimentCommand,
-    ImportReport, JobId, LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand,
-    Name, Overview, PowerPlan, Preview, Progress, Proposal, Pulls, QueryResult, Readout, Rehearsal,
-    Run, Session, TrainReport, Tried, Update, Verified, Watched,
+    Activity, Answer, Command, CustomerList, CustomerSummary, CustomerView, Deployment,
+    EndpointView, Error, ErrorKind, EventKind, ExperimentAnswer, ExperimentCommand, ImportReport,
+    JobId, LiveCustomer, LiveExperiment, LiveScore, MonitorAnswer, MonitorCommand, Name, Overview,
+    PowerPlan, Preview, Progress, Proposal, Pulls, Readout, Rehearsal, Run, Slot, TrainReport,
+    Tried, Update, Verified, Watched,
 };
 
 use crate::loadable::Loadable;
+pub(crate) use outbox::Outbox;
+pub(crate) use tiles::Queried;
+use tiles::Tiles;
 
 /// All that pages read.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) project: Loadable<(String, PathBuf)>,
+    /// A project was just opened, and what the window showed of it before.
+    pub(crate) opened: Option<Option<String>>,
     pub(crate) overview: Loadable<Overview>,
     /// The kinds of events, and of how many events that is known.
     pub(crate) inventory: Loadable<(Vec<EventKind>, u64)>,
@@ -28,14 +38,8 @@ pub(crate) struct State {
     pub(crate) customer: Loadable<CustomerView>,
     /// How the numbers of a view are spread over customers.
     pub(crate) distributions: Loadable<(Name, BTreeMap<Name, Vec<f64>>)>,
-    /// The rows of a query, and what their columns are like.
-    pub(crate) queried: Loadable<(QueryResult, Vec<ColumnSummary>)>,
-    /// How many results there were.
-    pub(crate) query_version: u64,
-    /// Line and column of what is wrong with the latest query.
-    pub(crate) query_error: Option<(usize, usize)>,
-    /// Insights by the word of their kind, each with what was asked.
-    insights: BTreeMap<&'static str, Loadable<(Insight, InsightSpec)>>,
+    /// What the tiles of Explore were answered.
+    pub(crate) tiles: Tiles,
     pub(crate) people: Loadable<Vec<String>>,
     /// The share of new customers who come back in the interval after.
     pub(crate) come_back: Option<f64>,
@@ -61,6 +65,8 @@ pub(crate) struct State {
     pub(crate) watched: Loadable<Watched>,
     /// The endpoint that the window works with.
     pub(crate) url: Option<String>,
+    /// Whether what is shown can be undone, and done again.
+    pub(crate) steps: (bool, bool),
     pub(crate) jobs: BTreeMap<JobId, RunningJob>,
     pub(crate) notices: Vec<Notice>,
     /// How long the latest query took.
@@ -121,14 +127,10 @@ impl State {
             }
             Command::Customer { .. } => self.customer.begin(id),
             Command::Distributions(_) => self.distributions.begin(id),
-            Command::Query(_) => {
-                self.query_error = None;
-                self.queried.begin(id);
+            Command::Query(..) | Command::Hold(..) | Command::Page(..) | Command::Insight(..) => {
+                self.tiles.begin(id, command);
             }
-            Command::Insight(spec) => {
-                self.insights.entry(spec.kind().word()).or_default().begin(id);
-            }
-            Command::People(..) => {
+            Command::People { .. } => {
                 self.people.clear();
                 self.people.begin(id);
             }
@@ -160,6 +162,9 @@ impl State {
             | Command::ExportInsight(..)
             | Command::SaveInsight(..)
             | Command::SaveQuery(..)
+            | Command::SaveBoard(..)
+            | Command::KeepWindow(_)
+            | Command::Select(..)
             | Command::ImportModel { .. }
             | Command::ExportModel(..)
             | Command::SaveSegment(_)
@@ -202,7 +207,9 @@ impl State {
 
     fn answer(&mut self, id: JobId, seconds: f64, answer: Answer) -> Vec<Command> {
         match answer {
-            Answer::Opened { name, folder } => return self.opened(id, name, folder),
+            Answer::Opened { name, folder, window } => {
+                return self.opened(id, (name, folder), window);
+            }
             Answer::Looked(overview) => return self.looked(id, *overview),
             Answer::Inventory(kinds) => {
                 let events = self.look().summary.events;
@@ -222,11 +229,12 @@ impl State {
             Answer::Customers(customers, total) => self.customers.finish(id, (customers, total)),
             Answer::Customer(customer) => self.customer.finish(id, *customer),
             Answer::Distributions(view, spread) => self.distributions.finish(id, (view, spread)),
-            Answer::Queried(result, summaries) => {
+            Answer::Queried(slot, result, summaries) => {
                 self.query_seconds = Some(seconds);
-                self.query_version += 1;
-                self.queried.finish(id, (result, summaries));
+                return self.tiles.has_rows(id, slot, result, summaries).into_iter().collect();
             }
+            Answer::Held(slot, n, summaries) => self.tiles.has_held(id, slot, n, summaries),
+            Answer::Page(slot, page) => self.tiles.has_page(id, slot, page),
             Answer::ImportedModel(name) => {
                 self.tell(Tone::Good, format!("Imported {name}; deploy it on the Deploy page"));
                 return vec![Command::Look];
@@ -236,11 +244,23 @@ impl State {
                 return vec![Command::Look];
             }
             Answer::Exported(path) => self.tell(Tone::Good, format!("Wrote {}", path.display())),
-            Answer::Insight(insight, spec) => {
+            Answer::Insight(slot, insight, spec) => {
                 self.query_seconds = Some(seconds);
-                self.has_insight(id, *insight, *spec);
+                self.has_insight(&insight, &spec);
+                self.tiles.has_insight(id, slot, *insight, *spec);
             }
-            Answer::People(people) => self.people.finish(id, people),
+            Answer::People(people, selected) => {
+                if let Some(slot) = selected {
+                    self.tiles.select(slot, people.len());
+                }
+                self.people.finish(id, people);
+            }
+            Answer::Selected(slot, n) => self.tiles.select(slot, n),
+            Answer::KeptWindow => {}
+            Answer::SavedBoard(name) => {
+                self.tell(Tone::Good, format!("Saved board {name}"));
+                return vec![Command::Look];
+            }
             Answer::SavedInsight(name) => {
                 self.tell(Tone::Good, format!("Saved {name}"));
                 return vec![Command::Look];
@@ -397,18 +417,20 @@ impl State {
         self.watched.finish(id, watched);
     }
 
-    fn opened(&mut self, id: JobId, name: String, folder: PathBuf) -> Vec<Command> {
+    fn opened(
+        &mut self,
+        id: JobId,
+        (name, folder): (String, PathBuf),
+        window: Option<String>,
+    ) -> Vec<Command> {
         *self = Self {
             jobs: std::mem::take(&mut self.jobs),
             notices: std::mem::take(&mut self.notices),
             ..Self::default()
         };
         self.project.finish(id, (name, folder));
-        vec![
-            Command::Look,
-            Command::Customers(CustomerList::default(), CUSTOMERS),
-            Command::Insight(InsightSpec::usual(InsightKind::Retention)),
-        ]
+        self.opened = Some(window);
+        after_new_events()
     }
 
     fn looked(&mut self, id: JobId, overview: Overview) -> Vec<Command> {
@@ -424,18 +446,17 @@ impl State {
         }
     }
 
-    /// An insight of a kind, if one was ever asked for.
-    pub(crate) fn insight(&self, kind: InsightKind) -> Option<&Loadable<(Insight, InsightSpec)>> {
-        self.insights.get(kind.word())
-    }
-
-    fn has_insight(&mut self, id: JobId, insight: Insight, spec: InsightSpec) {
+    fn has_insight(&mut self, insight: &Insight, spec: &InsightSpec) {
         if let Chart::Retention(retention) = &insight.chart
-            && spec == InsightSpec::usual(InsightKind::Retention)
+            && *spec == InsightSpec::usual(InsightKind::Retention)
         {
             self.come_back = retention.mean.get(1).copied().filter(|share| share.is_finite());
         }
-        self.insights.entry(spec.kind().word()).or_default().finish(id, (insight, spec));
+    }
+
+    /// Only these places of Explore are there.
+    pub(crate) fn retain_tiles(&mut self, is_there: impl Fn(Slot) -> bool) {
+        self.tiles.retain(is_there);
     }
 
     /// The rules that hold, by name.
@@ -454,17 +475,15 @@ impl State {
         let quiet = ["endpoint", "live-customer", "preview", "query", "propose", "activity"];
         let quiet =
             quiet.contains(&kind) || ["list-experiments", "read-out", "monitor"].contains(&kind);
-        let quiet = quiet || kind.starts_with("insight-");
+        let tiles = ["insight", "query", "hold", "page"];
+        let quiet = quiet || tiles.contains(&kind) || kind == "keep-window";
         if let (Some(message), false) = (&message, quiet) {
             self.tell(Tone::Bad, message.clone());
         }
-        if let Some(word) = kind.strip_prefix("insight-") {
-            if let Some(insight) = self.insights.get_mut(word) {
-                insight.fail(id, message);
-            }
-            return;
-        }
         match kind {
+            kind if tiles.contains(&kind) => {
+                self.tiles.fail(id, message.as_ref(), error.position());
+            }
             "open" => self.project.fail(id, message),
             "look" => self.overview.fail(id, message),
             "inventory" => self.inventory.fail(id, message),
@@ -473,10 +492,6 @@ impl State {
             "customers" => self.customers.fail(id, message),
             "customer" => self.customer.fail(id, message),
             "distributions" => self.distributions.fail(id, message),
-            "query" => {
-                self.query_error = error.position();
-                self.queried.fail(id, message);
-            }
             "people" => self.people.fail(id, message),
             "preview" => self.preview.fail(id, message),
             "train" => self.trained.fail(id, message),
@@ -542,62 +557,6 @@ fn after_new_events() -> Vec<Command> {
     vec![
         Command::Look,
         Command::Customers(CustomerList::default(), CUSTOMERS),
-        Command::Insight(InsightSpec::usual(InsightKind::Retention)),
+        Command::Insight(Slot::default(), InsightSpec::usual(InsightKind::Retention)),
     ]
-}
-
-/// Commands of a frame, sent when it is painted.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    commands: Vec<Command>,
-    canceled: Vec<JobId>,
-    pub(crate) actions: Vec<crate::actions::Action>,
-    said: Vec<(Tone, String)>,
-}
-
-impl Outbox {
-    pub(crate) fn send(&mut self, command: Command) {
-        self.commands.push(command);
-    }
-
-    pub(crate) fn extend(&mut self, commands: impl IntoIterator<Item = Command>) {
-        self.commands.extend(commands);
-    }
-
-    /// Tells the person something.
-    pub(crate) fn say(&mut self, tone: Tone, text: String) {
-        self.said.push((tone, text));
-    }
-
-    pub(crate) fn cancel(&mut self, job: JobId) {
-        self.canceled.push(job);
-    }
-
-    /// Cancels every job that a person waits for.
-    pub(crate) fn canceled_all(&mut self, state: &State) {
-        self.canceled.extend(state.jobs.keys().copied());
-    }
-
-    pub(crate) fn go(&mut self, page: crate::Page) {
-        self.act(crate::actions::Action::Go(page));
-    }
-
-    pub(crate) fn act(&mut self, action: crate::actions::Action) {
-        self.actions.push(action);
-    }
-
-    /// Hands everything to the session.
-    pub(crate) fn flush(&mut self, session: &mut Session, state: &mut State) {
-        for (tone, text) in self.said.drain(..) {
-            state.tell(tone, text);
-        }
-        for job in self.canceled.drain(..) {
-            session.cancel(job);
-        }
-        for command in self.commands.drain(..) {
-            let copy = command.clone();
-            let id = session.send(command);
-            state.begin(id, &copy);
-        }
-    }
 }
