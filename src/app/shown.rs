@@ -47,6 +47,8 @@ const FORMAT: u32 = 1;
 const SCHEME: &str = "workbench://";
 /// The longest link, in bytes.
 const LONGEST: usize = 64 << 10;
+/// Seconds after which a change is a step of its own.
+const STABLE: f32 = 0.5;
 /// Steps that can be undone.
 const STEPS: usize = 100;
 
@@ -141,7 +143,7 @@ impl std::fmt::Debug for Steps {
 
 impl Default for Steps {
     fn default() -> Self {
-        let settings = Settings { max_undos: STEPS, ..Settings::default() };
+        let settings = Settings { max_undos: STEPS, stable_time: STABLE, ..Settings::default() };
         Self(Undoer::with_settings(settings))
     }
 }

@@ -558,7 +558,11 @@ proptest! {
                     "mode = \"first_ever\"\nbrackets = [1, 2, 4]\n", "measured = \"rolling\"\ntimes = 2\nmode = \"recurring\"\n"] {
                     check(&project, InsightKind::Retention, &format!("{scope}start = {a}\nreturn = {b}\n{more}"));
                 }
-                for more in ["", "order = \"unordered\"\n", "attribution = \"last\"\n"] {
+                let not = "[[exclusions]]\nevent = \"e2\"\nfrom = 1\nto = 3\n";
+                let not_first = "[[exclusions]]\nevent = \"e3\"\nfrom = 1\nto = 2\n";
+                let strict = "order = \"strict\"\n";
+                for more in ["", "order = \"unordered\"\n", "attribution = \"last\"\n", strict, not, not_first,
+                    &format!("{strict}{not}"), &format!("{not}{not_first}"), &format!("{strict}{not_first}")] {
                     let steps = format!("steps = [{a}, {b}, {a}]\nwindow = \"36h\"\n");
                     check(&project, InsightKind::Funnel, &format!("{scope}{steps}{more}"));
                 }

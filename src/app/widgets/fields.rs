@@ -18,8 +18,21 @@ pub(crate) fn secret_field(ui: &mut Ui, label: &str, text: &mut String, width: f
     line(ui, label, width, TextEdit::singleline(text).password(true))
 }
 
+/// Begins the next row, if this one has no room for so much.
+fn make_room(ui: &mut Ui, width: f32) {
+    let wraps = ui.layout().is_horizontal() && ui.layout().main_wrap();
+    let is_begun = ui.cursor().left() > ui.max_rect().left() + 1.0;
+    if wraps && is_begun && width.is_finite() && ui.available_size_before_wrap().x < width {
+        ui.end_row();
+    }
+}
+
+/// What a field has beside its text: margins, and of a choice the sign that it opens.
+const AROUND: f32 = 28.0;
+
 fn line(ui: &mut Ui, label: &str, width: f32, field: TextEdit<'_>) -> Response {
     let weak = Tokens::at(ui).weak;
+    make_room(ui, width + AROUND);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let name = ui.label(RichText::new(label).small().color(weak));
@@ -55,6 +68,7 @@ pub(crate) fn choice<'a>(
 ) -> bool {
     let weak = Tokens::at(ui).weak;
     let mut changed = false;
+    make_room(ui, width + AROUND);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let name = ui.label(RichText::new(label).small().color(weak));

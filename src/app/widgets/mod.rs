@@ -1,6 +1,7 @@
 //! Widgets: pieces that know no word of the domain.
 
 mod bars;
+mod code;
 mod fields;
 mod grid;
 mod layout;
@@ -9,6 +10,7 @@ mod table;
 mod text;
 
 pub(crate) use bars::{bars_ui, share_bar_ui};
+pub(crate) use code::{sql_job, sql_ui};
 pub(crate) use fields::{choice, primary_button, secret_field, text_area, text_field};
 pub(crate) use grid::grid_ui;
 pub(crate) use layout::{card, empty_state, key_figure, label_cell, popup_button, section};

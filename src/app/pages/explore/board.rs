@@ -32,6 +32,9 @@ type Layout = Tree<Slot>;
 pub(crate) struct BoardShown {
     tree: Layout,
     asked: BTreeMap<Slot, Asked>,
+    /// Tiles that show no fields.
+    #[serde(default)]
+    folded: BTreeSet<Slot>,
     #[serde(default)]
     is_linked: bool,
 }
@@ -158,6 +161,20 @@ impl TileState {
         }
     }
 
+    const fn is_folded(&self) -> bool {
+        match self {
+            Self::Insight(tab) => tab.is_folded,
+            Self::Sql(sql) => sql.is_folded,
+        }
+    }
+
+    const fn fold(&mut self, is_folded: bool) {
+        match self {
+            Self::Insight(tab) => tab.is_folded = is_folded,
+            Self::Sql(sql) => sql.is_folded = is_folded,
+        }
+    }
+
     const fn title(&self) -> &'static str {
         match self {
             Self::Insight(tab) => title(Some(tab.kind())),
@@ -221,9 +238,11 @@ impl Board {
     }
 
     pub(super) fn shown(&self) -> BoardShown {
+        let folded = self.tiles.iter().filter(|(_, tile)| tile.is_folded());
         BoardShown {
             tree: self.tree.clone(),
             asked: self.tiles.iter().map(|(slot, tile)| (*slot, tile.asked())).collect(),
+            folded: folded.map(|(slot, _)| *slot).collect(),
             is_linked: self.is_linked,
         }
     }
@@ -235,10 +254,9 @@ impl Board {
         }
         self.tiles.retain(|slot, _| shown.asked.contains_key(slot));
         for (slot, asked) in shown.asked {
-            match self.tiles.get_mut(&slot) {
-                Some(tile) => tile.ask(asked),
-                None => _ = self.tiles.insert(slot, TileState::of(asked)),
-            }
+            let tile = self.tiles.entry(slot).or_insert_with(|| TileState::of(asked.clone()));
+            tile.ask(asked);
+            tile.fold(shown.folded.contains(&slot));
         }
         self.tree = shown.tree;
         self.is_linked = shown.is_linked;
@@ -325,6 +343,14 @@ impl Board {
             Some(Tile::Container(container)) => _ = container.replace_child(tabs_id, pair),
             _ => self.tree.root = Some(pair),
         }
+    }
+}
+
+/// Hides the fields of a tile, or shows them.
+pub(super) fn fold_ui(ui: &mut Ui, is_folded: &mut bool) {
+    let mut is_open = !*is_folded;
+    if ui.toggle_value(&mut is_open, "Fields").changed() {
+        *is_folded = !is_open;
     }
 }
 

@@ -1,16 +1,15 @@
 use std::path::PathBuf;
 
 use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
-use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use workspace::insights::{Chart, InsightKind, InsightSpec, Point};
 use workspace::{Command, Name, SELECTION};
 
-use super::board::{Place, Wish};
+use super::board::{Place, Wish, fold_ui};
 use super::{charts, form, people::People, questions};
 use crate::pages::error_ui;
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
-use crate::widgets::{Picture, empty_state, popup_button, text_field};
+use crate::widgets::{Picture, empty_state, popup_button, sql_ui, text_field};
 
 /// The tab of a chart.
 #[derive(Debug)]
@@ -20,6 +19,8 @@ pub(super) struct InsightTab {
     asked: Option<(InsightSpec, u64, u64)>,
     form: form::Form,
     show_sql: bool,
+    /// Whether only the chart is shown, without its fields.
+    pub(super) is_folded: bool,
     name: String,
     file: String,
     /// The point that is chosen, and what it is called.
@@ -42,6 +43,7 @@ impl InsightTab {
             asked: None,
             form: form::Form::default(),
             show_sql: false,
+            is_folded: false,
             name: String::new(),
             file: String::new(),
             chosen: None,
@@ -101,8 +103,10 @@ impl InsightTab {
             }
         }
         let kind = self.kind();
-        self.form.scope_ui(ui, kind, &mut self.spec.scope, state);
-        questions::ui(ui, &mut self.spec, &look.catalog);
+        if !self.is_folded {
+            self.form.scope_ui(ui, kind, &mut self.spec.scope, state);
+            questions::ui(ui, &mut self.spec, &look.catalog);
+        }
         let wanted = self.wanted(place, state);
         if self.asked.as_ref() != Some(&wanted) {
             self.chosen = None;
@@ -120,12 +124,11 @@ impl InsightTab {
         let (insight, spec) = loadable.value()?;
         let mut sql = None;
         if self.show_sql {
-            let theme = CodeTheme::from_memory(ui.ctx(), ui.style());
             if ui.button("Work on it in SQL").clicked() {
                 sql = Some(Wish::Sql(insight.sql.clone()));
             }
             ScrollArea::vertical().id_salt("sql").max_height(220.0).show(ui, |ui| {
-                code_view_ui(ui, &theme, &insight.sql, "sql");
+                sql_ui(ui, &insight.sql);
             });
         }
         let is_stale = wanted.0 != *spec;
@@ -139,6 +142,8 @@ impl InsightTab {
                 }
                 self.shown = ui.max_rect();
                 ScrollArea::both().auto_shrink(false).id_salt("chart").show(ui, |ui| {
+                    // The highest number of an axis stands half above it.
+                    ui.add_space(6.0);
                     if let Some(chosen) = chart_ui(ui, &insight.chart, spec) {
                         outbox.send(Command::People {
                             slot: place.slot,
@@ -168,6 +173,7 @@ impl InsightTab {
 
     fn actions_ui(&mut self, ui: &mut Ui, place: Place, state: &State, outbox: &mut Outbox) {
         ui.horizontal_wrapped(|ui| {
+            fold_ui(ui, &mut self.is_folded);
             ui.toggle_value(&mut self.show_sql, "Show SQL");
             popup_button(ui, "Export…", |ui| {
                 let hint = "chart.csv, .parquet, .json or .png";

@@ -1,23 +1,24 @@
 use std::path::PathBuf;
 
 use eframe::egui::{self, Color32, Key, Modifiers, RichText, TextEdit, Ui};
-use egui_extras::syntax_highlighting::{CodeTheme, highlight};
 use workspace::{Command, Name, Overview, SELECTION};
 
-use super::board::Place;
+use super::board::{Place, fold_ui};
 use super::quick::Quick;
 use crate::pages::error_ui;
 use crate::state::{Outbox, Queried, State, Tone};
 use crate::theme::Tokens;
 use crate::widgets::{
-    ResultTable, Rows, Shown, empty_state, popup_button, primary_button, shorten, text_field,
-    thousands,
+    ResultTable, Rows, Shown, empty_state, popup_button, primary_button, shorten, sql_job,
+    text_field, thousands,
 };
 
 /// Queries on the warehouse.
 #[derive(Debug)]
 pub(super) struct Sql {
     pub(super) sql: String,
+    /// Whether only the rows are shown, without the editor.
+    pub(super) is_folded: bool,
     export: String,
     name: String,
     /// What was run, latest first.
@@ -81,6 +82,7 @@ impl Default for Sql {
     fn default() -> Self {
         Self {
             sql: FIRST_QUERY.to_owned(),
+            is_folded: false,
             export: String::new(),
             name: String::new(),
             history: Vec::new(),
@@ -108,8 +110,11 @@ impl Sql {
         // The place is that of the text that was run.
         let is_same = self.history.first() == Some(&self.sql);
         let wrong = answer.and_then(|answer| answer.wrong).filter(|_| is_same);
-        let selected = self.editor_ui(ui, wrong);
-        self.words_ui(ui, state.look(), take_word);
+        let mut selected = None;
+        if !self.is_folded {
+            selected = self.editor_ui(ui, wrong);
+            self.words_ui(ui, state.look(), take_word);
+        }
         let busy = answer.and_then(|answer| answer.rows.job().or(answer.held.job()));
         ui.horizontal_wrapped(|ui| {
             let run =
@@ -125,6 +130,7 @@ impl Sql {
                     outbox.cancel(job);
                 }
             }
+            fold_ui(ui, &mut self.is_folded);
             self.menus_ui(ui, state.look(), outbox);
             if let Some((result, _)) = answer.and_then(|answer| answer.rows.value()) {
                 ui.toggle_value(&mut self.quick.is_shown, "Chart");
@@ -230,10 +236,9 @@ impl Sql {
 
     /// The editor, with the place of an error underlined; gives the selected text, if any.
     fn editor_ui(&mut self, ui: &mut Ui, wrong: Option<(usize, usize)>) -> Option<String> {
-        let theme = CodeTheme::from_memory(ui.ctx(), ui.style());
         let bad = Tokens::at(ui).bad;
         let mut layouter = |ui: &Ui, text: &dyn egui::TextBuffer, width: f32| {
-            let mut job = highlight(ui.ctx(), ui.style(), &theme, text.as_str(), "sql");
+            let mut job = sql_job(ui, text.as_str());
             job.wrap.max_width = width;
             if let Some(range) = wrong.and_then(|place| word_at(text.as_str(), place)) {
                 underline(&mut job, &range, bad);

@@ -4,7 +4,6 @@ mod editor;
 mod effect;
 
 use eframe::egui::{self, Frame, Margin, Panel, RichText, ScrollArea, Ui};
-use egui_extras::syntax_highlighting::{CodeTheme, code_view_ui};
 use egui_extras::{Column, TableBuilder};
 use serde::{Deserialize, Serialize};
 use workspace::{
@@ -19,7 +18,7 @@ use super::{error_ui, heading};
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, thousands,
+    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, sql_ui, thousands,
 };
 
 /// Views and their features, with what they are like on the data while they are written.
@@ -144,9 +143,8 @@ impl Features {
             ui.toggle_value(&mut self.show_sql, "Show SQL");
         });
         if let (true, Some(preview)) = (self.show_sql, preview) {
-            let theme = CodeTheme::from_memory(ui.ctx(), ui.style());
             ScrollArea::both().id_salt("view-sql").auto_shrink(false).show(ui, |ui| {
-                code_view_ui(ui, &theme, &preview.sql, "sql");
+                sql_ui(ui, &preview.sql);
             });
             return;
         }
