@@ -64,8 +64,9 @@ pub(crate) const TABLE: [Entry; 24] = [
     page(Page::Monitor, "Go to Monitor", Key::Num9),
     with(Action::Back, "Back", Modifiers::ALT, Key::ArrowLeft),
     with(Action::Forward, "Forward", Modifiers::ALT, Key::ArrowRight),
-    with(Action::Undo, "Undo what was shown", Modifiers::COMMAND, Key::Z),
+    // Before undo: a key with shift also is the key without it.
     with(Action::Redo, "Redo", Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z),
+    with(Action::Undo, "Undo what was shown", Modifiers::COMMAND, Key::Z),
     with(Action::CopyLink, "Copy a link to this view", Modifiers::COMMAND, Key::L),
     entry(Action::ChooseNobody, "Choose nobody"),
     with(Action::OpenFile, "Import a file", Modifiers::COMMAND, Key::O),

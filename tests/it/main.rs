@@ -9,6 +9,7 @@ mod decisions;
 mod endpoint;
 mod estimators;
 mod experiments;
+mod explore;
 mod expression_oracle;
 mod features;
 mod hostile;

@@ -106,12 +106,13 @@ pub(super) fn cell_text(ui: &mut Ui, value: &Value) {
     });
 }
 
-/// A label that is cut at the edge of its column; while columns are measured it takes what it needs.
+/// A label that is cut at the edge of its column; while columns are measured it takes what it needs. It
+/// leaves clicks to the cell that it is in.
 pub(super) fn label_ui(ui: &mut Ui, text: RichText) {
     if ui.is_sizing_pass() {
-        ui.add(egui::Label::new(text).extend());
+        ui.add(egui::Label::new(text).extend().selectable(false));
         ui.add_space(8.0);
     } else {
-        ui.add(egui::Label::new(text).truncate());
+        ui.add(egui::Label::new(text).truncate().selectable(false));
     }
 }
