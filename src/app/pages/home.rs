@@ -2,7 +2,7 @@ use eframe::egui::{RichText, ScrollArea, Ui, vec2};
 use egui_plot::{Bar, BarChart, Plot};
 use workspace::Command;
 
-use super::{Page, heading};
+use super::{Page, board_link, heading};
 use crate::state::{Outbox, State};
 use crate::theme::Tokens;
 use crate::widgets::{card, key_figure, label_cell, section, share_bar_ui, thousands};
@@ -45,6 +45,7 @@ impl Home {
                 }
             });
             ui.add_space(4.0);
+            boards_ui(ui, state, outbox);
             checklist_ui(ui, state, outbox);
         });
     }
@@ -131,6 +132,26 @@ fn events_ui(ui: &mut Ui, state: &State) {
     if by_event.is_empty() {
         ui.label(RichText::new("Import events on the Data page").color(tokens.weak));
     }
+}
+
+/// The boards that were saved, a click away.
+fn boards_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
+    let boards = &state.look().boards;
+    if boards.is_empty() {
+        return;
+    }
+    card(ui, |ui| {
+        ui.set_min_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
+            section(ui, "Boards");
+            for (name, text) in boards {
+                if ui.link(name.as_str()).clicked() {
+                    outbox.show_board(board_link(name, text));
+                }
+            }
+        });
+    });
+    ui.add_space(4.0);
 }
 
 /// The steps of the circle, ticked as they are done.

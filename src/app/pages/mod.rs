@@ -135,7 +135,10 @@ impl Page {
             Self::Explore => &[
                 "Charts over all customers, each with its rule in a sentence under it and the SQL that gives the \
                  same numbers. Click a point for the people behind it, and save them as a segment.",
-                "SQL reads the tables events, customers, views.NAME and segments.NAME. It only reads.",
+                "Drag a tab to the side of another tile to see both, or use Tile…. With Link tiles, what is chosen \
+                 in one tile is what the others show. Boards… keeps what is arranged; it opens from Home, too.",
+                "SQL reads the tables events, customers, views.NAME, segments.NAME and segments.selection (who is \
+                 chosen). It only reads. A result of any size can be sorted, filtered and scrolled.",
             ],
             Self::Features => &[
                 "A view is a set of features: aggregations over events in a window before a time, traits, and \
