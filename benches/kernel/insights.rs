@@ -103,7 +103,8 @@ pub(crate) fn child(folder: &Path, connect: impl Fn(&Path) -> duckdb::Connection
     if is_new {
         let file = folder.join("events.parquet");
         let sql = format!(
-            "CREATE TABLE events AS SELECT row_number() OVER () AS seq, * FROM read_parquet('{}'); CHECKPOINT",
+            "CREATE TABLE events AS SELECT row_number() OVER () AS seq, * FROM read_parquet('{}')
+             WHERE NOT starts_with(event, '$'); CHECKPOINT",
             file.display()
         );
         reference.execute_batch(&sql).unwrap();

@@ -17,6 +17,9 @@ use crate::{shell, theme};
 /// Time that a frame may spend on updates.
 const UPDATES_BUDGET: Duration = Duration::from_millis(8);
 
+/// A window is remembered if its sides are at least so long: one that is put away has none.
+const LEAST_WINDOW: f32 = 400.0;
+
 /// What is shown is kept when it has not changed for so long.
 const KEPT_AFTER: Duration = Duration::from_secs(2);
 
@@ -200,6 +203,16 @@ impl App {
         }
     }
 
+    /// Takes note of how large the window is, for the next start.
+    fn note_size(&mut self, context: &egui::Context) {
+        let inner = context.input(|input| input.viewport().inner_rect);
+        if let Some(size) = inner.map(|rect| [rect.width().round(), rect.height().round()])
+            && size.into_iter().all(|length| length >= LEAST_WINDOW)
+        {
+            self.settings.window = Some(size);
+        }
+    }
+
     /// Takes note of what is shown: to undo it, and for the next start.
     fn note_shown(&mut self, context: &egui::Context) {
         if self.state.project.value().is_none() {
@@ -330,6 +343,7 @@ impl eframe::App for App {
         let slots: BTreeSet<Slot> = self.pages.slots().collect();
         self.state.retain_tiles(|slot| slots.contains(&slot));
         self.note_shown(ui.ctx());
+        self.note_size(ui.ctx());
         self.note_first_numbers();
         self.outbox.flush(&mut self.session, &mut self.state);
     }

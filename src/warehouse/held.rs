@@ -25,8 +25,10 @@ pub struct Held {
 /// Which rows of a result, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrangement {
-    /// A text that one of the columns has, in any case.
+    /// A text that a column has, in any case.
     pub filter: String,
+    /// The column that has it; none is any of them.
+    pub column: Option<usize>,
     /// The column that they are ordered by, and whether from the largest; none is as they came.
     pub sort: Option<(usize, bool)>,
 }
@@ -162,7 +164,12 @@ impl Held {
         };
         let condition = match text.is_empty() {
             true => "true".to_owned(),
-            false => self.types.iter().enumerate().map(has).collect::<Vec<_>>().join(" OR "),
+            false => {
+                let all = self.types.iter().enumerate();
+                let looked_at =
+                    all.filter(|(place, _)| arrangement.column.is_none_or(|it| it == *place));
+                looked_at.map(has).collect::<Vec<_>>().join(" OR ")
+            }
         };
         let order = match arrangement.sort {
             Some((place, is_descending)) => {

@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 
 use kernel::domain::Value;
+use serde::Serialize;
 
 /// What the values of a column are like.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ColumnSummary {
     /// Values that are null.
     pub nulls: usize,
@@ -23,10 +24,11 @@ pub(crate) const BINS: usize = 20;
 /// Summaries of the columns of rows.
 #[must_use]
 pub fn summarize(n_columns: usize, rows: &[Vec<Value>]) -> Vec<ColumnSummary> {
-    (0..n_columns).map(|place| of(rows.iter().filter_map(|row| row.get(place)))).collect()
+    (0..n_columns).map(|place| summary_of(rows.iter().filter_map(|row| row.get(place)))).collect()
 }
 
-fn of<'v>(values: impl Iterator<Item = &'v Value>) -> ColumnSummary {
+/// The summary of the values of a column.
+pub(crate) fn summary_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> ColumnSummary {
     let mut summary = ColumnSummary::default();
     let mut known: Option<HashSet<String>> = Some(HashSet::new());
     let (mut least, mut largest): (Option<&Value>, Option<&Value>) = (None, None);

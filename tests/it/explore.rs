@@ -190,6 +190,60 @@ fn what_is_shown_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_column_is_filtered_and_hidden_from_its_header() {
+    let mut window = Window::open();
+    window.click("Explore");
+    window.click("SQL");
+    write(&mut window, "Query", "SELECT * FROM (VALUES ('ann', 'bob'), ('bob', 'eve')) AS t(a, b)");
+    window.click("Run");
+    window.wait(|window| window.sees("2 rows in"));
+    let of_header = |window: &mut Window, column: &str, wish: &str| {
+        let header = format!("Sort by {column}");
+        window.harness.get_by_role_and_label(Role::Button, &header).click_secondary();
+        window.harness.step();
+        window.harness.step();
+        window.click(wish);
+    };
+    of_header(&mut window, "b", "Filter this column");
+    write(&mut window, "Filter rows", "bob");
+    window.wait(|window| window.harness.query_by_label("eve").is_none());
+    assert!(window.harness.query_by_label("ann").is_some(), "only the other column has bob too");
+    window.click("In any column");
+    window.wait(|window| window.harness.query_by_label("eve").is_some());
+    of_header(&mut window, "a", "Hide this column");
+    window.wait(|window| !window.sees("Sort by a"));
+    window.click("Show all columns");
+    window.wait(|window| window.sees("Sort by a"));
+}
+
+#[test]
+fn a_view_is_edited_as_text_and_as_a_form() {
+    let mut window = Window::open();
+    window.click("Features");
+    window.idle();
+    window.click("Edit as text");
+    let field = "View, as in its file";
+    let text = window.harness.get_by_label(field).value().unwrap();
+    assert!(text.contains("[[features]]"), "{text}");
+    write(
+        &mut window,
+        field,
+        "name = \"own\"\n[[features]]\nname = \"ever\"\naggregation = \"cuont\"\n",
+    );
+    window.wait(|window| window.sees("unknown variant"));
+    write(
+        &mut window,
+        field,
+        "name = \"own\"\n[[features]]\nname = \"ever\"\naggregation = \"count\"\n",
+    );
+    window.idle();
+    window.click("Back to the form");
+    window.wait(|window| window.sees("ever") && window.sees("own"));
+    window.click("Save view");
+    window.wait(|window| window.sees("Saved view own"));
+}
+
+#[test]
 fn a_result_of_any_size_is_looked_through() {
     let mut window = Window::open();
     window.click("Explore");
@@ -224,6 +278,7 @@ proptest! {
         rows in prop::collection::vec((prop::option::of(-50_i32..50), prop::option::of("[a-cA-C]{0,3}")), 0..200),
         filter in prop::option::of("[a-c1]{1,2}"),
         column in 0_usize..3,
+        filtered in prop::option::of(0_usize..3),
         is_descending: bool,
     ) {
         let job = Job::unwatched();
@@ -246,9 +301,11 @@ proptest! {
         prop_assert_eq!(&held.page(&Arrangement::default(), 0, 10_000, &job).unwrap().rows, &all);
         prop_assert_eq!(held.summaries(&job).unwrap(), summarize(3, &all));
         let text = filter.clone().unwrap_or_default();
-        let arrangement = Arrangement { filter: text.clone(), sort: Some((column, is_descending)) };
+        let sort = Some((column, is_descending));
+        let arrangement = Arrangement { filter: text.clone(), column: filtered, sort };
         let has = |row: &&Vec<Value>| {
-            row.iter().any(|value| !value.is_null() && value.to_string().to_lowercase().contains(&text))
+            let values = row.iter().enumerate().filter(|(place, _)| filtered.is_none_or(|it| it == *place));
+            values.map(|(_, value)| value).any(|value| !value.is_null() && value.to_string().to_lowercase().contains(&text))
                 || text.is_empty()
         };
         let mut expected: Vec<Vec<Value>> = all.iter().filter(has).cloned().collect();

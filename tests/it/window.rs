@@ -146,6 +146,7 @@ fn a_file_becomes_a_verified_score_in_twelve_clicks() {
     window.harness.step();
     click(&mut window, "Look at it");
     window.idle();
+    assert!(window.sees("distinct"), "columns say what they are like");
     click(&mut window, "Import");
     window.idle();
     click(&mut window, "Propose features");

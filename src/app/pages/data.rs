@@ -2,7 +2,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use eframe::egui::{self, Grid, RichText, ScrollArea, Ui};
-use workspace::{Command, EventKind, MOST_PROPERTIES, Options, Proposal, RowKind, Value};
+use workspace::{
+    ColumnSummary, Command, EventKind, MOST_PROPERTIES, Options, Proposal, RowKind, Value,
+};
 
 use super::features::FIRST_VIEW;
 use super::{error_ui, heading};
@@ -10,7 +12,8 @@ use crate::Page;
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    card, choice, empty_state, grid_ui, primary_button, section, shorten, text_field, thousands,
+    bars_ui, card, choice, empty_state, grid_ui, primary_button, section, shorten, text_field,
+    thousands,
 };
 
 /// Import: files, how to read them, what became of them.
@@ -243,8 +246,9 @@ fn rejects_ui(ui: &mut Ui, state: &State) {
 fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
     let tokens = Tokens::at(ui);
     section(ui, "Columns");
-    Grid::new("columns").num_columns(4).spacing([24.0, 4.0]).striped(false).show(ui, |ui| {
-        for title in ["column", "becomes", "type", "missing"] {
+    Grid::new("columns").num_columns(7).spacing([24.0, 4.0]).striped(false).show(ui, |ui| {
+        let titles = ["column", "becomes", "type", "missing", "distinct", "from", "to"];
+        for title in titles {
             ui.label(RichText::new(title).small().color(tokens.weak));
         }
         ui.end_row();
@@ -257,9 +261,21 @@ fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
             });
             ui.label(column.type_.to_string());
             ui.label(RichText::new(format!("{:.1} %", column.null_share * 100.0)).monospace());
+            profile_ui(ui, &column.summary);
             ui.end_row();
         }
     });
+}
+
+/// What the first values of a column are like.
+fn profile_ui(ui: &mut Ui, summary: &ColumnSummary) {
+    let distinct = summary.distinct.map(|n| thousands(u64::try_from(n).unwrap_or(0)));
+    ui.label(RichText::new(distinct.unwrap_or_default()).monospace());
+    let (least, largest) = summary.range.clone().unwrap_or_default();
+    for end in [least, largest] {
+        ui.label(RichText::new(shorten(&end, 24)).monospace().size(11.5)).on_hover_text(end);
+    }
+    bars_ui(ui, &summary.histogram, 90.0, 16.0, "");
 }
 
 fn role(proposal: &Proposal, column: &str) -> &'static str {

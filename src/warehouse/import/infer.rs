@@ -1,11 +1,12 @@
 use duckdb::arrow::array::ArrayRef;
-use kernel::domain::{Type, did_you_mean};
+use kernel::domain::{Time, Type, Value, did_you_mean};
 
-use super::facts::{Facts, RawValues};
+use super::facts::{Facts, RawValues, as_number};
 use super::read::{Columns, Rows};
 use super::source::{Format, Source};
 use super::time_format::TimeFormat;
 use super::{Mapping, Options, Proposal, ProposedColumn, RowKind};
+use crate::summaries::{ColumnSummary, summary_of};
 use crate::{Error, Result, schema};
 
 /// Names that say who, when, what and which, without case and punctuation; earlier ones win.
@@ -47,6 +48,9 @@ const MESSAGE_ID: [&str; 4] = ["messageid", "eventid", "eventuuid", "uuid"];
 
 /// Rows of a preview.
 const PREVIEW_ROWS: usize = 50;
+/// Rows whose columns are summarized, and cells of them at most.
+const SUMMARY_ROWS: usize = 2_000;
+const SUMMARY_CELLS: usize = 400_000;
 /// Characters of a cell of a preview.
 const PREVIEW_WIDTH: usize = 200;
 
@@ -55,7 +59,8 @@ const PREVIEW_WIDTH: usize = 200;
 pub(super) struct Look {
     formats: Vec<TimeFormat>,
     facts: Vec<Facts>,
-    preview: Vec<Vec<Option<String>>>,
+    /// The first rows.
+    sample: Vec<Vec<Option<String>>>,
 }
 
 impl Look {
@@ -63,7 +68,7 @@ impl Look {
         Self {
             formats: TimeFormat::known(),
             facts: vec![Facts::default(); columns.names.len()],
-            preview: Vec::new(),
+            sample: Vec::new(),
         }
     }
 
@@ -76,9 +81,27 @@ impl Look {
             let text = RawValues::of(array).text(row)?;
             Some(text.chars().take(PREVIEW_WIDTH).collect())
         };
-        for row in 0..rows.n().min(PREVIEW_ROWS - self.preview.len()) {
-            self.preview.push(rows.columns.iter().map(|array| cell(array, row)).collect());
+        let most = SUMMARY_ROWS.min(SUMMARY_CELLS / rows.columns.len().max(1)).max(PREVIEW_ROWS);
+        for row in 0..rows.n().min(most - self.sample.len()) {
+            self.sample.push(rows.columns.iter().map(|array| cell(array, row)).collect());
         }
+    }
+}
+
+impl Look {
+    /// What the first values of a column are like, as a type.
+    fn summary(&self, place: usize, type_: Type) -> ColumnSummary {
+        let format = self.facts[place].time_format(&self.formats);
+        let value = |text: &str| match type_ {
+            Type::Number => as_number(text).map(Value::Number),
+            Type::Time => format.as_ref()?.micros(text).map(|micros| Value::Time(Time(micros))),
+            _ => Some(Value::text(text)),
+        };
+        let values = self.sample.iter().map(|row| {
+            row.get(place).and_then(Option::as_deref).and_then(value).unwrap_or(Value::Null)
+        });
+        let values: Vec<Value> = values.collect();
+        summary_of(&values)
     }
 }
 
@@ -173,11 +196,11 @@ pub(super) fn propose(
             .map_or_else(|| "iso".to_owned(), |format| format.to_string())
     });
     let mapping = Mapping { kind, customer, time, time_format, event, event_name, message_id };
-    let columns = proposed_columns(&names, facts, &mapping, options);
+    let columns = proposed_columns(&names, look, &mapping, options);
     Ok(Proposal {
         files: source.files.clone(),
         format: describe(source),
-        preview: look.preview.clone(),
+        preview: look.sample.iter().take(PREVIEW_ROWS).cloned().collect(),
         mapping,
         columns,
     })
@@ -185,7 +208,7 @@ pub(super) fn propose(
 
 fn proposed_columns(
     names: &[&str],
-    facts: &[Facts],
+    look: &Look,
     mapping: &Mapping,
     options: &Options,
 ) -> Vec<ProposedColumn> {
@@ -198,19 +221,22 @@ fn proposed_columns(
     let mut taken: Vec<String> = Vec::new();
     names
         .iter()
-        .zip(facts)
-        .map(|(column, facts)| {
+        .zip(&look.facts)
+        .enumerate()
+        .map(|(place, (column, facts))| {
             let forced = options.types.get(*column);
             let used = mapped.into_iter().flatten().any(|name| name == column);
             let left_out = options.left_out.iter().any(|name| name == column);
             #[allow(clippy::cast_precision_loss, reason = "a share for people")]
             let null_share =
                 if facts.n == 0 { 0.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
+            let type_ = forced.copied().unwrap_or_else(|| facts.type_of());
             ProposedColumn {
+                summary: look.summary(place, type_),
                 name: (*column).to_owned(),
                 property: (!used && !left_out)
                     .then(|| free_name(property_name(column), &mut taken)),
-                type_: forced.copied().unwrap_or_else(|| facts.type_of()),
+                type_,
                 forced: forced.is_some(),
                 null_share,
             }

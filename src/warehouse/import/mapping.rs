@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use kernel::domain::Type;
 use serde::Serialize;
 
+use crate::summaries::ColumnSummary;
+
 /// What the person says about files, as far as they say something; the rest is proposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -84,4 +86,6 @@ pub struct ProposedColumn {
     pub forced: bool,
     /// Missing values in the rows that were looked at, between 0 and 1.
     pub null_share: f64,
+    /// What the values of the first rows are like.
+    pub summary: ColumnSummary,
 }

@@ -18,7 +18,8 @@ use super::{error_ui, heading};
 use crate::state::{Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{
-    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, sql_ui, thousands,
+    bars_ui, choice, empty_state, grid_ui, number, primary_button, section, sql_ui, text_area,
+    thousands,
 };
 
 /// Views and their features, with what they are like on the data while they are written.
@@ -31,6 +32,8 @@ pub(super) struct Features {
     /// The model whose label features are held against; none until one is chosen or found.
     model: Option<Name>,
     show_sql: bool,
+    /// The view as text, while it is edited so.
+    text: Option<String>,
     /// The view to show, when the views are there.
     wanted: Option<Name>,
     /// Whether the draft is not what is saved.
@@ -46,6 +49,7 @@ pub(crate) struct FeaturesShown {
     draft: Option<ViewDefinition>,
     chosen: usize,
     model: Option<Name>,
+    text: Option<String>,
 }
 
 /// The name of a first view.
@@ -63,6 +67,7 @@ impl Features {
             draft: draft.filter(|_| self.is_changed).cloned(),
             chosen: self.chosen,
             model: self.model.clone(),
+            text: self.text.clone(),
         }
     }
 
@@ -72,6 +77,7 @@ impl Features {
         self.is_changed = self.draft.is_some();
         self.chosen = shown.chosen;
         self.model = shown.model;
+        self.text = shown.text;
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
@@ -227,6 +233,27 @@ impl Features {
             });
     }
 
+    /// The view as its file has it, if that is wanted: what can be read of it is the view at once.
+    fn text_ui(&mut self, ui: &mut Ui, draft: &mut ViewDefinition) -> bool {
+        let title = if self.text.is_none() { "Edit as text" } else { "Back to the form" };
+        if ui.button(title).clicked() {
+            self.text = match self.text {
+                None => toml::to_string(draft).ok(),
+                Some(_) => None,
+            };
+        }
+        let Some(text) = &mut self.text else { return false };
+        text_area(ui, "View, as in its file", text, 28);
+        match toml::from_str::<ViewDefinition>(text) {
+            Ok(read) => *draft = read,
+            Err(error) => {
+                let bad = Tokens::at(ui).bad;
+                ui.label(RichText::new(error.to_string()).small().monospace().color(bad));
+            }
+        }
+        true
+    }
+
     fn editor_ui(
         &mut self,
         ui: &mut Ui,
@@ -242,6 +269,7 @@ impl Features {
         {
             self.draft = Some(other.clone());
             self.chosen = 0;
+            self.text = None;
             return;
         }
         ui.horizontal(|ui| {
@@ -259,6 +287,9 @@ impl Features {
                 self.chosen = self.chosen.saturating_sub(1);
             }
         });
+        if self.text_ui(ui, draft) {
+            return;
+        }
         ui.separator();
         let taken: Vec<String> = draft.features.iter().map(|f| f.name.to_string()).collect();
         if let Some(feature) = draft.features.get_mut(self.chosen) {

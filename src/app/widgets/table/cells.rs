@@ -6,18 +6,21 @@ use workspace::ColumnSummary;
 
 use super::super::grid::{ROW, cell_text, label_ui};
 use super::super::{bars_ui, shorten, thousands};
-use super::{ResultTable, Shown};
+use super::{ResultTable, Shown, Wish};
 use crate::theme::{Tokens, strong};
 
 /// The cells of a result, while they are painted.
 pub(super) struct Cells<'a, 's> {
     pub(super) table: &'a ResultTable,
     pub(super) shown: &'a Shown<'s>,
+    /// The columns that are shown.
+    pub(super) columns: &'a [usize],
     /// Rows before the first of the scroll area.
     pub(super) before: usize,
     pub(super) chosen_rows: Option<RangeInclusive<usize>>,
     pub(super) visible: Range<u64>,
-    pub(super) sorted_by: Option<usize>,
+    /// What is wanted of which column.
+    pub(super) wish: Option<(usize, Wish)>,
     pub(super) clicked: Option<(usize, usize)>,
 }
 
@@ -29,7 +32,7 @@ impl TableDelegate for Cells<'_, '_> {
 
     fn header_cell_ui(&mut self, ui: &mut Ui, cell: &HeaderCellInfo) {
         let tokens = Tokens::at(ui);
-        let place = cell.col_range.start;
+        let Some(place) = self.columns.get(cell.col_range.start).copied() else { return };
         let Some(name) = self.shown.columns.get(place) else { return };
         let rect = ui.max_rect();
         ui.painter().rect_filled(rect, 0.0, tokens.field);
@@ -38,7 +41,7 @@ impl TableDelegate for Cells<'_, '_> {
             egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Sort by {name}"))
         });
         if response.clicked() {
-            self.sorted_by = Some(place);
+            self.wish = Some((place, Wish::Turn));
         }
         let arrow = match self.table.sort {
             Some((column, false)) if column == place => " ▲",
@@ -46,6 +49,18 @@ impl TableDelegate for Cells<'_, '_> {
             _ => "",
         };
         response.context_menu(|ui| {
+            let wishes = [
+                ("Sort from the least", Wish::Sort(false)),
+                ("Sort from the largest", Wish::Sort(true)),
+                ("Filter this column", Wish::Filter),
+                ("Hide this column", Wish::Hide),
+            ];
+            for (text, wish) in wishes {
+                if ui.button(text).clicked() {
+                    self.wish = Some((place, wish));
+                    ui.close();
+                }
+            }
             if ui.button("Copy the name").clicked() {
                 ui.copy_text(name.clone());
                 ui.close();
@@ -88,18 +103,19 @@ impl TableDelegate for Cells<'_, '_> {
 
     fn cell_ui(&mut self, ui: &mut Ui, cell: &CellInfo) {
         let Ok(row) = usize::try_from(cell.row_nr) else { return };
+        let Some(column) = self.columns.get(cell.col_nr).copied() else { return };
         let row = row + self.before;
         let Some(values) = self.table.row(self.shown, row) else {
             label_ui(ui, RichText::new("…").color(Tokens::at(ui).weak));
             return;
         };
-        let Some(value) = values.get(cell.col_nr) else { return };
+        let Some(value) = values.get(column) else { return };
         let rect = ui.max_rect();
-        let id = ui.scope_id().with((row, cell.col_nr));
+        let id = ui.scope_id().with((row, column));
         if ui.interact(rect, id, Sense::click()).clicked() {
-            self.clicked = Some((row, cell.col_nr));
+            self.clicked = Some((row, column));
         }
-        if self.table.chosen == Some((row, cell.col_nr)) {
+        if self.table.chosen == Some((row, column)) {
             let stroke = egui::Stroke::new(1.5, Tokens::at(ui).focus);
             ui.painter().rect_stroke(rect.shrink(1.0), 2.0, stroke, egui::StrokeKind::Inside);
         }

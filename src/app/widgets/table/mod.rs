@@ -4,6 +4,7 @@ mod cells;
 mod copying;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use cells::Cells;
 use copying::{as_csv, as_tsv};
@@ -19,12 +20,16 @@ use crate::theme::Tokens;
 #[derive(Debug, Default)]
 pub(crate) struct ResultTable {
     filter: String,
+    /// The column that the filter is about; none is all of them.
+    filtered: Option<usize>,
+    /// Columns that are not shown.
+    hidden: BTreeSet<usize>,
     /// The column that it is sorted by, and whether from the largest.
     sort: Sort,
     /// Rows that are shown, in order; made anew when something above changes.
     order: Vec<u32>,
     /// What the order was made from.
-    made_from: Option<(u64, String, Sort)>,
+    made_from: Option<(u64, Arrangement)>,
     /// The chosen cell, by its row among those that are shown, and the other end of chosen rows.
     chosen: Option<(usize, usize)>,
     until: usize,
@@ -64,6 +69,16 @@ pub(crate) struct Asked {
     pub(crate) said: Option<String>,
 }
 
+/// What is wanted of a column.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    /// To sort by it, then the other way, then not.
+    Turn,
+    Sort(bool),
+    Filter,
+    Hide,
+}
+
 /// A column, and whether from the largest; none is as the rows came.
 type Sort = Option<(usize, bool)>;
 
@@ -89,8 +104,19 @@ impl ResultTable {
     pub(crate) fn ui(&mut self, ui: &mut Ui, shown: &Shown<'_>, is_active: bool) -> Asked {
         let mut asked = Asked::default();
         ui.horizontal_wrapped(|ui| {
-            text_field(ui, "Filter rows", &mut self.filter, "a text in any column", 220.0);
+            let of = self.filtered.and_then(|place| shown.columns.get(place));
+            let hint = match of {
+                Some(name) => format!("a text in {}", shorten(name, 20)),
+                None => "a text in any column".to_owned(),
+            };
+            text_field(ui, "Filter rows", &mut self.filter, &hint, 220.0);
             ui.with_layout(Layout::left_to_right(Align::BOTTOM), |ui| {
+                if self.filtered.is_some() && ui.button("In any column").clicked() {
+                    self.filtered = None;
+                }
+                if !self.hidden.is_empty() && ui.button("Show all columns").clicked() {
+                    self.hidden.clear();
+                }
                 self.copy_ui(ui, shown, is_active, &mut asked);
                 self.choose_ui(ui, shown, &mut asked);
                 self.parts_ui(ui, shown);
@@ -131,7 +157,8 @@ impl ResultTable {
     }
 
     fn arrangement(&self) -> Arrangement {
-        Arrangement { filter: self.filter.trim().to_owned(), sort: self.sort }
+        let filter = self.filter.trim().to_owned();
+        Arrangement { filter, column: self.filtered, sort: self.sort }
     }
 
     /// A row by its place among those that are shown; none if it is not here.
@@ -190,10 +217,16 @@ impl ResultTable {
     /// Draws the grid; gives the rows that are visible.
     fn grid_ui(&mut self, ui: &mut Ui, shown: &Shown<'_>) -> std::ops::Range<u64> {
         let rows = shown.rows.here();
-        let widths: Vec<Column> = (0..shown.columns.len())
+        let columns: Vec<usize> =
+            (0..shown.columns.len()).filter(|place| !self.hidden.contains(place)).collect();
+        let widths: Vec<Column> = columns
+            .iter()
             .map(|place| {
-                let wide = width(&shown.columns[place], rows, place).max(96.0);
-                Column::new(wide).range(96.0..=520.0).resizable(true)
+                let wide = width(&shown.columns[*place], rows, *place).max(96.0);
+                Column::new(wide)
+                    .id(egui::Id::unique(("column", *place)))
+                    .range(96.0..=520.0)
+                    .resizable(true)
             })
             .collect();
         let before = self.part * MOST_ROWS;
@@ -202,10 +235,11 @@ impl ResultTable {
         let mut cells = Cells {
             table: self,
             shown,
+            columns: &columns,
             before,
             chosen_rows,
             visible: 0..0,
-            sorted_by: None,
+            wish: None,
             clicked: None,
         };
         Table::new()
@@ -215,13 +249,19 @@ impl ResultTable {
             .headers([HeaderRow::new(HEADER)])
             .auto_size_mode(AutoSizeMode::Never)
             .show(ui, &mut cells);
-        let (sorted_by, clicked, visible) = (cells.sorted_by, cells.clicked, cells.visible);
-        if let Some(column) = sorted_by {
-            self.sort = match self.sort {
-                Some((known, false)) if known == column => Some((column, true)),
-                Some((known, true)) if known == column => None,
-                _ => Some((column, false)),
-            };
+        let (wish, clicked, visible) = (cells.wish, cells.clicked, cells.visible);
+        match wish {
+            Some((column, Wish::Turn)) => {
+                self.sort = match self.sort {
+                    Some((known, false)) if known == column => Some((column, true)),
+                    Some((known, true)) if known == column => None,
+                    _ => Some((column, false)),
+                };
+            }
+            Some((column, Wish::Sort(is_descending))) => self.sort = Some((column, is_descending)),
+            Some((column, Wish::Filter)) => self.filtered = Some(column),
+            Some((column, Wish::Hide)) => _ = self.hidden.insert(column),
+            None => {}
         }
         if let Some((row, column)) = clicked {
             let extends = ui.input(|input| input.modifiers.shift) && self.chosen.is_some();
@@ -235,24 +275,28 @@ impl ResultTable {
 
     /// Filters and sorts, if something has changed; rows that are kept elsewhere are arranged there.
     fn arrange(&mut self, shown: &Shown<'_>) {
-        let wanted = (shown.version, self.filter.clone(), self.sort);
+        let wanted = (shown.version, self.arrangement());
         if self.made_from.as_ref() == Some(&wanted) {
             return;
         }
         // The rows that are kept of a result have the next number: they are the same.
-        if self.made_from.as_ref().is_some_and(|(known, ..)| *known / 2 != shown.version / 2) {
+        if self.made_from.as_ref().is_some_and(|(known, _)| *known / 2 != shown.version / 2) {
             self.sort = None;
+            self.filtered = None;
+            self.hidden.clear();
         }
         self.chosen = None;
         self.part = 0;
-        self.made_from = Some((shown.version, self.filter.clone(), self.sort));
+        self.made_from = Some((shown.version, self.arrangement()));
         let Rows::Whole(rows) = shown.rows else {
             self.order = Vec::new();
             return;
         };
         let text = self.filter.trim().to_lowercase();
+        let is_looked_at = |place: usize| self.filtered.is_none_or(|it| it == place);
         let has = |row: &Vec<Value>| {
-            row.iter().any(|value| value.to_string().to_lowercase().contains(&text))
+            let values = row.iter().enumerate().filter(|(place, _)| is_looked_at(*place));
+            values.map(|(_, value)| value.to_string().to_lowercase()).any(|it| it.contains(&text))
         };
         let all = rows.iter().zip(0_u32..).filter(|(row, _)| text.is_empty() || has(row));
         self.order = all.map(|(_, place)| place).collect();
