@@ -29,6 +29,8 @@ pub(super) struct Customers {
     asked: Option<(Asked, u64)>,
     /// The view whose spread was asked for, and of how many events.
     spread_of: Option<(Name, u64)>,
+    /// Whether features are shown in place of the timeline, where there is no room for both.
+    is_turned: bool,
 }
 
 /// What the page shows.
@@ -57,7 +59,8 @@ impl CustomersShown {
 
 impl Default for Customers {
     fn default() -> Self {
-        Self { shown: CustomersShown::default(), limit: CUSTOMERS, asked: None, spread_of: None }
+        let shown = CustomersShown::default();
+        Self { shown, limit: CUSTOMERS, asked: None, spread_of: None, is_turned: false }
     }
 }
 
@@ -73,6 +76,8 @@ const ANY: &str = "any";
 /// Rows before the end of the list at which more are asked for, and the most of one scroll area.
 const NEAR_END: usize = 100;
 const MOST_LISTED: usize = 500_000;
+/// Below this width beside the list, timeline and features are shown in turn.
+const NARROW: f32 = 520.0;
 /// Height of a customer in the list.
 const ENTRY: f32 = 36.0;
 /// Listed events at most.
@@ -100,15 +105,25 @@ impl Customers {
             .size_range(180.0..=420.0)
             .frame(frame)
             .show(ui, |ui| self.list_ui(ui, state, outbox));
-        let frame = Frame::NONE.inner_margin(Margin { left: 12, ..Margin::ZERO });
-        Panel::right("customer-features")
-            .default_size(300.0)
-            .size_range(220.0..=460.0)
-            .frame(frame)
-            .show(ui, |ui| self.features_ui(ui, state, outbox));
-        egui::CentralPanel::default()
-            .frame(Frame::NONE.inner_margin(Margin::symmetric(12, 0)))
-            .show(ui, |ui| self.customer_ui(ui, state));
+        let is_narrow = ui.available_width() < NARROW;
+        if !is_narrow {
+            let frame = Frame::NONE.inner_margin(Margin { left: 12, ..Margin::ZERO });
+            Panel::right("customer-features")
+                .default_size(300.0)
+                .size_range(220.0..=460.0)
+                .frame(frame)
+                .show(ui, |ui| self.features_ui(ui, state, outbox));
+        }
+        let frame = Frame::NONE.inner_margin(Margin::symmetric(12, 0));
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            if is_narrow {
+                ui.toggle_value(&mut self.is_turned, "Features");
+            }
+            match is_narrow && self.is_turned {
+                true => self.features_ui(ui, state, outbox),
+                false => self.customer_ui(ui, state),
+            }
+        });
     }
 
     fn list_ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {
