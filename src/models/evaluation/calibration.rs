@@ -2,6 +2,7 @@ use argmin::core::{CostFunction, Executor};
 use argmin::solver::neldermead::NelderMead;
 use kernel::scoring::Calibration;
 
+use super::classification::by_score;
 use super::mean;
 use crate::{CalibrationKind, Error, Result};
 
@@ -9,8 +10,8 @@ use crate::{CalibrationKind, Error, Result};
 #[must_use]
 #[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
 pub fn calibration_curve(scores: &[f64], positive: &[bool], bins: usize) -> Vec<(usize, f64, f64)> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|left, right| scores[*left].total_cmp(&scores[*right]));
+    let mut order: Vec<usize> = by_score(scores).into_iter().map(|row| row as usize).collect();
+    order.reverse();
     let n = order.len();
     (0..bins)
         .map(|bin| &order[bin * n / bins..(bin + 1) * n / bins])
@@ -26,11 +27,33 @@ pub fn calibration_curve(scores: &[f64], positive: &[bool], bins: usize) -> Vec<
 
 /// The mean over groups of the difference of mean score and share of positives, by rows.
 #[must_use]
-#[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
 pub fn calibration_error(scores: &[f64], positive: &[bool], bins: usize) -> f64 {
-    let off = |(rows, score, observed): (usize, f64, f64)| (score - observed).abs() * rows as f64;
-    let sum: f64 = calibration_curve(scores, positive, bins).into_iter().map(off).sum();
-    sum / scores.len() as f64
+    calibration_error_in(&by_score(scores), scores, positive, bins, None)
+}
+
+/// The same of rows that are in order already, the highest score first.
+pub(crate) fn calibration_error_in(
+    order: &[u32],
+    scores: &[f64],
+    positive: &[bool],
+    bins: usize,
+    weights: Option<&[f64]>,
+) -> f64 {
+    let n = order.len();
+    // From the lowest, as the curve has them.
+    let row = |place: usize| order[n - 1 - place] as usize;
+    let (mut off, mut all) = (0.0, 0.0);
+    for bin in 0..bins {
+        let (mut difference, mut total) = (0.0, 0.0);
+        for row in (bin * n / bins..(bin + 1) * n / bins).map(row) {
+            let weight = weights.map_or(1.0, |weights| weights[row]);
+            difference += weight * (scores[row] - f64::from(u8::from(positive[row])));
+            total += weight;
+        }
+        off += f64::abs(difference);
+        all += total;
+    }
+    off / all
 }
 
 /// From scores to probabilities, as they were on rows that the model has not learned from.

@@ -40,11 +40,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 /// Rows of one score, in order from the highest: positive and other weight, and the score.
 fn steps(scores: &[f64], positive: &[bool], weights: Option<&[f64]>) -> Vec<(f64, f64, f64)> {
-    let mut order: Vec<u32> = (0_u32..).take(scores.len()).collect();
-    order.sort_unstable_by(|left, right| {
-        scores[*right as usize].total_cmp(&scores[*left as usize]).then(left.cmp(right))
-    });
-    steps_in(&order, scores, positive, weights)
+    steps_in(&by_score(scores), scores, positive, weights)
 }
 
 /// The same of rows that are in order already.
@@ -70,6 +66,28 @@ pub(super) fn steps_in(
         }
     }
     steps
+}
+
+/// The rows by score, the highest first.
+pub(crate) fn by_score(scores: &[f64]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0_u32..).take(scores.len()).collect();
+    order.sort_unstable_by(|left, right| {
+        scores[*right as usize].total_cmp(&scores[*left as usize]).then(left.cmp(right))
+    });
+    order
+}
+
+/// What the order of rows says, given that order: [`roc_auc`], [`average_precision`],
+/// [`kolmogorov_smirnov`] and [`lift_at`].
+pub(crate) fn of_order(
+    order: &[u32],
+    scores: &[f64],
+    positive: &[bool],
+    lift_at: f64,
+    weights: Option<&[f64]>,
+) -> [f64; 4] {
+    let steps = steps_in(order, scores, positive, weights);
+    [auc_of(&steps), precision_of(&steps), distance_of(&steps), lift_of(&steps, lift_at)]
 }
 
 /// Area under the ROC curve: the probability that a positive row scores above another one, ties counting
@@ -159,8 +177,11 @@ pub fn brier(scores: &[f64], positive: &[bool], weights: Option<&[f64]>) -> f64 
 /// The largest difference between the shares of positive and of other rows above a score.
 #[must_use]
 pub fn kolmogorov_smirnov(scores: &[f64], positive: &[bool]) -> f64 {
-    let steps = steps(scores, positive, None);
-    let totals = totals(&steps);
+    distance_of(&steps(scores, positive, None))
+}
+
+fn distance_of(steps: &[(f64, f64, f64)]) -> f64 {
+    let totals = totals(steps);
     let (mut hits, mut misses, mut largest) = (0.0, 0.0, 0.0_f64);
     for (hit, miss, _) in steps {
         hits += hit;
@@ -189,8 +210,11 @@ pub fn gain_curve(scores: &[f64], positive: &[bool]) -> Vec<(f64, f64)> {
 /// one score count in proportion.
 #[must_use]
 pub fn lift_at(scores: &[f64], positive: &[bool], at: f64) -> f64 {
-    let steps = steps(scores, positive, None);
-    let (hits_in_all, misses_in_all) = totals(&steps);
+    lift_of(&steps(scores, positive, None), at)
+}
+
+fn lift_of(steps: &[(f64, f64, f64)], at: f64) -> f64 {
+    let (hits_in_all, misses_in_all) = totals(steps);
     let wanted = at * (hits_in_all + misses_in_all);
     let (mut hits, mut all) = (0.0, 0.0);
     for (hit, miss, _) in steps {
@@ -247,14 +271,18 @@ pub fn best_threshold(
 
 /// The share of rows whose most likely class is theirs.
 #[must_use]
-pub fn multiclass_accuracy(probabilities: &[Vec<f64>], classes: &[usize]) -> f64 {
+pub fn multiclass_accuracy(
+    probabilities: &[Vec<f64>],
+    classes: &[usize],
+    weights: Option<&[f64]>,
+) -> f64 {
     let is_right = |(probabilities, class): (&Vec<f64>, &usize)| {
         let own = probabilities.get(*class).copied().unwrap_or(f64::NAN);
         let best = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let first = probabilities.iter().position(|p| *p == best);
         f64::from(u8::from(own == best && first == Some(*class)))
     };
-    mean(None, probabilities.iter().zip(classes).map(is_right))
+    mean(weights, probabilities.iter().zip(classes).map(is_right))
 }
 
 /// Mean of `-ln(probability of the class of the row)`.

@@ -29,6 +29,8 @@ pub use regression::{
 pub use uplift::{qini, uplift_at, uplift_curve};
 
 pub(crate) use bootstrap::Resamples;
+pub(crate) use calibration::calibration_error_in;
+pub(crate) use classification::{by_score, of_order};
 
 /// A number, and between what it is with a probability of 95 %.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

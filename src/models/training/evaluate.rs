@@ -5,11 +5,11 @@ use rayon::prelude::*;
 use super::estimate::{list_keys, treated};
 use crate::data::{Outcome, TrainingSet, matrix};
 use crate::evaluation::{
-    Chart, Confusion, Deviance, Evaluation, Metric, Resamples, Series, average_precision,
-    best_threshold, brier, calibration_curve, calibration_error, confusion_at, deviance,
-    gain_curve, kolmogorov_smirnov, lift_at, log_loss, mean_absolute, mean_pinball,
-    multiclass_accuracy, multiclass_log_loss, ndcg, precision_recall_curve, qini, r_squared,
-    recall_at, roc_auc, roc_curve, root_mean_square, silhouette, uplift_at, uplift_curve,
+    Chart, Confusion, Deviance, Evaluation, Metric, Resamples, Series, best_threshold, brier,
+    by_score, calibration_curve, calibration_error_in, confusion_at, deviance, gain_curve,
+    log_loss, mean_absolute, mean_pinball, multiclass_accuracy, multiclass_log_loss, ndcg,
+    of_order, precision_recall_curve, qini, r_squared, recall_at, roc_curve, root_mean_square,
+    silhouette, uplift_at, uplift_curve,
 };
 use crate::{ModelSpec, Objective, Result, Task};
 
@@ -95,21 +95,16 @@ impl Part<'_> {
     /// Of the probability of the positive class.
     pub(super) fn probabilities(&self, scores: &[f64], y: &[f64]) -> Evaluation {
         let positive: Vec<bool> = y.iter().map(|y| *y > 0.5).collect();
-        let names = ["auc", "average_precision", "log_loss", "brier"];
+        let names =
+            ["auc", "average_precision", "log_loss", "brier", "calibration_error", "lift_10", "ks"];
+        let order = by_score(scores);
         let mut metrics = self.with_intervals(&names, |weights| {
-            vec![
-                roc_auc(scores, &positive, weights),
-                average_precision(scores, &positive, weights),
-                log_loss(scores, &positive, weights),
-                brier(scores, &positive, weights),
-            ]
+            let [auc, precision, ks, lift] = of_order(&order, scores, &positive, 0.1, weights);
+            let loss = log_loss(scores, &positive, weights);
+            let brier = brier(scores, &positive, weights);
+            let off = calibration_error_in(&order, scores, &positive, BINS, weights);
+            vec![auc, precision, loss, brier, off, lift, ks]
         });
-        let more = [
-            ("calibration_error", calibration_error(scores, &positive, BINS)),
-            ("lift_10", lift_at(scores, &positive, 0.1)),
-            ("ks", kolmogorov_smirnov(scores, &positive)),
-        ];
-        metrics.extend(more.map(|(name, value)| metric(name, value, None)));
         let costs = self.spec.costs;
         let threshold = match costs {
             Some(costs) => {
@@ -161,15 +156,26 @@ impl Part<'_> {
     fn classes(&self, probabilities: Vec<Vec<f64>>, y: &[f64]) -> Evaluation {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place")]
         let classes: Vec<usize> = y.iter().map(|y| *y as usize).collect();
-        let mut metrics = self.with_intervals(&["log_loss"], |weights| {
-            vec![multiclass_log_loss(&probabilities, &classes, weights)]
-        });
-        metrics.push(metric("accuracy", multiclass_accuracy(&probabilities, &classes), None));
-        for (place, name) in self.outcome.classes.iter().enumerate() {
+        let each = (0..self.outcome.classes.len()).map(|place| {
             let own: Vec<f64> = probabilities.iter().map(|p| p[place]).collect();
             let is_own: Vec<bool> = classes.iter().map(|class| *class == place).collect();
-            metrics.push(metric(&format!("auc of {name}"), roc_auc(&own, &is_own, None), None));
-        }
+            (by_score(&own), own, is_own)
+        });
+        let each: Vec<(Vec<u32>, Vec<f64>, Vec<bool>)> = each.collect();
+        let titles: Vec<String> =
+            self.outcome.classes.iter().map(|name| format!("auc of {name}")).collect();
+        let names: Vec<&str> =
+            ["log_loss", "accuracy"].into_iter().chain(titles.iter().map(String::as_str)).collect();
+        let metrics = self.with_intervals(&names, |weights| {
+            let of_all = [
+                multiclass_log_loss(&probabilities, &classes, weights),
+                multiclass_accuracy(&probabilities, &classes, weights),
+            ];
+            let auc = each
+                .iter()
+                .map(|(order, own, is_own)| of_order(order, own, is_own, 0.1, weights)[0]);
+            of_all.into_iter().chain(auc).collect()
+        });
         let charts = vec![Chart {
             series: self
                 .outcome
@@ -198,15 +204,15 @@ impl Part<'_> {
         });
         let is_count = y.iter().all(|y| *y >= 0.0) && scores.iter().all(|score| *score > 0.0);
         if is_count {
-            metrics.push(metric(
-                "poisson_deviance",
-                deviance(scores, y, Deviance::Poisson, None),
-                None,
-            ));
+            metrics.extend(self.with_intervals(&["poisson_deviance"], |weights| {
+                vec![deviance(scores, y, Deviance::Poisson, weights)]
+            }));
         }
         if self.spec.model.objective == Some(Objective::Quantile) {
             let quantile = self.spec.model.quantile.unwrap_or(0.5);
-            metrics.push(metric("pinball", mean_pinball(scores, y, quantile, None), None));
+            metrics.extend(self.with_intervals(&["pinball"], |weights| {
+                vec![mean_pinball(scores, y, quantile, weights)]
+            }));
         }
         // The mean outcome of rows of about the same score.
         let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -276,34 +282,32 @@ impl Part<'_> {
         for (at, row) in self.rows.iter().enumerate() {
             lists.entry(keys[*row].as_str()).or_default().push(at);
         }
-        let (mut sum, mut first, mut n) = (0.0, 0.0, 0.0);
-        for list in lists.values() {
+        // Of each list that can be judged: a row of it, and how good its order is.
+        let judged = lists.values().filter_map(|list| {
             let gains: Vec<f64> = list.iter().map(|at| y[*at]).collect();
             if list.len() < 2 || gains.iter().all(|gain| *gain <= 0.0) {
-                continue;
+                return None;
             }
             let own: Vec<f64> = list.iter().map(|at| scores[*at]).collect();
-            sum += ndcg(&own, &gains, 10);
-            first += ndcg(&own, &gains, 1);
-            n += 1.0;
-        }
-        let metrics = vec![
-            metric("ndcg_10", sum / n, None),
-            metric("ndcg_1", first / n, None),
-            metric("lists", n, None),
-        ];
+            Some((list[0], [ndcg(&own, &gains, 10), ndcg(&own, &gains, 1)]))
+        });
+        let judged: Vec<(usize, [f64; 2])> = judged.collect();
+        let mut metrics = self.with_intervals(&["ndcg_10", "ndcg_1"], |weights| {
+            means(judged.iter().map(|(at, values)| (*at, values)), weights).to_vec()
+        });
+        #[allow(clippy::cast_precision_loss, reason = "a number of lists")]
+        metrics.push(metric("lists", judged.len() as f64, None));
         Evaluation { metrics, charts: vec![distribution(scores)], ..self.empty() }
     }
 
     fn effects(&self, scores: &[f64], y: &[f64]) -> Result<Evaluation> {
         let treated = treated(self.spec, self.set)?;
         let treated: Vec<bool> = self.rows.iter().map(|row| treated[*row]).collect();
-        let metrics = vec![
-            metric("qini", qini(scores, &treated, y), None),
-            metric("uplift_10", uplift_at(scores, &treated, y, 0.1), None),
-            metric("uplift_30", uplift_at(scores, &treated, y, 0.3), None),
-            metric("uplift", uplift_at(scores, &treated, y, 1.0), None),
-        ];
+        let names = ["qini", "uplift_10", "uplift_30", "uplift"];
+        let metrics = self.with_intervals(&names, |weights| {
+            let at = |share| uplift_at(scores, &treated, y, share, weights);
+            vec![qini(scores, &treated, y, weights), at(0.1), at(0.3), at(1.0)]
+        });
         let curve = uplift_curve(scores, &treated, y);
         let end = curve.last().copied().unwrap_or_default();
         let chart = Chart {
@@ -377,19 +381,27 @@ impl Part<'_> {
                 Some([own.0, own.1, usual.0, usual.1])
             })
             .collect();
-        let judged: Vec<[f64; 4]> = judged.into_iter().flatten().collect();
+        let names = ["recall_20", "ndcg_20", "popularity: recall_20", "popularity: ndcg_20"];
+        let known = || judged.iter().enumerate().filter_map(|(at, row)| Some((at, row.as_ref()?)));
+        let mut metrics = self.with_intervals(&names, |weights| means(known(), weights).to_vec());
         #[allow(clippy::cast_precision_loss, reason = "a number of customers")]
-        let n = judged.len() as f64;
-        let mean = |place: usize| judged.iter().map(|row| row[place]).sum::<f64>() / n;
-        let metrics = vec![
-            metric("recall_20", mean(0), None),
-            metric("ndcg_20", mean(1), None),
-            metric("popularity: recall_20", mean(2), None),
-            metric("popularity: ndcg_20", mean(3), None),
-            metric("customers", n, None),
-        ];
+        metrics.push(metric("customers", known().count() as f64, None));
         Evaluation { metrics, ..self.empty() }
     }
+}
+
+/// The means of values of rows, by their weights.
+fn means<'r, const N: usize>(
+    rows: impl Iterator<Item = (usize, &'r [f64; N])>,
+    weights: Option<&[f64]>,
+) -> [f64; N] {
+    let (mut sums, mut total) = ([0.0; N], 0.0);
+    for (at, values) in rows {
+        let weight = weights.map_or(1.0, |weights| weights[at]);
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        total += weight;
+    }
+    sums.map(|sum| sum / total)
 }
 
 /// The items of a label.
