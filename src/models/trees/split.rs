@@ -104,6 +104,10 @@ impl Search<'_> {
     /// Parts the bins at each place; missing numbers go either way.
     fn numbers(&mut self, sums: &Column, n_bins: usize) {
         let missing = sums.get(n_bins).copied().unwrap_or(0);
+        if missing == 0 && self.rules.monotone.is_empty() {
+            self.plain_numbers(sums, n_bins.saturating_sub(1));
+            return;
+        }
         let mut left = 0;
         for (bin, sum) in sums.iter().enumerate().take(n_bins.saturating_sub(1)) {
             left += sum;
@@ -121,6 +125,49 @@ impl Search<'_> {
             #[allow(clippy::cast_possible_truncation, reason = "at most 255")]
             let cut = Cut::At((n_bins - 1) as u8);
             self.offer(self.node.sum - missing, cut, false);
+        }
+    }
+
+    /// The same where nothing is missing and any direction is allowed: all places at once, as wide as the
+    /// processor goes. A place with an empty bin is as good as the one before, which comes first.
+    fn plain_numbers(&mut self, sums: &Column, n: usize) {
+        let mut lefts = [0; 256];
+        let mut left = 0;
+        for (place, sum) in lefts.iter_mut().zip(&sums[..n]) {
+            left += sum;
+            *place = left;
+        }
+        let mut scores = [f64::NEG_INFINITY; 256];
+        let (lefts, out) = (&lefts[..n], &mut scores[..n]);
+        pulp::Arch::new().dispatch(|| self.score_all(lefts, out));
+        let best = scores.iter().fold(f64::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
+        let Some(place) = scores.iter().position(|score| *score == best && best > 0.0) else {
+            return;
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "at most 255")]
+        let cut = Cut::At(place as u8);
+        self.score = (best, 1.0);
+        let (column, left) = (self.column, lefts[place]);
+        self.best = Some(Found { gain: 0.0, column, cut, missing_left: false, left });
+    }
+
+    /// `gl^2 / hl + gr^2 / hr` of each place; a place that leaves a side too small has none.
+    #[inline(always)]
+    fn score_all(&self, lefts: &[Bin], out: &mut [f64]) {
+        #[allow(clippy::cast_possible_truncation, reason = "less than 2^31")]
+        let parts = |sum: Bin| (gradient(sum) as i32, curvature(sum) as i32);
+        let (g, h) = parts(self.node.sum);
+        let least = i32::try_from(self.least).unwrap_or(i32::MAX);
+        let (by_gradient, by_curvature) = (self.units.gradient, self.units.curvature);
+        for (left, out) in lefts.iter().zip(out) {
+            let (gl, hl) = parts(*left);
+            let (gr, hr) = (g - gl, h - hl);
+            let is_allowed = (hl >= least) & (hr >= least);
+            let (gl, gr) = (f64::from(gl) * by_gradient, f64::from(gr) * by_gradient);
+            let hl = f64::from(hl) * by_curvature + self.lambda;
+            let hr = f64::from(hr) * by_curvature + self.lambda;
+            let score = (gl * gl * hr + gr * gr * hl) / (hl * hr);
+            *out = if is_allowed { score } else { f64::NEG_INFINITY };
         }
     }
 

@@ -217,8 +217,9 @@ impl Experiments {
         error_ui(ui, &state.plan);
         match state.readout.value().filter(|readout| readout.experiment == name) {
             Some(shown) => {
-                readout::ui(ui, shown);
+                readout::advice_ui(ui, shown);
                 self.decision_ui(ui, state, &name, live, &shown.advice.why, outbox);
+                readout::ui(ui, shown);
             }
             None => {
                 error_ui(ui, &state.readout);

@@ -12,8 +12,8 @@ use crate::widgets::{card, number, section, thousands};
 /// Width of an interval that is painted.
 const INTERVAL_WIDTH: f32 = 180.0;
 
+/// Why: what each metric says.
 pub(super) fn ui(ui: &mut Ui, readout: &Readout) {
-    advice_ui(ui, readout);
     if let Some(split) = &readout.split {
         split_ui(ui, readout, split);
     }
@@ -29,7 +29,8 @@ pub(super) fn ui(ui: &mut Ui, readout: &Readout) {
     policies_ui(ui, readout);
 }
 
-fn advice_ui(ui: &mut Ui, readout: &Readout) {
+/// What to do.
+pub(super) fn advice_ui(ui: &mut Ui, readout: &Readout) {
     let tokens = Tokens::at(ui);
     let (color, word) = match readout.advice.verdict {
         Verdict::Ship => (tokens.good, "Ship it"),
