@@ -10,7 +10,7 @@ use crate::help::Help;
 use crate::pages::{Page, Pages};
 use crate::palette::Palette;
 use crate::settings::Settings;
-use crate::shown::{Link, Shown, Steps};
+use crate::shown::{Link, STABLE, Shown, Steps};
 use crate::state::{Outbox, State, Tone};
 use crate::{shell, theme};
 
@@ -116,6 +116,8 @@ pub struct App {
     outbox: Outbox,
     settings: Settings,
     steps: Steps,
+    /// The places of Explore that show something.
+    slots: BTreeSet<Slot>,
     kept: Kept,
     /// Where to go when the project is open.
     link: Option<Link>,
@@ -142,6 +144,7 @@ impl App {
             outbox: Outbox::default(),
             settings: start.settings,
             steps: Steps::default(),
+            slots: BTreeSet::new(),
             kept: Kept::default(),
             link: start.link,
             since: start.since,
@@ -220,9 +223,12 @@ impl App {
         }
         let shown = self.pages.shown();
         let seconds = context.input(|input| input.time);
-        let is_changing = self.steps.note(seconds, &shown);
+        let is_changing = self.steps.note(seconds, &shown, has_input(context));
         self.state.steps = self.steps.ways(&shown);
-        if is_changing || self.kept.changed.is_some() {
+        if is_changing {
+            context.request_repaint_after(Duration::from_secs_f64(STABLE));
+        }
+        if self.kept.changed.is_some() {
             context.request_repaint_after(KEPT_AFTER);
         }
         if let Some(due) = self.kept.due(&shown).and_then(|due| due.to_json()) {
@@ -261,7 +267,11 @@ impl App {
             let is_pressed = match entry.action {
                 // What is being written has an undo of its own.
                 Action::Undo | Action::Redo if context.text_edit_focused() => false,
-                Action::Cancel => context.input(|input| input.key_pressed(shortcut.logical_key)),
+                // A menu that is open is closed by it, and nothing else.
+                Action::Cancel => {
+                    !egui::Popup::is_any_open(context)
+                        && context.input(|input| input.key_pressed(shortcut.logical_key))
+                }
                 _ => context.input_mut(|input| input.consume_shortcut(&shortcut)),
             };
             if is_pressed && entry.action.is_possible(&self.state, &self.pages) {
@@ -291,7 +301,10 @@ impl App {
                 context.copy_text(Link::to(self.pages.shown()).to_text());
                 self.state.tell(Tone::Good, "Copied a link to this view".to_owned());
             }
-            Action::ChooseNobody => self.state.tiles.selection = None,
+            Action::ChooseNobody => {
+                self.state.tiles.selection = None;
+                self.outbox.send(Command::Select(Slot::default(), Vec::new()));
+            }
             Action::GoLive => self.outbox.send(Command::GoLive),
             Action::Pull => {
                 self.outbox.extend(self.state.url.clone().map(Command::Pull));
@@ -319,6 +332,23 @@ impl App {
     }
 }
 
+/// Whether the person did something in this frame that may change what is shown.
+fn has_input(context: &egui::Context) -> bool {
+    use egui::Event;
+    context.input(|input| {
+        let is_done = |event: &Event| match event {
+            Event::Key { pressed, .. } => *pressed,
+            Event::PointerButton { .. }
+            | Event::MouseWheel { .. }
+            | Event::Text(_)
+            | Event::Paste(_)
+            | Event::AccessKitActionRequest(_) => true,
+            _ => false,
+        };
+        input.events.iter().any(is_done) || input.pointer.any_down()
+    })
+}
+
 impl eframe::App for App {
     fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
         self.update(context);
@@ -341,7 +371,11 @@ impl eframe::App for App {
             self.pages.follow(link);
         }
         let slots: BTreeSet<Slot> = self.pages.slots().collect();
-        self.state.retain_tiles(|slot| slots.contains(&slot));
+        if slots != self.slots {
+            self.state.retain_tiles(|slot| slots.contains(&slot));
+            self.session.retain(|slot| slot == Slot::default() || slots.contains(&slot));
+            self.slots = slots;
+        }
         self.note_shown(ui.ctx());
         self.note_size(ui.ctx());
         self.note_first_numbers();

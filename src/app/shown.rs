@@ -1,8 +1,9 @@
 //! What the window shows: enough to show it again. It is kept for the next start, undone, and sent as links.
 
+use std::collections::VecDeque;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use eframe::egui::util::undoer::{Settings, Undoer};
 use serde::{Deserialize, Serialize};
 
 use crate::pages::{
@@ -48,7 +49,9 @@ const SCHEME: &str = "workbench://";
 /// The longest link, in bytes.
 const LONGEST: usize = 64 << 10;
 /// Seconds after which a change is a step of its own.
-const STABLE: f32 = 0.5;
+pub(crate) const STABLE: f64 = 0.5;
+/// Seconds after what a person did in which a change is theirs.
+const TOUCHED: f64 = 1.0;
 /// Steps that can be undone.
 const STEPS: usize = 100;
 
@@ -132,42 +135,96 @@ impl Link {
     }
 }
 
-/// What was shown before, step by step.
-pub(crate) struct Steps(Undoer<Shown>);
-
-impl std::fmt::Debug for Steps {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Steps").finish_non_exhaustive()
-    }
-}
-
-impl Default for Steps {
-    fn default() -> Self {
-        let settings = Settings { max_undos: STEPS, stable_time: STABLE, ..Settings::default() };
-        Self(Undoer::with_settings(settings))
-    }
+/// What was shown, step by step.
+///
+/// A step is what a person did. What a page changes by itself (it chooses the first customer, it finds that a
+/// draft is what was saved) belongs to the step before: otherwise undoing it would only make it happen again.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    points: VecDeque<Shown>,
+    /// Where among them we are.
+    at: usize,
+    /// What is not a step yet, and since when it is so.
+    flux: Option<(Shown, f64)>,
+    /// When the person did something last.
+    touched: Option<f64>,
+    /// Something was just undone: the key for that changes nothing else.
+    is_stepping: bool,
 }
 
 impl Steps {
-    /// Takes note of what is shown now, at a time in seconds; whether a change waits to be one step.
-    pub(crate) fn note(&mut self, seconds: f64, shown: &Shown) -> bool {
-        self.0.feed_state(seconds, shown);
-        self.0.is_in_flux()
+    /// Takes note of what is shown now, at a time in seconds; whether a change waits to be a step.
+    pub(crate) fn note(&mut self, seconds: f64, shown: &Shown, has_input: bool) -> bool {
+        if std::mem::take(&mut self.is_stepping) {
+            self.touched = None;
+        } else if has_input {
+            self.touched = Some(seconds);
+        }
+        let Some(point) = self.points.get_mut(self.at) else {
+            self.points.push_back(shown.clone());
+            return false;
+        };
+        if point == shown {
+            self.flux = None;
+            return false;
+        }
+        let is_touched = self.touched.is_some_and(|touched| seconds - touched <= TOUCHED);
+        if self.flux.is_none() && !is_touched {
+            point.clone_from(shown);
+            return false;
+        }
+        match &self.flux {
+            Some((known, since)) if known == shown => {
+                if seconds - since < STABLE {
+                    return true;
+                }
+                self.add(shown);
+                false
+            }
+            _ => {
+                self.flux = Some((shown.clone(), seconds));
+                true
+            }
+        }
+    }
+
+    fn add(&mut self, shown: &Shown) {
+        self.flux = None;
+        self.points.truncate(self.at + 1);
+        self.points.push_back(shown.clone());
+        if self.points.len() > STEPS {
+            self.points.pop_front();
+        }
+        self.at = self.points.len() - 1;
     }
 
     /// What was shown before the latest change.
     pub(crate) fn undo(&mut self, now: &Shown) -> Option<Shown> {
-        self.0.undo(now).cloned()
+        if self.points.get(self.at).is_some_and(|point| point != now) {
+            self.add(now);
+        }
+        self.at = self.at.checked_sub(1)?;
+        self.is_stepping = true;
+        self.points.get(self.at).cloned()
     }
 
     /// What was undone last.
     pub(crate) fn redo(&mut self, now: &Shown) -> Option<Shown> {
-        self.0.redo(now).cloned()
+        if !self.ways(now).1 {
+            return None;
+        }
+        self.at += 1;
+        self.is_stepping = true;
+        self.points.get(self.at).cloned()
     }
 
     /// Whether something can be undone, and done again.
     pub(crate) fn ways(&self, now: &Shown) -> (bool, bool) {
-        (self.0.has_undo(now), self.0.has_redo(now))
+        let is_here = self.points.get(self.at) == Some(now);
+        (
+            self.at > 0 || (!is_here && !self.points.is_empty()),
+            is_here && self.at + 1 < self.points.len(),
+        )
     }
 }
 
@@ -195,16 +252,60 @@ mod tests {
         assert!(Shown::from_json("{}").is_err());
     }
 
+    #[test]
+    fn what_a_page_does_by_itself_is_no_step() {
+        let page = |page| Shown { page, ..Shown::default() };
+        let (home, data, models) = (page(Page::Home), page(Page::Data), page(Page::Models));
+        let mut steps = Steps::default();
+        assert!(!steps.note(0.0, &home, false));
+        assert!(steps.note(5.0, &data, true), "a person went there");
+        assert!(!steps.note(5.6, &data, false));
+        assert_eq!(steps.ways(&data), (true, false));
+        assert!(!steps.note(20.0, &models, false), "this happened by itself");
+        assert_eq!(steps.undo(&models), Some(home.clone()));
+        assert!(!steps.note(20.1, &home, true));
+        // The page does it again: there is still something to do again, and nothing more to undo.
+        assert!(!steps.note(20.2, &data, false));
+        assert_eq!(steps.ways(&data), (false, true));
+        assert_eq!(steps.redo(&data), Some(models));
+    }
+
+    #[test]
+    fn what_is_begun_is_a_step_when_it_is_undone() {
+        let page = |page| Shown { page, ..Shown::default() };
+        let (home, data) = (page(Page::Home), page(Page::Data));
+        let mut steps = Steps::default();
+        steps.note(0.0, &home, false);
+        steps.note(5.0, &data, true);
+        assert_eq!(steps.undo(&data), Some(home.clone()));
+        assert_eq!(steps.redo(&home), Some(data));
+    }
+
     /// A tile that is its own child would be laid out for ever.
     #[test]
-    fn a_board_that_goes_round_in_a_circle_is_refused() {
+    fn a_board_that_cannot_be_laid_out_is_refused() {
         let json = Shown::default().to_json().unwrap();
-        let mut file: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let tree = &mut file["shown"]["explore"]["tree"];
-        let root = tree["root"].clone();
-        let tiles = &mut tree["tiles"]["tiles"];
+        let file: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let root = file["shown"]["explore"]["tree"]["root"].clone();
         let own = root.as_u64().unwrap().to_string();
-        tiles[&own]["Container"]["Tabs"]["children"][0] = root;
-        assert!(Shown::from_json(&file.to_string()).is_err(), "{file}");
+        let with = |container: serde_json::Value| {
+            let mut file = file.clone();
+            file["shown"]["explore"]["tree"]["tiles"]["tiles"][&own] = container;
+            Shown::from_json(&file.to_string())
+        };
+        let children = serde_json::json!([1, 2]);
+        let tabs =
+            serde_json::json!({ "Container": { "Tabs": { "children": children, "active": 1 } } });
+        assert!(with(tabs).is_ok());
+        for container in [
+            serde_json::json!({ "Tabs": { "children": [root], "active": null } }),
+            serde_json::json!({ "Grid": { "children": children, "layout": { "Columns": 9_000_000_000_000_000_u64 },
+                "col_shares": [], "row_shares": [] } }),
+            serde_json::json!({ "Linear": { "children": children, "dir": "Horizontal",
+                "shares": { "shares": { "1": -1.0 } } } }),
+        ] {
+            let refused = with(serde_json::json!({ "Container": container }));
+            assert!(refused.unwrap_err().contains("was changed"), "{container}");
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Warehouse {
         let interrupt = connection.interrupt_handle();
         let copy = format!(
             "BEGIN TRANSACTION READ ONLY; COPY (\n{}\n) TO {} ({}); COMMIT",
-            sql.trim().trim_end_matches(';'),
+            crate::query::statement_of(sql),
             quote_text(&staged.display().to_string()),
             format.sql()
         );

@@ -6,7 +6,7 @@ use duckdb::arrow::datatypes::DataType;
 use kernel::domain::{Job, Value};
 use kernel::expression::quote_text;
 
-use crate::query::{Rows, one_statement, rows_of, sql_error};
+use crate::query::{Rows, one_statement, rows_of, sql_error, statement_of};
 use crate::summaries::{BINS, ColumnSummary, MOST_DISTINCT};
 use crate::{Error, Result, Warehouse, instance};
 
@@ -55,7 +55,7 @@ impl Warehouse {
     pub fn hold(&self, sql: &str, job: &Job) -> Result<Held> {
         let connection = self.connect()?;
         one_statement(&connection, sql)?;
-        let sql = sql.trim().trim_end_matches(';');
+        let sql = statement_of(sql);
         let failed = |error: duckdb::Error| Error::Sql(sql_error(&error.to_string()));
         let none = format!("SELECT * FROM (\n{sql}\n) LIMIT 0");
         let Rows { types, .. } = rows_of(&connection, &none, 0).map_err(failed)?;
@@ -144,6 +144,8 @@ impl Held {
         }
         let is_plain = *arrangement == Arrangement::default();
         if !is_plain && arranged.0 != *arrangement {
+            // While it is written, and if that fails, the table is in no arrangement.
+            *arranged = (Arrangement::default(), 0);
             *arranged = (arrangement.clone(), self.arrange(arrangement, job)?);
         }
         let (table, of) = if is_plain { ("all_rows", self.n) } else { ("arranged", arranged.1) };

@@ -149,6 +149,26 @@ pub(crate) fn one_statement(connection: &Connection, sql: &str) -> Result<()> {
     }
 }
 
+/// The one statement of a text, without the semicolon that ends it and what is after that.
+pub(crate) fn statement_of(sql: &str) -> &str {
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let skipped = |open: usize, end: &str| {
+            rest[open..].find(end).map_or(rest.len(), |at| open + at + end.len())
+        };
+        let length = match first {
+            ';' => return &sql[..sql.len() - rest.len()],
+            '\'' => skipped(1, "'"),
+            '"' => skipped(1, "\""),
+            '-' if rest.starts_with("--") => skipped(2, "\n"),
+            '/' if rest.starts_with("/*") => skipped(2, "*/"),
+            _ => first.len_utf8(),
+        };
+        rest = &rest[length..];
+    }
+    sql
+}
+
 fn line_and_column(sql: &str, place: usize) -> (usize, usize) {
     let before = sql.get(..place).unwrap_or(sql);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -345,7 +365,13 @@ fn nested(value: &duckdb::types::Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sql_error;
+    use super::{sql_error, statement_of};
+
+    #[test]
+    fn a_statement_ends_at_its_semicolon() {
+        assert_eq!(statement_of("SELECT ';' -- ;\n FROM a; -- b"), "SELECT ';' -- ;\n FROM a");
+        assert_eq!(statement_of("SELECT \"a;b\" /* ; */"), "SELECT \"a;b\" /* ; */");
+    }
 
     #[test]
     fn the_place_of_an_error_is_found() {

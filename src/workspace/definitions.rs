@@ -114,21 +114,6 @@ impl Project {
         write_whole(&self.definition_path("models", &spec.name, "toml"), &spec.to_toml()?)
     }
 
-    /// The saved queries, by name.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn queries(&self) -> Result<Vec<(Name, String)>> {
-        let names = self.names("queries", "sql")?;
-        names
-            .into_iter()
-            .map(|name| {
-                let text = self.read("queries", &name, "sql")?;
-                Ok((name, text))
-            })
-            .collect()
-    }
-
     /// Saves a query.
     ///
     /// # Errors
@@ -137,22 +122,7 @@ impl Project {
         write_whole(&self.definition_path("queries", name, "sql"), sql)
     }
 
-    /// The saved boards, by name: tiles side by side, as the window wrote them.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn boards(&self) -> Result<Vec<(Name, String)>> {
-        let names = self.names("boards", "json")?;
-        names
-            .into_iter()
-            .map(|name| {
-                let text = self.read("boards", &name, "json")?;
-                Ok((name, text))
-            })
-            .collect()
-    }
-
-    /// Saves a board.
+    /// Saves a board: tiles side by side, as the window wrote them.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -4,6 +4,7 @@
 //! the project folder, runs the circle (import, view, train, publish, deploy, score, pull, verify) and
 //! talks to endpoints over HTTP like any other client. Never: pixels, terminals, or exit codes.
 
+mod answer;
 mod client;
 mod command;
 mod definitions;
@@ -25,6 +26,7 @@ mod session;
 mod shop;
 mod views;
 
+pub use answer::{Answer, CustomerView, EndpointView, FunctionEntry, Overview};
 pub use client::{
     Activity, Challenger, Client, Deployment, EndpointHealth, LiveCustomer, LiveEvent, LiveScore,
     Parity, Reason, ReasonEvent, Recommended, Rehearsal, Rollout, Spread,
@@ -51,9 +53,7 @@ pub use project::{KnownEndpoint, Project};
 pub use runs::Run;
 pub use sample::{CDNOW_EVENT, Sample, sample_folder};
 pub use segments::{SELECTION, SegmentDefinition};
-pub use session::{
-    Answer, CustomerView, EndpointView, FunctionEntry, JobId, Overview, Session, Update,
-};
+pub use session::{JobId, Session, Update};
 pub use shop::{Generated, Truth, generate, truth};
 pub use views::ViewReport;
 

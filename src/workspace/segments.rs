@@ -105,12 +105,14 @@ impl Project {
     /// # Errors
     /// A segment makes no sense any more, or the job was canceled.
     pub fn refresh_segments(&self, sql: &str, job: &Job) -> Result<()> {
-        let sql = sql.to_lowercase();
-        if !sql.contains(SEGMENTS) {
+        let read = read_segments(sql);
+        if read.is_empty() {
             return Ok(());
         }
-        for name in self.segments()?.iter().filter(|name| sql.contains(name.as_str())) {
-            self.refresh_segment(name, job)?;
+        for name in self.segments()? {
+            if read.contains(&name.as_str().to_lowercase()) {
+                self.refresh_segment(&name, job)?;
+            }
         }
         Ok(())
     }
@@ -271,5 +273,33 @@ impl Project {
             return Err(Error::BadInput(format!("'{condition}' must be true or false")));
         }
         Ok(view)
+    }
+}
+
+/// The segments that a query may read: what stands after `segments.`, quoted or not, in small letters.
+fn read_segments(sql: &str) -> BTreeSet<String> {
+    let sql = sql.to_lowercase();
+    let after = sql.match_indices(SEGMENTS).filter_map(|(at, _)| {
+        let rest = sql[at + SEGMENTS.len()..].trim_start_matches('"').trim_start();
+        let name = rest.strip_prefix('.')?.trim_start().trim_start_matches('"');
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+        Some(name[..end].to_owned())
+    });
+    after.filter(|name| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_segments;
+
+    #[test]
+    fn the_segments_of_a_query_are_those_after_the_dot() {
+        let read = |sql| read_segments(sql).into_iter().collect::<Vec<_>>();
+        assert_eq!(
+            read("FROM segments.vip_2024 JOIN Segments.\"BigSpenders\" USING (customer_id)"),
+            ["bigspenders", "vip_2024"]
+        );
+        assert_eq!(read("FROM \"segments\" . \"a\""), ["a"]);
+        assert!(read("SELECT segments FROM events").is_empty());
     }
 }

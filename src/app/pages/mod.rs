@@ -263,7 +263,7 @@ impl Pages {
         match link {
             Link::Page(_) => {}
             Link::Customers(shown) => self.customers.show(shown),
-            Link::Explore(shown) => self.explore.show(shown),
+            Link::Explore(shown) => self.explore.open(shown),
             Link::Features(shown) => self.features.show(shown),
             Link::Models(shown) => self.models.show(*shown),
             Link::Experiments(shown) => self.experiments.show(*shown),
@@ -302,6 +302,19 @@ fn heading(ui: &mut Ui, title: &str, sentence: &str) {
         ui.label(RichText::new(sentence).color(tokens.weak));
     });
     ui.add_space(4.0);
+}
+
+/// What was canceled, and a way to ask for it again; whether that is wanted.
+fn again_ui<T>(ui: &mut Ui, loadable: &Loadable<T>) -> bool {
+    if !loadable.is_canceled() {
+        return false;
+    }
+    let weak = Tokens::at(ui).weak;
+    let shown = ui.horizontal(|ui| {
+        ui.label(RichText::new("This was canceled.").color(weak));
+        ui.button("Ask again").clicked()
+    });
+    shown.inner
 }
 
 /// What went wrong with something, where it would be.

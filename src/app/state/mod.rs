@@ -41,6 +41,10 @@ pub(crate) struct State {
     /// What the tiles of Explore were answered.
     pub(crate) tiles: Tiles,
     pub(crate) people: Loadable<Vec<String>>,
+    /// Where the point is that they are behind.
+    pub(crate) people_of: Option<Slot>,
+    /// The project was opened by this job: what earlier ones bring is of another one.
+    since: Option<JobId>,
     /// The share of new customers who come back in the interval after.
     pub(crate) come_back: Option<f64>,
     pub(crate) preview: Loadable<Preview>,
@@ -130,7 +134,8 @@ impl State {
             Command::Query(..) | Command::Hold(..) | Command::Page(..) | Command::Insight(..) => {
                 self.tiles.begin(id, command);
             }
-            Command::People { .. } => {
+            Command::People { slot, .. } => {
+                self.people_of = Some(*slot);
                 self.people.clear();
                 self.people.begin(id);
             }
@@ -194,6 +199,9 @@ impl State {
             }
             Update::Ended(id, seconds, result) => {
                 let kind = self.jobs.remove(&id).map_or("", |job| job.kind);
+                if self.since.is_some_and(|since| id < since) {
+                    return Vec::new();
+                }
                 match result {
                     Ok(answer) => self.answer(id, seconds, answer),
                     Err(error) => {
@@ -428,6 +436,7 @@ impl State {
             notices: std::mem::take(&mut self.notices),
             ..Self::default()
         };
+        self.since = Some(id);
         self.project.finish(id, (name, folder));
         self.opened = Some(window);
         after_new_events()

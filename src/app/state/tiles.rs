@@ -115,6 +115,11 @@ impl Tiles {
 
     /// Customers were chosen somewhere.
     pub(super) fn select(&mut self, slot: Slot, n: usize) {
+        // Nowhere and nobody: there is no selection.
+        if slot == Slot::default() && n == 0 {
+            self.selection = None;
+            return;
+        }
         self.selections += 1;
         self.selection = Some(Selection { slot, n, number: self.selections });
     }

@@ -147,24 +147,28 @@ impl Outbox {
         Ok(delivery)
     }
 
-    /// Forgets what is about customers: nobody is told of them any more, either.
+    /// Forgets what is about customers: nobody is told of them any more, either. Gives whether there was
+    /// anything.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn forget(&self, config: &dyn ConfigStore, customers: &[String]) -> Result<()> {
+    pub fn forget(&self, config: &dyn ConfigStore, customers: &[String]) -> Result<bool> {
         let mut held = self.lock();
         let is_theirs = |delivery: &Delivery| {
             delivery.customer_id.as_ref().is_some_and(|id| customers.contains(id))
         };
         let theirs: Vec<u64> =
             held.all.iter().filter(|(_, it)| is_theirs(it)).map(|(number, _)| *number).collect();
+        if theirs.is_empty() {
+            return Ok(false);
+        }
         let entries: Result<Vec<_>> = theirs.iter().map(|number| stored(*number, None)).collect();
         config.put(&entries?)?;
         for number in theirs {
             held.all.remove(&number);
             held.waiting.remove(&number);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Waits for a delivery that is due by the clock; none once it is stopped.

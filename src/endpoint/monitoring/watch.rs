@@ -140,15 +140,18 @@ impl Watch {
     }
 
     /// Forgets every text that was not seen at training: whose they were is not known, so this is done
-    /// whenever somebody is erased. Later ones are remembered again.
-    pub fn forget_examples(&self) {
+    /// whenever somebody is erased. Later ones are remembered again. Gives whether there were any.
+    pub fn forget_examples(&self) -> bool {
+        let mut is_any = false;
         for watched in self.lock().values_mut() {
             let with = watched.buckets.iter_mut().filter(|(_, bucket)| bucket.has_examples());
             for (number, bucket) in with {
                 watched.changed.insert(*number);
                 Arc::make_mut(bucket).forget_examples();
+                is_any = true;
             }
         }
+        is_any
     }
 
     /// What is to be stored: quarters that are over, or all. It counts as stored from now on.

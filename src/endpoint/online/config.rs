@@ -29,11 +29,7 @@ impl Config {
         })
         .map_err(Error::store(action))?;
         if log.files().len() > MOST_SEGMENTS {
-            let is_old = |_: u64, record: &[u8]| {
-                postcard::from_bytes::<(&str, &[u8])>(record)
-                    .is_ok_and(|(name, value)| values.get(name).map(AsRef::as_ref) != Some(value))
-            };
-            log.forget(is_old).map_err(Error::store(action))?;
+            log.forget(|_, record| is_replaced(&values, record)).map_err(Error::store(action))?;
         }
         Ok(Self { log, values: RwLock::new(values) })
     }
@@ -43,6 +39,11 @@ impl Config {
     }
 }
 
+fn is_replaced(values: &BTreeMap<String, Arc<[u8]>>, record: &[u8]) -> bool {
+    postcard::from_bytes::<(&str, &[u8])>(record)
+        .is_ok_and(|(name, value)| values.get(name).map(AsRef::as_ref) != Some(value))
+}
+
 impl ConfigStore for Config {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
@@ -50,6 +51,10 @@ impl ConfigStore for Config {
     }
 
     fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
+        // A frame of nothing is none.
+        if values.is_empty() {
+            return Ok(());
+        }
         let mut frame = Frame::new();
         for (name, value) in values {
             frame.push(|bytes| {
@@ -66,8 +71,43 @@ impl ConfigStore for Config {
         Ok(())
     }
 
+    fn drop_replaced(&self) -> Result<()> {
+        // Held so that nothing is replaced meanwhile.
+        let known = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.log.forget(|_, record| is_replaced(&known, record));
+        forgotten.map_err(Error::store("take replaced configuration off the disk"))
+    }
+
     fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         Ok(values.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_replaced_leaves_the_disk_and_nothing_is_no_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::open(folder.path()).unwrap();
+        let put = |value: &str| config.put(&[("name".to_owned(), value.as_bytes().to_vec())]);
+        config.put(&[]).unwrap();
+        put("somebody's secret").unwrap();
+        put("nobody's").unwrap();
+        let on_disk = || {
+            let files = std::fs::read_dir(folder.path()).unwrap().flatten();
+            let bytes: Vec<u8> =
+                files.flat_map(|file| std::fs::read(file.path()).unwrap()).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        assert!(on_disk().contains("somebody's secret"));
+        config.drop_replaced().unwrap();
+        assert!(!on_disk().contains("somebody's secret"));
+        config.put(&[]).unwrap();
+        drop(config);
+        let again = Config::open(folder.path()).unwrap();
+        assert_eq!(again.get("name").unwrap().as_deref(), Some("nobody's".as_bytes()));
     }
 }

@@ -76,6 +76,8 @@ pub struct Embedded {
     /// Customers who were found to be known by their own id, which stays so: they cannot be joined to
     /// another. Each saves its event two lookups.
     settled: Mutex<HashSet<String>>,
+    /// The ids of who was being erased when the endpoint ended, and is erased now.
+    erased_late: Vec<String>,
     /// Held to read while an id is resolved and its timeline found, to write while a join changes both.
     joining: RwLock<()>,
 }
@@ -127,7 +129,7 @@ impl Embedded {
             });
         }
         let active = replay(&log, &index, checkpoint, clock)?;
-        let store = Self {
+        let mut store = Self {
             config: Config::open(&folder.join("config"))?,
             folder: folder.to_owned(),
             applied: AtomicU64::new(log.next()),
@@ -141,13 +143,22 @@ impl Embedded {
             retention: settings.retention,
             keeps_scores: AtomicBool::new(false),
             settled: Mutex::default(),
+            erased_late: Vec::new(),
             joining: RwLock::new(()),
         };
         let erasing = store.index.erasing()?;
         if !erasing.is_empty() {
             store.finish_erasing(&erasing)?;
         }
+        store.erased_late = erasing;
         Ok(store)
+    }
+
+    /// The ids of who was being erased when the endpoint ended before: what is known of them elsewhere has
+    /// to be forgotten, too.
+    #[must_use]
+    pub fn erased_late(&self) -> &[String] {
+        &self.erased_late
     }
 
     /// The clock of arrivals and live scores.
@@ -669,6 +680,10 @@ impl ConfigStore for Embedded {
 
     fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
         self.config.put(values)
+    }
+
+    fn drop_replaced(&self) -> Result<()> {
+        self.config.drop_replaced()
     }
 
     fn names(&self, prefix: &str) -> Result<Vec<String>> {

@@ -216,6 +216,12 @@ pub trait ConfigStore: Send + Sync {
     /// The store cannot be written; then none is set.
     fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()>;
 
+    /// Takes values that were replaced off the disk: what somebody asked to be erased must not stay there.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn drop_replaced(&self) -> Result<()>;
+
     /// The names that begin with a prefix.
     ///
     /// # Errors

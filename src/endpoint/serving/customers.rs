@@ -31,17 +31,26 @@ pub(super) async fn erase(
     Path(id): Path<String>,
 ) -> Result<Json<Erased>> {
     score::check_id(&id)?;
+    // It goes on if nobody waits for the answer any more: half of it would be no erasure.
+    let erasing = tokio::spawn(async move { erase_everywhere(&endpoint, id).await });
+    erasing.await.map_err(|error| Error::Poisoned(format!("erasing ended: {error}")))?.map(Json)
+}
+
+async fn erase_everywhere(endpoint: &Endpoint, id: String) -> Result<Erased> {
     let _nobody_is_told = endpoint.telling.lock().await;
     let erased = endpoint.writer.erase(id).await?;
     for name in endpoint.deployments.snapshot().keys() {
         endpoint.last_scores.remove(name, &erased.customer_id);
     }
     tokio::task::block_in_place(|| {
-        endpoint.outbox.forget(&*endpoint.config, &erased.ids)?;
-        endpoint.watch.forget_examples();
-        tending::store(&endpoint, true)
+        let was_told = endpoint.outbox.forget(&*endpoint.config, &erased.ids)?;
+        if endpoint.watch.forget_examples() || was_told {
+            tending::store(endpoint, true)?;
+            endpoint.config.drop_replaced()?;
+        }
+        Ok::<(), Error>(())
     })?;
-    Ok(Json(erased))
+    Ok(erased)
 }
 
 fn read(

@@ -65,8 +65,15 @@ impl Endpoint {
             }
         };
         let outbox = Arc::new(Outbox::open(&*store)?);
+        outbox.forget(&*store, store.erased_late())?;
+        let watch = Watch::open(&*store, store.clock().as_of())?;
+        if !store.erased_late().is_empty() {
+            watch.forget_examples();
+            store.put(&watch.take_changes(store.clock().as_of(), true)?)?;
+            store.drop_replaced()?;
+        }
         let endpoint = Self {
-            watch: Watch::open(&*store, store.clock().as_of())?,
+            watch,
             rules: Rules::open(&*store)?,
             sending: Sending::start(outbox.clone(), store.clone(), store.clock())?,
             outbox,

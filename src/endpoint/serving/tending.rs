@@ -91,6 +91,7 @@ fn look(
     if Instant::now() >= *alerts_at {
         *alerts_at = Instant::now() + ALERTS_EVERY;
         alerting::look(endpoint)?;
+        let _nobody_is_erased = endpoint.telling.blocking_lock();
         store(endpoint, false)?;
     }
     Ok(())

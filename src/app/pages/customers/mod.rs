@@ -14,7 +14,7 @@ use workspace::{
     is_system,
 };
 
-use super::{error_ui, heading};
+use super::{again_ui, error_ui, heading};
 use crate::state::{CUSTOMERS, Outbox, State};
 use crate::theme::{Tokens, strong};
 use crate::widgets::{card, choice, empty_state, number, section, shorten, text_field, thousands};
@@ -78,6 +78,8 @@ const NEAR_END: usize = 100;
 const MOST_LISTED: usize = 500_000;
 /// Below this width beside the list, timeline and features are shown in turn.
 const NARROW: f32 = 520.0;
+/// Microseconds from 1970 that no event is away: a link may say anything.
+const FAR: u64 = 1 << 60;
 /// Height of a customer in the list.
 const ENTRY: f32 = 36.0;
 /// Listed events at most.
@@ -89,7 +91,10 @@ impl Customers {
     }
 
     pub(super) fn show(&mut self, shown: CustomersShown) {
-        self.shown = shown;
+        let is_sound = |(from, until): &Span| {
+            from < until && from.unsigned_abs() < FAR && until.unsigned_abs() < FAR
+        };
+        self.shown = CustomersShown { zoom: shown.zoom.filter(is_sound), ..shown };
         self.limit = CUSTOMERS;
     }
 
@@ -244,6 +249,9 @@ impl Customers {
 
     fn customer_ui(&mut self, ui: &mut Ui, state: &State) {
         error_ui(ui, &state.customer);
+        if again_ui(ui, &state.customer) {
+            self.asked = None;
+        }
         let Some(customer) = state.customer.value() else {
             empty_state(ui, "Choose a customer on the left to see their timeline.");
             return;

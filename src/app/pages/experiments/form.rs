@@ -12,7 +12,7 @@ use crate::widgets::{choice, section, text_field};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Form {
     /// What was saved, or would be without the fields.
-    base: Option<ExperimentDefinition>,
+    pub(super) base: Option<ExperimentDefinition>,
     pub(super) name: String,
     hypothesis: String,
     variants: [(String, String); 2],

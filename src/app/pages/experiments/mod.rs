@@ -72,7 +72,14 @@ impl Experiments {
             let wanted = self.wanted.as_deref().and_then(saved);
             Form::of(wanted.or_else(|| overview.experiments.first()), overview)
         });
-        self.is_changed = *form != Form::of(saved(&form.name), overview);
+        // Where it came from does not count, and is what is saved once both are alike.
+        let known = Form::of(saved(&form.name), overview);
+        let mut alike = form.clone();
+        alike.base.clone_from(&known.base);
+        self.is_changed = alike != known;
+        if !self.is_changed {
+            form.base = known.base;
+        }
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {

@@ -19,6 +19,8 @@ use crate::theme::Tokens;
 pub(super) struct Board {
     tree: Layout,
     tiles: BTreeMap<Slot, TileState>,
+    /// The number of the next tile: no number is used twice, so that no tile shows another one's answer.
+    next: u64,
     /// The tile that keys are for.
     active: Slot,
     /// Whether what is chosen in one tile is what the others show.
@@ -79,8 +81,15 @@ enum Change {
 const MOST_TILES: usize = 64;
 /// Tiles within tiles at most.
 const DEEPEST: usize = 16;
+/// The largest number of a tile in a file: there is room to go on counting.
+const LARGEST_NUMBER: u64 = 1 << 40;
 /// Height of a row of tabs.
 const TAB: f32 = 28.0;
+
+/// The first number that no tile has.
+fn next(tiles: &BTreeMap<Slot, TileState>) -> u64 {
+    tiles.keys().next_back().map_or(1, |last| last.0 + 1)
+}
 
 impl Default for Board {
     fn default() -> Self {
@@ -89,7 +98,7 @@ impl Default for Board {
         let tiles: BTreeMap<Slot, TileState> =
             all.map(|(slot, kind)| (slot, TileState::new(kind))).collect();
         let tree = Layout::new_tabs(Id::unique("board"), tiles.keys().copied().collect());
-        Self { tree, tiles, active: Slot(1), is_linked: false }
+        Self { next: next(&tiles), tree, tiles, active: Slot(1), is_linked: false }
     }
 }
 
@@ -110,8 +119,23 @@ impl BoardShown {
     pub(crate) fn is_sound(&self) -> bool {
         let mut seen = BTreeSet::new();
         let root = self.tree.root();
+        let numbers = 1..=LARGEST_NUMBER;
         self.asked.len() <= MOST_TILES
+            && self.asked.keys().all(|slot| numbers.contains(&slot.0))
             && root.is_some_and(|root| self.hangs_together(root, DEEPEST, &mut seen))
+    }
+
+    /// The same with other numbers, for a board that is opened.
+    fn renumbered(self, by: u64) -> Self {
+        let Self { mut tree, asked, folded, is_linked } = self;
+        let other = |slot: Slot| Slot(slot.0 + by);
+        for tile in tree.tiles.tiles_mut() {
+            if let Tile::Pane(slot) = tile {
+                *slot = other(*slot);
+            }
+        }
+        let asked = asked.into_iter().map(|(slot, asked)| (other(slot), asked)).collect();
+        Self { tree, asked, folded: folded.into_iter().map(other).collect(), is_linked }
     }
 
     fn hangs_together(&self, id: TileId, depth: usize, seen: &mut BTreeSet<u64>) -> bool {
@@ -120,6 +144,13 @@ impl BoardShown {
         }
         match self.tree.tiles.get(id) {
             Some(Tile::Pane(slot)) => self.asked.contains_key(slot),
+            // We make no grids; and no tile has less than nothing.
+            Some(Tile::Container(Container::Grid(_))) => false,
+            Some(Tile::Container(Container::Linear(linear)))
+                if linear.shares.iter().any(|(_, share)| !share.is_finite() || *share <= 0.0) =>
+            {
+                false
+            }
             Some(Tile::Container(container)) => {
                 container.children().all(|child| self.hangs_together(*child, depth - 1, seen))
             }
@@ -258,13 +289,25 @@ impl Board {
             tile.ask(asked);
             tile.fold(shown.folded.contains(&slot));
         }
-        self.tree = shown.tree;
+        // Sizes that it may carry are those of another window.
+        if let Some(root) = shown.tree.root() {
+            self.tree = Layout::new(Id::unique("board"), root, shown.tree.tiles);
+        }
         self.is_linked = shown.is_linked;
+        self.next = self.next.max(next(&self.tiles));
+    }
+
+    /// Shows another board: its tiles are none of those that are here.
+    pub(super) fn open(&mut self, shown: BoardShown) {
+        if shown.is_sound() {
+            self.show(shown.renumbered(self.next));
+        }
     }
 
     /// One row of all kinds of tiles, as at first.
     pub(super) fn begin_anew(&mut self) {
-        *self = Self { is_linked: self.is_linked, ..Self::default() };
+        let is_linked = self.is_linked;
+        self.open(BoardShown { is_linked, ..BoardShown::default() });
     }
 
     /// A tile to work on a query in: the first that there is, or a new one.
@@ -298,12 +341,13 @@ impl Board {
         matches!(self.tree.tiles.get(id), Some(Tile::Container(Container::Tabs(_))))
     }
 
-    /// Adds a tile to a row of tabs, and shows it.
-    fn add(&mut self, tabs: TileId, tile: TileState) {
+    /// Adds a tile to a row of tabs, and shows it; false if there are too many.
+    fn add(&mut self, tabs: TileId, tile: TileState) -> bool {
         if self.tiles.len() >= MOST_TILES {
-            return;
+            return false;
         }
-        let slot = Slot(self.tiles.keys().next_back().map_or(1, |last| last.0 + 1));
+        let slot = Slot(self.next);
+        self.next += 1;
         self.tiles.insert(slot, tile);
         let id = self.tree.tiles.insert_pane(slot);
         if let Some(Tile::Container(Container::Tabs(tabs))) = self.tree.tiles.get_mut(tabs) {
@@ -311,11 +355,12 @@ impl Board {
             tabs.set_active(id);
         }
         self.active = slot;
+        true
     }
 
     fn change(&mut self, change: &Change) {
         match change {
-            Change::Add(tabs, kind) => self.add(*tabs, TileState::new(*kind)),
+            Change::Add(tabs, kind) => _ = self.add(*tabs, TileState::new(*kind)),
             Change::Split(tabs, way) => self.split(*tabs, *way),
         }
     }
@@ -330,8 +375,10 @@ impl Board {
         if tabs.children.len() < 2 {
             let Some(Tile::Pane(slot)) = self.tree.tiles.get(front) else { return };
             let Some(copy) = self.tiles.get(slot).map(TileState::asked) else { return };
-            self.add(tabs_id, TileState::of(copy));
-            return self.split(tabs_id, way);
+            if self.add(tabs_id, TileState::of(copy)) {
+                self.split(tabs_id, way);
+            }
+            return;
         }
         if let Some(Tile::Container(container)) = self.tree.tiles.get_mut(tabs_id) {
             container.remove_child(front);

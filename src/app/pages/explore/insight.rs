@@ -6,7 +6,7 @@ use workspace::{Command, Name, SELECTION};
 
 use super::board::{Place, Wish, fold_ui};
 use super::{charts, form, people::People, questions};
-use crate::pages::error_ui;
+use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
 use crate::widgets::{Picture, empty_state, popup_button, sql_ui, text_field};
@@ -62,6 +62,7 @@ impl InsightTab {
     pub(super) fn ask(&mut self, spec: InsightSpec) {
         if self.spec != spec {
             self.spec = spec;
+            self.asked = None;
             self.form = form::Form::default();
         }
     }
@@ -69,7 +70,16 @@ impl InsightTab {
     /// What it asks on a board: of those who are chosen in another tile, if that is wanted.
     fn wanted(&self, place: Place, state: &State) -> (InsightSpec, u64, u64) {
         let mut spec = self.spec.clone();
-        let chosen = state.tiles.selection.filter(|it| place.is_linked && it.slot != place.slot);
+        let chosen = state.tiles.selection.filter(|_| place.is_linked);
+        if chosen.is_some_and(|chosen| chosen.slot == place.slot)
+            && let Some(asked) = &self.asked
+            && asked.2 == state.look().summary.events
+            && is_alike(&asked.0, &spec)
+        {
+            // Who chooses here goes on seeing what was chosen from.
+            return asked.clone();
+        }
+        let chosen = chosen.filter(|chosen| chosen.slot != place.slot);
         if chosen.is_some() {
             spec.scope.segment = SELECTION.parse().ok();
         }
@@ -121,6 +131,9 @@ impl InsightTab {
         }
         let loadable = loadable?;
         error_ui(ui, loadable);
+        if again_ui(ui, loadable) {
+            self.asked = None;
+        }
         let (insight, spec) = loadable.value()?;
         let mut sql = None;
         if self.show_sql {
@@ -131,9 +144,10 @@ impl InsightTab {
                 sql_ui(ui, &insight.sql);
             });
         }
-        let is_stale = wanted.0 != *spec;
+        let is_stale = wanted.0 != *spec || loadable.job().is_some() || loadable.is_canceled();
         let size = ui.available_size();
-        let wide = if self.chosen.is_some() { (size.x - PEOPLE - 12.0).max(200.0) } else { size.x };
+        let has_people = self.chosen.is_some() && state.people_of == Some(place.slot);
+        let wide = if has_people { (size.x - PEOPLE - 12.0).max(200.0) } else { size.x };
         ui.horizontal_top(|ui| {
             let layout = egui::Layout::top_down(egui::Align::Min);
             ui.allocate_ui_with_layout(vec2(wide, size.y), layout, |ui| {
@@ -158,7 +172,9 @@ impl InsightTab {
                     ui.label(RichText::new(&insight.rule).small().color(weak));
                 });
             });
-            if let Some((_, title)) = &self.chosen {
+            // There is one list of people: that of the point that was chosen last, in whichever tile.
+            let own = self.chosen.as_ref().filter(|_| state.people_of == Some(place.slot));
+            if let Some((_, title)) = own {
                 let layout = egui::Layout::top_down(egui::Align::Min);
                 let shown = ui.allocate_ui_with_layout(vec2(PEOPLE, size.y), layout, |ui| {
                     self.people.ui(ui, title, state, outbox)
@@ -184,7 +200,9 @@ impl InsightTab {
                     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
                         self.wanted = Some(path);
                     } else {
-                        outbox.send(Command::ExportInsight(self.spec.clone(), path));
+                        // What is shown, chosen customers and all.
+                        let asked = self.asked.as_ref().map_or(&self.spec, |asked| &asked.0);
+                        outbox.send(Command::ExportInsight(asked.clone(), path));
                     }
                     ui.close();
                 }
@@ -225,6 +243,15 @@ impl InsightTab {
             }
         });
     }
+}
+
+/// Whether two specs ask the same, of whomever.
+fn is_alike(left: &InsightSpec, right: &InsightSpec) -> bool {
+    let mut left = left.clone();
+    if left.scope.segment.as_ref().is_some_and(|segment| segment.as_str() == SELECTION) {
+        left.scope.segment.clone_from(&right.scope.segment);
+    }
+    left == *right
 }
 
 /// The chart; gives a point that was chosen, and what it is called.

@@ -80,6 +80,11 @@ impl Explore {
         self.board.show(shown);
     }
 
+    /// Opens another board.
+    pub(super) fn open(&mut self, shown: BoardShown) {
+        self.board.open(shown);
+    }
+
     /// The places of its tiles.
     pub(super) fn slots(&self) -> impl Iterator<Item = workspace::Slot> + '_ {
         self.board.slots()

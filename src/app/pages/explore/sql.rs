@@ -5,7 +5,7 @@ use workspace::{Command, Name, Overview, SELECTION};
 
 use super::board::{Place, fold_ui};
 use super::quick::Quick;
-use crate::pages::error_ui;
+use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, Queried, State, Tone};
 use crate::theme::Tokens;
 use crate::widgets::{
@@ -147,6 +147,9 @@ impl Sql {
         error_ui(ui, &answer.rows);
         error_ui(ui, &answer.held);
         error_ui(ui, &answer.page);
+        if again_ui(ui, &answer.page) {
+            self.table.ask_again();
+        }
         self.rows_ui(ui, place, answer, outbox);
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Features {
     show_sql: bool,
     /// The view as text, while it is edited so.
     text: Option<String>,
+    /// Whether that text cannot be read.
+    is_broken: bool,
     /// The view to show, when the views are there.
     wanted: Option<Name>,
     /// Whether the draft is not what is saved.
@@ -236,17 +238,19 @@ impl Features {
     /// The view as its file has it, if that is wanted: what can be read of it is the view at once.
     fn text_ui(&mut self, ui: &mut Ui, draft: &mut ViewDefinition) -> bool {
         let title = if self.text.is_none() { "Edit as text" } else { "Back to the form" };
-        if ui.button(title).clicked() {
+        if ui.add_enabled(!self.is_broken, egui::Button::new(title)).clicked() {
             self.text = match self.text {
                 None => toml::to_string(draft).ok(),
                 Some(_) => None,
             };
         }
+        self.is_broken = false;
         let Some(text) = &mut self.text else { return false };
         text_area(ui, "View, as in its file", text, 28);
         match toml::from_str::<ViewDefinition>(text) {
             Ok(read) => *draft = read,
             Err(error) => {
+                self.is_broken = true;
                 let bad = Tokens::at(ui).bad;
                 ui.label(RichText::new(error.to_string()).small().monospace().color(bad));
             }
@@ -274,15 +278,16 @@ impl Features {
         }
         ui.horizontal(|ui| {
             let saved = overview.views.iter().any(|view| view == draft);
-            if primary_button(ui, "Save view", !saved).clicked() {
+            let is_form = self.text.is_none();
+            if primary_button(ui, "Save view", !saved && !self.is_broken).clicked() {
                 outbox.send(Command::SaveView(draft.clone()));
             }
-            if ui.button("Add feature").clicked() {
+            if ui.add_enabled(is_form, egui::Button::new("Add feature")).clicked() {
                 add_feature(draft, &overview.catalog);
                 self.chosen = draft.features.len() - 1;
             }
             let is_there = self.chosen < draft.features.len();
-            if ui.add_enabled(is_there, egui::Button::new("Remove")).clicked() {
+            if ui.add_enabled(is_there && is_form, egui::Button::new("Remove")).clicked() {
                 draft.features.remove(self.chosen);
                 self.chosen = self.chosen.saturating_sub(1);
             }

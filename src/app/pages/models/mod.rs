@@ -85,7 +85,14 @@ impl Models {
             let wanted = self.wanted.as_deref().and_then(saved);
             Form::of(wanted.or_else(|| overview.models.first()), overview)
         });
-        self.is_changed = *form != Form::of(saved(&form.name), overview);
+        // Where it came from does not count, and is what is saved once both are alike.
+        let known = Form::of(saved(&form.name), overview);
+        let mut alike = form.clone();
+        alike.spec.clone_from(&known.spec);
+        self.is_changed = alike != known;
+        if !self.is_changed {
+            form.spec = known.spec;
+        }
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, outbox: &mut Outbox) {

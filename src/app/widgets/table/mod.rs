@@ -137,6 +137,11 @@ impl ResultTable {
         asked
     }
 
+    /// Asks again for rows that are kept elsewhere.
+    pub(crate) fn ask_again(&mut self) {
+        self.asked = None;
+    }
+
     /// Rows before any filter.
     fn n_all(&self, shown: &Shown<'_>) -> usize {
         match shown.rows {
