@@ -386,6 +386,35 @@ fn the_command_line_has_every_insight_and_writes_its_numbers() {
     assert_eq!(said["lines"][0]["values"][0], 5.0);
 }
 
+/// The time before is what would be asked for then.
+#[test]
+fn the_time_before_is_as_many_intervals_right_before() {
+    let csv = "customer,event,time\nann,a,2024-01-01\nann,b,2024-01-02\nbob,a,2024-01-03\nbob,a,2024-01-04\n";
+    let project = project_of(csv);
+    let of = |kind, compare: bool, when: &str| {
+        let own = match kind {
+            InsightKind::Funnel => "steps = [\"a\", \"b\"]\n",
+            _ => "",
+        };
+        insight(
+            &project,
+            &spec(kind, &format!("interval = \"day\"\ncompare = {compare}\n{when}{own}")),
+        )
+    };
+    for kind in InsightKind::ALL.into_iter().filter(|kind| *kind != InsightKind::Trends) {
+        let now = of(kind, true, "from = 2024-01-03\nuntil = 2024-01-05\n");
+        let then = of(kind, false, "from = 2024-01-01\nuntil = 2024-01-03\n");
+        let before = now.before.unwrap();
+        assert_eq!(
+            (before.from.date(), before.until.date()),
+            ("2024-01-01".into(), "2024-01-03".into())
+        );
+        // Shares of nothing are no numbers, which are not even themselves.
+        assert_eq!(format!("{:?}", before.chart), format!("{:?}", then.chart), "{kind:?}");
+        assert!(then.before.is_none());
+    }
+}
+
 /// Events of a few customers at few instants, so that ties and gaps are frequent.
 fn events() -> impl Strategy<Value = Vec<(u8, u8, u16, u8)>> {
     prop::collection::vec((0_u8..6, 0_u8..4, 0_u16..400, 0_u8..4), 1..120)

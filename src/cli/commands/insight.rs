@@ -1,6 +1,6 @@
 use serde_json::json;
 use workspace::Project;
-use workspace::insights::{Chart, Insight, InsightSpec, Retention};
+use workspace::insights::{Before, Chart, Insight, InsightSpec, Retention};
 
 use super::{Result, to_json};
 use crate::arguments::Insight as Arguments;
@@ -40,6 +40,11 @@ fn print(insight: &Insight) {
         }
     }
     output::remark(&insight.rule);
+    if let Some(Before { from, until, chart }) = &insight.before {
+        let before = Insight { chart: chart.clone(), before: None, ..insight.clone() };
+        output::remark(&format!("The time before, {} to {}:", from.date(), until.date()));
+        print(&before);
+    }
 }
 
 fn print_retention(retention: &Retention) {

@@ -50,10 +50,26 @@ pub struct Insight {
     /// The numbers.
     #[serde(flatten)]
     pub chart: Chart,
+    /// The same of the time before, if that is compared: as many intervals, right before. Lines have it in
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// What was counted, in a sentence or two.
     pub rule: String,
     /// SQL that gives the same.
     pub sql: String,
+}
+
+/// A chart of the time before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Before {
+    /// When it begins.
+    pub from: Time,
+    /// When it ends.
+    pub until: Time,
+    /// The numbers.
+    #[serde(flatten)]
+    pub chart: Chart,
 }
 
 /// The numbers of an insight.
@@ -137,6 +153,41 @@ enum Checked {
     Event(kernel::features::EventFilter),
 }
 
+fn of_another() -> Error {
+    Error::Mapping("the spec is of another insight".to_owned())
+}
+
+/// The numbers that a spec asks for, of what a scene shows.
+fn chart(
+    InsightSpec { scope, question }: &InsightSpec,
+    checked: &Checked,
+    scene: &Scene<'_>,
+    previous: Option<&Calendar>,
+) -> Result<Chart> {
+    Ok(match (question, checked) {
+        (Question::Trends(own), Checked::Trends(checked)) => {
+            Chart::Trends(own.compute(checked, scope, scene, previous))
+        }
+        (Question::Retention(own), Checked::Retention(checked)) => {
+            Chart::Retention(own.compute(checked, scope, scene))
+        }
+        (Question::Funnel(own), Checked::Funnel(checked)) => {
+            Chart::Funnel(own.compute(checked, scope, scene))
+        }
+        (Question::Lifecycle(_), Checked::Lifecycle(checked)) => {
+            Chart::Lifecycle(LifecycleSpec::compute(checked, scene))
+        }
+        (Question::Stickiness(own), Checked::Event(event)) => {
+            Chart::Stickiness(own.compute(event, scene))
+        }
+        (Question::Paths(own), Checked::Event(event)) => Chart::Paths(own.compute(event, scene)),
+        (Question::Segments(own), Checked::Event(event)) => {
+            Chart::Segments(own.compute(event, scene))
+        }
+        _ => return Err(of_another()),
+    })
+}
+
 impl Warehouse {
     /// Computes an insight; `members` are the customers of its segment, if it has one.
     ///
@@ -150,50 +201,47 @@ impl Warehouse {
     ) -> Result<Insight> {
         self.with_scene(spec, members, job, |checked, scene| {
             let InsightSpec { scope, question } = spec;
+            let calendar = scene.calendar;
             let previous = match scope.compare {
-                true => Some(scene.calendar.previous(scope.interval, &scope.zone)?),
+                true => Some(calendar.previous(scope.interval, &scope.zone)?),
                 false => None,
             };
-            let calendar = scene.calendar;
-            let (chart, rule, sql) = match (question, checked) {
-                (Question::Trends(own), Checked::Trends(checked)) => (
-                    Chart::Trends(own.compute(checked, scope, scene, previous.as_ref())),
-                    own.rule(scope),
-                    own.sql(checked, scope, calendar),
-                ),
-                (Question::Retention(own), Checked::Retention(checked)) => (
-                    Chart::Retention(own.compute(checked, scope, scene)),
-                    own.rule(scope),
-                    own.sql(checked, scope, calendar),
-                ),
-                (Question::Funnel(own), Checked::Funnel(checked)) => (
-                    Chart::Funnel(own.compute(checked, scope, scene)),
-                    own.rule(),
-                    own.sql(checked, scope, calendar),
-                ),
-                (Question::Lifecycle(own), Checked::Lifecycle(checked)) => (
-                    Chart::Lifecycle(LifecycleSpec::compute(checked, scene)),
-                    own.rule(scope),
-                    LifecycleSpec::sql(checked, scope, calendar),
-                ),
-                (Question::Stickiness(own), Checked::Event(event)) => (
-                    Chart::Stickiness(own.compute(event, scene)),
-                    own.rule(scope),
-                    own.sql(event, scope, calendar),
-                ),
-                (Question::Paths(own), Checked::Event(event)) => (
-                    Chart::Paths(own.compute(event, scene)),
-                    own.rule(),
-                    own.sql(event, scope, calendar),
-                ),
-                (Question::Segments(own), Checked::Event(event)) => (
-                    Chart::Segments(own.compute(event, scene)),
-                    own.rule(calendar),
-                    own.sql(event, scope, calendar),
-                ),
-                _ => return Err(Error::Mapping("the spec is of another insight".to_owned())),
+            let chart = chart(spec, checked, scene, previous.as_ref())?;
+            // Lines have the time before in them; of other charts it is another chart.
+            let before = match (&chart, &previous) {
+                (Chart::Trends(_), _) | (_, None) => None,
+                (_, Some(calendar)) => {
+                    let from = calendar.from();
+                    let before = Scene { calendar, ..*scene };
+                    let chart = self::chart(spec, checked, &before, None)?;
+                    Some(Before { from, until: calendar.until(), chart })
+                }
             };
-            Ok(Insight { chart, rule, sql })
+            let (rule, sql) = match (question, checked) {
+                (Question::Trends(own), Checked::Trends(checked)) => {
+                    (own.rule(scope), own.sql(checked, scope, calendar))
+                }
+                (Question::Retention(own), Checked::Retention(checked)) => {
+                    (own.rule(scope), own.sql(checked, scope, calendar))
+                }
+                (Question::Funnel(own), Checked::Funnel(checked)) => {
+                    (own.rule(), own.sql(checked, scope, calendar))
+                }
+                (Question::Lifecycle(own), Checked::Lifecycle(checked)) => {
+                    (own.rule(scope), LifecycleSpec::sql(checked, scope, calendar))
+                }
+                (Question::Stickiness(own), Checked::Event(event)) => {
+                    (own.rule(scope), own.sql(event, scope, calendar))
+                }
+                (Question::Paths(own), Checked::Event(event)) => {
+                    (own.rule(), own.sql(event, scope, calendar))
+                }
+                (Question::Segments(own), Checked::Event(event)) => {
+                    (own.rule(calendar), own.sql(event, scope, calendar))
+                }
+                _ => return Err(of_another()),
+            };
+            Ok(Insight { chart, before, rule, sql })
         })
     }
 

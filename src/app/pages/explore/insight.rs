@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
-use workspace::insights::{Chart, InsightKind, InsightSpec, Point};
+use workspace::insights::{Before, Chart, InsightKind, InsightSpec, Point};
 use workspace::{Command, Name, SELECTION};
 
 use super::board::{Place, Wish, fold_ui};
@@ -9,7 +9,7 @@ use super::{charts, form, people::People, questions};
 use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
-use crate::widgets::{Picture, empty_state, popup_button, sql_ui, text_field};
+use crate::widgets::{Picture, empty_state, popup_button, section, sql_ui, text_field};
 
 /// The tab of a chart.
 #[derive(Debug)]
@@ -170,6 +170,14 @@ impl InsightTab {
                     ui.add_space(6.0);
                     let weak = Tokens::at(ui).weak;
                     ui.label(RichText::new(&insight.rule).small().color(weak));
+                    if let Some(Before { from, until, chart }) = &insight.before {
+                        section(
+                            ui,
+                            &format!("The time before, {} to {}", from.date(), until.date()),
+                        );
+                        // Its points are not of what was asked: another tile can ask for them.
+                        ui.push_id("before", |ui| drop(chart_ui(ui, chart, spec)));
+                    }
                 });
             });
             // There is one list of people: that of the point that was chosen last, in whichever tile.
@@ -190,6 +198,8 @@ impl InsightTab {
     fn actions_ui(&mut self, ui: &mut Ui, place: Place, state: &State, outbox: &mut Outbox) {
         ui.horizontal_wrapped(|ui| {
             fold_ui(ui, &mut self.is_folded);
+            let compare = &mut self.spec.scope.compare;
+            ui.checkbox(compare, "Compare with the time before");
             ui.toggle_value(&mut self.show_sql, "Show SQL");
             popup_button(ui, "Export…", |ui| {
                 let hint = "chart.csv, .parquet, .json or .png";

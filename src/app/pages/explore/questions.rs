@@ -37,7 +37,7 @@ pub(super) fn first(spec: &mut InsightSpec, look: &Overview) {
 
 pub(super) fn ui(ui: &mut Ui, spec: &mut InsightSpec, catalog: &Catalog) {
     match &mut spec.question {
-        Question::Trends(own) => trends_ui(ui, own, &mut spec.scope.compare, catalog),
+        Question::Trends(own) => trends_ui(ui, own, catalog),
         Question::Retention(own) => retention_ui(ui, own, catalog),
         Question::Funnel(own) => funnel_ui(ui, own, catalog),
         Question::Lifecycle(own) => {
@@ -113,7 +113,7 @@ fn times_ui(ui: &mut Ui, times: &mut Times) {
     }
 }
 
-fn trends_ui(ui: &mut Ui, spec: &mut TrendsSpec, compare: &mut bool, catalog: &Catalog) {
+fn trends_ui(ui: &mut Ui, spec: &mut TrendsSpec, catalog: &Catalog) {
     let n = spec.series.len();
     let mut removed = None;
     for (place, series) in spec.series.iter_mut().enumerate() {
@@ -142,7 +142,6 @@ fn trends_ui(ui: &mut Ui, spec: &mut TrendsSpec, compare: &mut bool, catalog: &C
                 property: None,
             });
         }
-        ui.checkbox(compare, "Compare with the time before");
         if n > 1 {
             let mut text = spec.formula.clone().unwrap_or_default();
             let response = text_field(ui, "Formula", &mut text, "A / B * 100", 140.0);
