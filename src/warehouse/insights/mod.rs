@@ -199,7 +199,7 @@ impl Warehouse {
         members: Option<&HashSet<String>>,
         job: &Job,
     ) -> Result<Insight> {
-        self.with_scene(spec, members, job, |checked, scene| {
+        let (mut insight, previous) = self.with_scene(spec, members, job, |checked, scene| {
             let InsightSpec { scope, question } = spec;
             let calendar = scene.calendar;
             let previous = match scope.compare {
@@ -207,16 +207,6 @@ impl Warehouse {
                 false => None,
             };
             let chart = chart(spec, checked, scene, previous.as_ref())?;
-            // Lines have the time before in them; of other charts it is another chart.
-            let before = match (&chart, &previous) {
-                (Chart::Trends(_), _) | (_, None) => None,
-                (_, Some(calendar)) => {
-                    let from = calendar.from();
-                    let before = Scene { calendar, ..*scene };
-                    let chart = self::chart(spec, checked, &before, None)?;
-                    Some(Before { from, until: calendar.until(), chart })
-                }
-            };
             let (rule, sql) = match (question, checked) {
                 (Question::Trends(own), Checked::Trends(checked)) => {
                     (own.rule(scope), own.sql(checked, scope, calendar))
@@ -241,8 +231,22 @@ impl Warehouse {
                 }
                 _ => return Err(of_another()),
             };
-            Ok(Insight { chart, before, rule, sql })
-        })
+            Ok((Insight { chart, before: None, rule, sql }, previous))
+        })?;
+        // Lines have the time before in them; of other charts it is what would be asked for then.
+        if let (false, Some(calendar)) = (matches!(insight.chart, Chart::Trends(_)), previous) {
+            let (from, until) = (calendar.from(), calendar.until());
+            let scope = Scope {
+                from: Some(from),
+                until: Some(until),
+                compare: false,
+                ..spec.scope.clone()
+            };
+            let then = InsightSpec { scope, question: spec.question.clone() };
+            let chart = self.insight(&then, members, job)?.chart;
+            insight.before = Some(Before { from, until, chart });
+        }
+        Ok(insight)
     }
 
     /// The customers behind a point of an insight, in the order of their ids.
