@@ -246,6 +246,8 @@ fn rejects_ui(ui: &mut Ui, state: &State) {
 fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
     let tokens = Tokens::at(ui);
     section(ui, "Columns");
+    let remark = "Missing values are of all rows that were looked at; what is right of it, of the first ones.";
+    ui.label(RichText::new(remark).small().color(tokens.weak));
     Grid::new("columns").num_columns(7).spacing([24.0, 4.0]).striped(false).show(ui, |ui| {
         let titles = ["column", "becomes", "type", "missing", "distinct", "from", "to"];
         for title in titles {
