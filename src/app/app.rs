@@ -372,7 +372,7 @@ impl eframe::App for App {
         }
         let slots: BTreeSet<Slot> = self.pages.slots().collect();
         if slots != self.slots {
-            self.state.retain_tiles(|slot| slots.contains(&slot));
+            self.state.tiles.retain(|slot| slots.contains(&slot));
             self.session.retain(|slot| slot == Slot::default() || slots.contains(&slot));
             self.slots = slots;
         }
@@ -388,7 +388,7 @@ impl eframe::App for App {
         if let (Some(folder), Some(text)) = (self.state.folder(), shown.to_json())
             && self.kept.written.as_ref() != Some(&shown)
         {
-            drop(std::fs::write(folder.join(workspace::WINDOW), text));
+            drop(workspace::keep_window(folder, &text));
         }
     }
 }

@@ -8,7 +8,7 @@ use models::ModelSpec;
 use crate::{Error, Project, Result};
 
 /// The file of a project folder with what the window showed last.
-pub const WINDOW: &str = "window.json";
+const WINDOW: &str = "window.json";
 
 /// Views, model specs and functions: the text files of a project.
 impl Project {
@@ -136,14 +136,6 @@ impl Project {
         std::fs::read_to_string(self.folder().join(WINDOW)).ok()
     }
 
-    /// Keeps what the window shows.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn keep_window(&self, text: &str) -> Result<()> {
-        write_whole(&self.folder().join(WINDOW), text)
-    }
-
     /// The names of its scoring functions.
     ///
     /// # Errors
@@ -189,6 +181,14 @@ impl Project {
              elsewhere, or trained anew since"
         )))
     }
+}
+
+/// Keeps what the window shows of the project in a folder.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn keep_window(folder: &Path, text: &str) -> Result<()> {
+    write_whole(&folder.join(WINDOW), text)
 }
 
 /// Writes a file: first beside it, then moved, so that it is whole or as it was.

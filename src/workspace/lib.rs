@@ -32,7 +32,7 @@ pub use client::{
     Parity, Reason, ReasonEvent, Recommended, Rehearsal, Rollout, Spread,
 };
 pub use command::{Command, Slot};
-pub use definitions::WINDOW;
+pub use definitions::keep_window;
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use exchanging::ImportedModel;

@@ -10,6 +10,7 @@ use warehouse::{Held, summarize};
 
 use crate::answer::{Answer, CustomerView, EndpointView, FunctionEntry, Overview};
 use crate::command::{Command, Slot};
+use crate::definitions::keep_window;
 use crate::sample::Sample;
 use crate::{Client, Error, KnownEndpoint, LocalEndpoint, Project, Result};
 
@@ -272,7 +273,7 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             Ok(Answer::SavedBoard(name))
         }
         Command::KeepWindow(text) => {
-            project.keep_window(&text)?;
+            keep_window(project.folder(), &text)?;
             Ok(Answer::KeptWindow)
         }
         Command::ExportInsight(spec, path) => {

@@ -463,11 +463,6 @@ impl State {
         }
     }
 
-    /// Only these places of Explore are there.
-    pub(crate) fn retain_tiles(&mut self, is_there: impl Fn(Slot) -> bool) {
-        self.tiles.retain(is_there);
-    }
-
     /// The rules that hold, by name.
     pub(crate) fn alerts(&self) -> usize {
         self.watched.value().map_or(0, |watched| firing(watched).len())

@@ -145,7 +145,7 @@ impl Tiles {
     }
 
     /// Forgets what was answered to places that are gone.
-    pub(super) fn retain(&mut self, is_there: impl Fn(Slot) -> bool) {
+    pub(crate) fn retain(&mut self, is_there: impl Fn(Slot) -> bool) {
         self.insights.retain(|slot, _| *slot == Slot::default() || is_there(*slot));
         self.queries.retain(|slot, _| is_there(*slot));
     }

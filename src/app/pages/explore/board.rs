@@ -65,12 +65,6 @@ pub(super) struct Place {
     pub(super) is_linked: bool,
 }
 
-/// What a tile wants of the board.
-pub(super) enum Wish {
-    /// To work on a query in a tile of its own.
-    Sql(String),
-}
-
 /// What a person wants of the board.
 enum Change {
     Add(TileId, Option<InsightKind>),
@@ -237,11 +231,11 @@ impl Board {
             active: self.active,
             is_linked: self.is_linked,
             seen: Vec::new(),
-            wishes: Vec::new(),
+            queries: Vec::new(),
             changes: Vec::new(),
         };
         self.tree.ui(&mut panes, ui);
-        let Panes { seen, wishes, changes, .. } = panes;
+        let Panes { seen, queries, changes, .. } = panes;
         let pressed = ui.input(|input| input.pointer.press_origin());
         let under = seen.iter().find(|(_, rect)| pressed.is_some_and(|at| rect.contains(at)));
         if let Some((slot, _)) = under {
@@ -249,7 +243,7 @@ impl Board {
         } else if !seen.iter().any(|(slot, _)| *slot == self.active) {
             self.active = seen.first().map_or(Slot(1), |(slot, _)| *slot);
         }
-        for Wish::Sql(sql) in wishes {
+        for sql in queries {
             self.work_on(sql);
         }
         for change in changes {
@@ -410,7 +404,8 @@ struct Panes<'a> {
     is_linked: bool,
     /// Those that are shown, and where.
     seen: Vec<(Slot, egui::Rect)>,
-    wishes: Vec<Wish>,
+    /// Those to work on in a tile of their own.
+    queries: Vec<String>,
     changes: Vec<Change>,
 }
 
@@ -423,14 +418,14 @@ impl Behavior<Slot> for Panes<'_> {
         let margin = Margin { left: 0, right: 4, top: 8, bottom: 0 };
         egui::Frame::NONE.inner_margin(margin).show(ui, |ui| {
             ui.push_id(*slot, |ui| {
-                let wish = match tile {
+                let query = match tile {
                     TileState::Insight(tab) => tab.ui(ui, place, self.state, self.outbox),
                     TileState::Sql(sql) => {
                         sql.ui(ui, place, self.state, self.outbox);
                         None
                     }
                 };
-                self.wishes.extend(wish);
+                self.queries.extend(query);
             });
         });
         UiResponse::None

@@ -4,7 +4,7 @@ use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
 use workspace::insights::{Before, Chart, InsightKind, InsightSpec, Point};
 use workspace::{Command, Name, SELECTION};
 
-use super::board::{Place, Wish, fold_ui};
+use super::board::{Place, fold_ui};
 use super::{charts, form, people::People, questions};
 use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, State, Tone};
@@ -86,14 +86,14 @@ impl InsightTab {
         (spec, chosen.map_or(0, |chosen| chosen.number), state.look().summary.events)
     }
 
-    /// Draws it.
+    /// Draws it; gives SQL that is to be worked on.
     pub(super) fn ui(
         &mut self,
         ui: &mut Ui,
         place: Place,
         state: &State,
         outbox: &mut Outbox,
-    ) -> Option<Wish> {
+    ) -> Option<String> {
         let look = state.look();
         if look.summary.events == 0 {
             empty_state(ui, "There are no events yet. Import a file on the Data page.");
@@ -138,7 +138,7 @@ impl InsightTab {
         let mut sql = None;
         if self.show_sql {
             if ui.button("Work on it in SQL").clicked() {
-                sql = Some(Wish::Sql(insight.sql.clone()));
+                sql = Some(insight.sql.clone());
             }
             ScrollArea::vertical().id_salt("sql").max_height(220.0).show(ui, |ui| {
                 sql_ui(ui, &insight.sql);
