@@ -10,7 +10,8 @@ use super::bins::Binned;
 use super::grow::{Grown, Growth, Rows, draw_columns, grow};
 use super::histogram::Bin;
 use super::loss::{Loss, Slope, quantile_of};
-use super::split::{Rules, Units};
+use super::quantize::quantize;
+use super::split::Rules;
 use crate::estimators::{Data, Trained, weights};
 use crate::{Error, Result};
 
@@ -279,53 +280,4 @@ pub(super) fn mixed(seed: u64, row: u32) -> u64 {
 #[allow(clippy::cast_precision_loss, reason = "53 bits are kept")]
 pub(super) fn unit(random: u64) -> f64 {
     (random >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// The largest whole number that a slope becomes.
-const LARGEST: i64 = 32_767;
-const OFFSET: f64 = 32_768.0;
-const PIECE: usize = 16_384;
-
-/// Slopes as whole numbers, rounded up or down at random so that they are right in the mean. No sum over
-/// all rows overflows 32 bits.
-pub(super) fn quantize(slopes: &[Slope], rows: &[u32], seed: u64, out: &mut [Bin]) -> Units {
-    let largest = rows
-        .par_chunks(PIECE)
-        .map(|rows| {
-            rows.iter().fold([0.0_f32; 2], |[g, h], row| {
-                let [own_g, own_h] = slopes[*row as usize];
-                [g.max(own_g.abs()), h.max(own_h)]
-            })
-        })
-        .reduce(|| [0.0; 2], |[g, h], [other_g, other_h]| [g.max(other_g), h.max(other_h)]);
-    let rows_in_all = i64::try_from(rows.len()).unwrap_or(i64::MAX).max(1);
-    let steps = (i64::from(i32::MAX) / rows_in_all).clamp(1, LARGEST);
-    #[allow(clippy::cast_precision_loss, reason = "at most 32767")]
-    let steps = steps as f64;
-    let unit_of = |largest: f32| f64::from(largest).max(f64::MIN_POSITIVE * steps) / steps;
-    let units = Units { gradient: unit_of(largest[0]), curvature: unit_of(largest[1]) };
-    let (by_gradient, by_curvature) = (1.0 / units.gradient, 1.0 / units.curvature);
-    let whole = |slope: Slope, row: u32| -> Bin {
-        let random = mixed(seed, row);
-        let low = f64::from((random & 0xffff_ffff) as u32) * (1.0 / 4_294_967_296.0);
-        // Not quite 1, so that a whole number stays what it is also where the division was not exact.
-        let high = f64::from((random >> 32) as u32) * (0.999_99 / 4_294_967_296.0);
-        // A cast cuts towards 0: what is rounded down is first moved above 0.
-        #[allow(clippy::cast_possible_truncation, reason = "at most 65536")]
-        let (g, h) = (
-            (f64::from(slope[0]) * by_gradient + low + OFFSET) as i32 - OFFSET as i32,
-            (f64::from(slope[1]) * by_curvature + high + 1e-9) as i32,
-        );
-        (i64::from(g) << 32) + i64::from(h)
-    };
-    if rows.len() == out.len() {
-        out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
-            for (row, out) in (u32::try_from(piece * PIECE).unwrap_or(0)..).zip(out) {
-                *out = whole(slopes[row as usize], row);
-            }
-        });
-    } else {
-        rows.iter().for_each(|row| out[*row as usize] = whole(slopes[*row as usize], *row));
-    }
-    units
 }

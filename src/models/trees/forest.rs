@@ -7,9 +7,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use super::bins::Binned;
-use super::boosting::{finite, quantize};
+use super::boosting::finite;
 use super::grow::{Grown, Growth, Rows, grow};
 use super::loss::Slope;
+use super::quantize::quantize;
 use super::split::Rules;
 use crate::estimators::{Data, Trained, weights};
 use crate::{Error, Result};

@@ -56,7 +56,7 @@ pub(super) const fn padded(columns: usize) -> usize {
 }
 
 fn add(binned: &Binned, rows: &[u32], sums: &[Bin], out: &mut [Column]) {
-    let mut near = [[0; 32]; NEAR];
+    let mut near = [Line([0; 32]); NEAR];
     let mut near_sums = [0; NEAR];
     for rows in rows.chunks(NEAR) {
         for (near, row) in near_sums.iter_mut().zip(rows) {
@@ -78,7 +78,7 @@ fn add(binned: &Binned, rows: &[u32], sums: &[Bin], out: &mut [Column]) {
 #[inline]
 fn add_together(rows: &[Line], sums: &[Bin], part: usize, columns: &mut [Column; TOGETHER]) {
     for (line, sum) in rows.iter().zip(sums) {
-        let (parts, _) = line.as_chunks::<TOGETHER>();
+        let (parts, _) = line.0.as_chunks::<TOGETHER>();
         for (column, bin) in columns.iter_mut().zip(&parts[part]) {
             column[usize::from(*bin)] += sum;
         }

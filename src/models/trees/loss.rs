@@ -107,6 +107,15 @@ impl Loss {
     ) {
         let n = y.len();
         match self {
+            Self::Logistic => {
+                let pieces = out.par_chunks_mut(PIECE).zip(scores.par_chunks(PIECE));
+                pieces.zip(y.par_chunks(PIECE)).enumerate().for_each(|(piece, ((out, s), y))| {
+                    pulp::Arch::new().dispatch(|| logistic_slopes(y, s, out));
+                    if let Some(weights) = weights {
+                        weigh(out, &weights[piece * PIECE..]);
+                    }
+                });
+            }
             Self::Softmax(classes) => self.softmax_slopes(*classes, y, weights, scores, out),
             Self::Pairs(groups) => pair_slopes(groups, y, scores, out),
             _ => out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
@@ -125,10 +134,6 @@ impl Loss {
     #[inline]
     fn slope(&self, score: f64, y: f64) -> (f64, f64) {
         match self {
-            Self::Logistic => {
-                let p = logistic(score);
-                (p - y, p * (1.0 - p))
-            }
             Self::Poisson => {
                 let mean = score.min(FARTHEST).exp();
                 (mean - y, mean * POISSON_CAUTION.exp())
@@ -143,7 +148,7 @@ impl Loss {
                 (other - own, (2.0 - power) * other + (power - 1.0) * own)
             }
             Self::Quantile(quantile) => (if y <= score { 1.0 - quantile } else { -quantile }, 1.0),
-            Self::Squared | Self::Softmax(_) | Self::Pairs(_) => (score - y, 1.0),
+            Self::Squared | Self::Logistic | Self::Softmax(_) | Self::Pairs(_) => (score - y, 1.0),
         }
     }
 
@@ -221,6 +226,51 @@ impl Loss {
 
 /// Rows of a piece of the slopes.
 const PIECE: usize = 16_384;
+
+/// Gradient and curvature of log-loss, of as many rows at once as the processor takes.
+#[inline(always)]
+fn logistic_slopes(y: &[f64], scores: &[f64], out: &mut [Slope]) {
+    for ((out, y), score) in out.iter_mut().zip(y).zip(scores) {
+        let e = exp_of_negative(-score.abs());
+        let small = e / (1.0 + e);
+        let p = if *score >= 0.0 { 1.0 - small } else { small };
+        *out = [single(p - y), single(p * (1.0 - p))];
+    }
+}
+
+fn weigh(slopes: &mut [Slope], weights: &[f64]) {
+    for ([g, h], weight) in slopes.iter_mut().zip(weights) {
+        *g = single(f64::from(*g) * weight);
+        *h = single(f64::from(*h) * weight);
+    }
+}
+
+/// `e^x` of a number up to 0, to ten digits, of which a slope keeps seven: a power of two, and a polynomial of
+/// what is left (Cody and Waite 1980). Without a branch or a call it is done for several rows at once.
+#[inline(always)]
+fn exp_of_negative(x: f64) -> f64 {
+    /// Added to a number that is not too large, this leaves its nearest whole number in the low bits.
+    const WHOLE: f64 = 6_755_399_441_055_744.0;
+    /// The inverses of the factorials from 9 to 0.
+    const TERMS: [f64; 10] = [
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ];
+    // Beyond this it is too small for a slope.
+    let x = x.max(-700.0);
+    let twos = x * std::f64::consts::LOG2_E + WHOLE;
+    let left = x - (twos - WHOLE) * std::f64::consts::LN_2;
+    let power = f64::from_bits(twos.to_bits().wrapping_add(1_023) << 52);
+    TERMS.iter().fold(0.0, |sum, term| sum * left + term) * power
+}
 
 #[allow(clippy::cast_possible_truncation, reason = "slopes are rounded to whole numbers anyway")]
 const fn single(x: f64) -> f32 {
@@ -326,4 +376,19 @@ fn mean_ndcg(groups: &Groups, y: &[f64], scores: &[f64], rows: &[u32]) -> f64 {
         }
     }
     if n > 0.0 { sum / n } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_of_slopes_are_right() {
+        for step in 0..=70_000 {
+            let x = -f64::from(step) * 0.01;
+            let (own, exact) = (exp_of_negative(x), x.exp());
+            assert!((own - exact).abs() <= 1e-10 * exact, "{x}: {own}, {exact}");
+        }
+        assert!(exp_of_negative(f64::NEG_INFINITY) < 1e-300);
+    }
 }

@@ -14,6 +14,7 @@ mod grow;
 mod histogram;
 mod isolation;
 mod loss;
+mod quantize;
 mod split;
 
 pub use boosting::GradientBoosting;
