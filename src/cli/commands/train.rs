@@ -49,14 +49,13 @@ pub(super) fn run(arguments: &Train) -> Result {
 }
 
 fn print(report: &TrainReport) {
+    let positives = match report.positives {
+        0 => String::new(),
+        positives => format!(", {positives} positive"),
+    };
     output::line(&format!(
-        "{} with {}: {} rows, {} positive, {} dropped in {:.1} s",
-        report.task,
-        report.algorithm,
-        report.rows,
-        report.positives,
-        report.dropped,
-        report.seconds
+        "{} with {}: {} rows{positives}, {} dropped in {:.1} s",
+        report.task, report.algorithm, report.rows, report.dropped, report.seconds
     ));
     for metric in &report.test.metrics {
         let train = report.train.metric(&metric.name).unwrap_or(f64::NAN);

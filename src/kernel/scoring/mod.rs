@@ -15,7 +15,7 @@ pub use error::FunctionError;
 pub use file::{FORMAT, FunctionFile, OutcomeDefinition, Trained};
 pub use frozen::{
     BetaGeometric, Branch, Calibration, CorePoints, Detail, FrozenModel, GammaGamma, GaussianBayes,
-    Lifetime, Link, Mixture, Multinomial, Neighbors, Recommendation, Recommender, Segments, Split,
-    Trees, Wish, logistic, softmax,
+    Lifetime, Link, Mixture, Multinomial, Neighbors, Recommendation, Recommender, Segments, Shares,
+    Split, Trees, Wish, logistic, softmax,
 };
 pub use function::{Reason, Score, Scorer, ScoringFunction};

@@ -62,7 +62,7 @@ impl Fit<Array2<f64>, Array1<f64>, Error> for GaussianMixture<'_> {
             if self.job.is_canceled() {
                 return Err(Error::Canceled);
             }
-            shares = rows.par_iter().map(|row| model.shares(row)).collect();
+            shares = rows.par_iter().map(|row| model.shares(row).to_vec()).collect();
             #[allow(clippy::cast_precision_loss, reason = "a number of rows")]
             let mean = rows
                 .par_iter()

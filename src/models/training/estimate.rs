@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use kernel::domain::Job;
 use kernel::scoring::{Encoding, FrozenModel, Lifetime, Neighbors, Recommender};
 use linfa::traits::Fit as _;
@@ -325,7 +327,7 @@ impl Learning<'_> {
                 }
                 Neighbors::BuyAgain
             }
-            _ => Ease { lambda: model.lambda.unwrap_or(200.0), job }.fit(&data)?,
+            _ => Ease { lambda: model.lambda.unwrap_or(400.0), job }.fit(&data)?,
         };
         let repeats = model.algorithm == Algorithm::BuyAgain
             || self.spec.recommendation.as_ref().is_some_and(|section| section.repeats);
@@ -362,7 +364,7 @@ fn items_of(prepared: &Prepared) -> Result<Vec<String>> {
     })
 }
 
-/// The items of each row.
+/// The items of each customer, as of the last of their rows: a customer who is in several counts once.
 pub(super) fn interactions(set: &TrainingSet, rows: &[usize], prepared: &Prepared) -> Interactions {
     let columns = prepared.encoder.columns.iter().zip(&set.features.values);
     let found =
@@ -378,8 +380,21 @@ pub(super) fn interactions(set: &TrainingSet, rows: &[usize], prepared: &Prepare
     };
     Interactions {
         n_items: column.encoding.width(),
-        rows: rows.iter().map(&mut items_of_row).collect(),
+        rows: last_of_customers(set, rows).iter().map(&mut items_of_row).collect(),
     }
+}
+
+/// Of the rows of each customer the one with the last as-of time, in the order of the rows.
+fn last_of_customers(set: &TrainingSet, rows: &[usize]) -> Vec<usize> {
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for row in rows {
+        let known = last.entry(&set.customers[*row]).or_insert(*row);
+        if set.times[*known] <= set.times[*row] {
+            *known = *row;
+        }
+    }
+    let is_last = |row: &&usize| last.get(&*set.customers[**row]) == Some(*row);
+    rows.iter().filter(is_last).copied().collect()
 }
 
 /// The column of a feature that a section names.

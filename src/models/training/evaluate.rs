@@ -56,7 +56,7 @@ impl Part<'_> {
         let y = self.outcome.of_rows(self.rows);
         match self.spec.task {
             Task::Classification if !model.classes().is_empty() => {
-                Ok(self.classes(per_row(&x, |row| model.probabilities(row)), &y))
+                Ok(self.classes(per_row(&x, |row| model.probabilities(row).to_vec()), &y))
             }
             Task::Classification => Ok(self.probabilities(&scores(model, &x), &y)),
             Task::Clustering => Ok(self.clusters(model, &x)),

@@ -105,7 +105,7 @@ pub(super) fn of(algorithm: Algorithm) -> Vec<Parameter> {
             number!("Radius", "by columns", radius),
             count!("Rows of a region", "10", min_rows),
         ],
-        A::Ease => vec![number!("Penalty", "200", lambda)],
+        A::Ease => vec![number!("Penalty", "400", lambda)],
         A::ImplicitAls => vec![
             count!("Factors", "64", factors),
             count!("Iterations", "15", iterations),

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{largest, largest_at, softmax};
+use super::{Shares, largest, largest_at, softmax};
 
 /// Centers; a row belongs to the nearest one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ impl Segments {
     }
 
     /// 1 for the segment of a row, 0 for others.
-    pub(super) fn shares(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn shares(&self, row: &[f64]) -> Shares {
         let nearest = self.nearest(row);
         (0..self.centers.len()).map(|place| f64::from(u8::from(place == nearest))).collect()
     }
@@ -153,7 +153,7 @@ impl GaussianBayes {
         }
     }
 
-    pub(super) fn probabilities(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn probabilities(&self, row: &[f64]) -> Shares {
         let classes = self.priors.iter().zip(self.means.iter().zip(&self.variances));
         let density = |(prior, (means, variances)): (&f64, (&Vec<f64>, &Vec<f64>))| {
             means.iter().zip(variances).zip(row).fold(prior.ln(), |sum, ((mean, variance), x)| {
@@ -196,7 +196,7 @@ impl Mixture {
     }
 
     /// The log of each component's weighted density at a row.
-    fn densities(&self, row: &[f64]) -> Vec<f64> {
+    fn densities(&self, row: &[f64]) -> Shares {
         let width = self.width();
         #[allow(clippy::cast_precision_loss, reason = "a number of columns")]
         let constant = width as f64 * std::f64::consts::TAU.ln() / 2.0;
@@ -233,7 +233,7 @@ impl Mixture {
 
     /// The probability of each component at a row.
     #[must_use]
-    pub fn shares(&self, row: &[f64]) -> Vec<f64> {
+    pub fn shares(&self, row: &[f64]) -> Shares {
         softmax(self.densities(row))
     }
 }
@@ -277,7 +277,7 @@ impl CorePoints {
         as_score(self.cluster(row))
     }
 
-    pub(super) fn shares(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn shares(&self, row: &[f64]) -> Shares {
         let own = self.cluster(row);
         (0..self.names.len()).map(|place| f64::from(u8::from(place == own))).collect()
     }

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::Shares;
+
 /// `start + weights . row`, added from left to right, so that the sum is the same everywhere.
 pub(super) fn sum(start: f64, weights: &[f64], row: &[f64]) -> f64 {
     weights.iter().zip(row).fold(start, |sum, (weight, x)| sum + weight * x)
@@ -54,7 +56,7 @@ impl Multinomial {
         super::are_finite("weights", self.intercepts.iter().chain(self.weights.iter().flatten()))
     }
 
-    pub(super) fn probabilities(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn probabilities(&self, row: &[f64]) -> Shares {
         let sums = self.intercepts.iter().zip(&self.weights);
         super::softmax(sums.map(|(intercept, weights)| sum(*intercept, weights, row)).collect())
     }

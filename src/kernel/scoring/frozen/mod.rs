@@ -1,7 +1,8 @@
 //! Trained models as plain data: all that is needed to score, nothing of what trained them.
 //!
 //! In: an encoded row. Out: a score, what it is made of, and what each column adds to it. Every model is
-//! checked once, when its function is read; scoring then cannot fail and allocates nothing for one number.
+//! checked once, when its function is read; scoring then cannot fail, and allocates nothing but the items of
+//! a recommendation and shares of more than sixteen classes.
 
 mod calibration;
 mod clusters;
@@ -13,6 +14,7 @@ mod trees;
 mod walk;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use calibration::Calibration;
 pub use clusters::{CorePoints, GaussianBayes, Mixture, Segments};
@@ -20,6 +22,9 @@ pub use lifetime::{BetaGeometric, GammaGamma, Lifetime};
 pub use linear::Multinomial;
 pub use recommender::{Neighbors, Recommendation, Recommender, Wish};
 pub use trees::{Branch, Link, Split, Trees};
+
+/// A number of each class, segment or component; few need no memory of their own.
+pub type Shares = SmallVec<[f64; 16]>;
 
 /// A trained model as plain numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,13 +240,13 @@ impl FrozenModel {
 
     /// The scores of all classes of a row, in the order of [`Self::classes`].
     #[must_use]
-    pub fn probabilities(&self, row: &[f64]) -> Vec<f64> {
+    pub fn probabilities(&self, row: &[f64]) -> Shares {
         match self {
             Self::Multinomial(model) => model.probabilities(row),
             Self::Trees(trees) => trees.shares(row),
             Self::GaussianBayes(bayes) => bayes.probabilities(row),
             Self::Calibrated { model, .. } => model.probabilities(row),
-            _ => Vec::new(),
+            _ => Shares::new(),
         }
     }
 
@@ -285,7 +290,7 @@ impl FrozenModel {
 }
 
 /// A row along the directions of components.
-fn projected(axes: &[Vec<f64>], row: &[f64]) -> Vec<f64> {
+fn projected(axes: &[Vec<f64>], row: &[f64]) -> Shares {
     axes.iter().map(|axis| linear::sum(0.0, axis, row)).collect()
 }
 
@@ -299,7 +304,7 @@ fn are_finite<'n>(
     }
 }
 
-fn named(names: &[String], shares: Vec<f64>) -> Option<Detail> {
+fn named(names: &[String], shares: Shares) -> Option<Detail> {
     let all = names.iter().cloned().zip(shares);
     (!names.is_empty()).then(|| Detail::Classes(all.collect()))
 }
@@ -332,7 +337,7 @@ pub fn logistic(x: f64) -> f64 {
 
 /// Exponentials divided by their sum, without overflow.
 #[must_use]
-pub fn softmax(mut sums: Vec<f64>) -> Vec<f64> {
+pub fn softmax(mut sums: Shares) -> Shares {
     let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut total = 0.0;
     for sum in &mut sums {

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::Shares;
 use super::walk::Walk;
 
 /// Trees that are added up: boosted trees, random forests, isolation forests and single trees.
@@ -303,16 +304,16 @@ impl Trees {
 
     /// The share of each class; of one output nothing.
     #[must_use]
-    pub fn shares(&self, row: &[f64]) -> Vec<f64> {
+    pub fn shares(&self, row: &[f64]) -> Shares {
         let sums = (0..self.base.len()).map(|output| self.sum(output, row));
         match self.link {
             Link::Softmax => super::softmax(sums.collect()),
             Link::Shares => {
-                let sums: Vec<f64> = sums.collect();
+                let sums: Shares = sums.collect();
                 let total: f64 = sums.iter().sum();
                 sums.into_iter().map(|sum| if total > 0.0 { sum / total } else { 0.0 }).collect()
             }
-            _ => Vec::new(),
+            _ => Shares::new(),
         }
     }
 
