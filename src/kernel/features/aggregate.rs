@@ -1,18 +1,18 @@
 use std::ops::Range;
 
 use super::series::{Needs, Series, half};
-use super::tally::Tally;
-use super::{Aggregation, Column, exact};
+use super::tally::{Tally, value_of};
+use super::{Aggregation, Column, Texts, exact};
 use crate::domain::{MICROS_PER_DAY, Time, Value};
 
 /// A window of a series: what an aggregation turns into one value.
-pub(super) struct Window<'a> {
+pub(super) struct Window<'a, 't> {
     pub(super) series: &'a Series,
     pub(super) needs: &'a Needs,
     /// The places of the series that are in it.
     pub(super) range: Range<usize>,
     /// The property, if the aggregation reads one, and the customer's first row in it.
-    pub(super) column: Option<&'a Column>,
+    pub(super) column: Option<&'t Column>,
     pub(super) base: usize,
     /// The as-of time, which the window need not end at.
     pub(super) as_of: Time,
@@ -28,7 +28,7 @@ fn number(n: usize) -> f64 {
     n as f64
 }
 
-impl Window<'_> {
+impl<'t> Window<'_, 't> {
     /// The value of an aggregation that gives a number, NaN for null; none if it gives something else.
     /// `tally` is what the aggregation remembers of the series.
     #[inline]
@@ -96,6 +96,25 @@ impl Window<'_> {
         })
     }
 
+    /// The text that an aggregation picks, by its code, if it picks one of the property's texts.
+    pub(super) fn text(
+        &self,
+        aggregation: Aggregation,
+        tally: &mut Tally,
+    ) -> Option<(&'t Texts, u32)> {
+        let Some(column @ Column::Text(texts)) = self.column else { return None };
+        let picked = match aggregation {
+            Aggregation::First | Aggregation::Last | Aggregation::Mode if self.range.is_empty() => {
+                return Some((texts, Column::NO_TEXT));
+            }
+            Aggregation::First => Some(self.row(self.range.start)),
+            Aggregation::Last => Some(self.row(self.range.end - 1)),
+            Aggregation::Mode => tally.mode(&self.range, column, |at| self.row(at)),
+            _ => return None,
+        };
+        Some((texts, picked.map_or(Column::NO_TEXT, |row| texts.codes()[row])))
+    }
+
     /// The value of an aggregation that gives no number; null over nothing.
     pub(super) fn value(&self, aggregation: Aggregation, tally: &mut Tally) -> Value {
         if self.range.is_empty() {
@@ -109,7 +128,10 @@ impl Window<'_> {
             Aggregation::Last => self.at(end - 1),
             Aggregation::FirstK(k) => self.list(first..(first + k).min(end)),
             Aggregation::LastK(k) => self.list(end.saturating_sub(k).max(first)..end),
-            Aggregation::Mode => self.top(1, tally).pop().map_or(Value::Null, |(value, _)| value),
+            Aggregation::Mode => self.column.map_or(Value::Null, |column| {
+                let row = tally.mode(&self.range, column, |at| self.row(at));
+                row.map_or(Value::Null, |row| value_of(row, column))
+            }),
             Aggregation::TopK(k) => {
                 Value::List(self.top(k, tally).into_iter().map(|(value, _)| value).collect())
             }

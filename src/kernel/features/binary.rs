@@ -4,7 +4,7 @@
 //! What is read is checked: offsets that go backwards, or codes beyond a dictionary, are no timelines.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,7 @@ impl Timelines {
             traits,
             first_seen,
             observed_until: Time(header.observed_until),
+            places: OnceLock::new(),
         })
     }
 }

@@ -158,6 +158,15 @@ impl Binding {
         self.n_names += 1;
     }
 
+    /// The columns of the timelines that it reads values of.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        let all = || self.series.iter().filter_map(|series| series.column);
+        all()
+            .enumerate()
+            .filter(move |(at, place)| !all().take(*at).any(|p| p == *place))
+            .map(|(_, place)| place)
+    }
+
     /// The column of a series in timelines.
     pub(super) fn column<'t>(&self, series: usize, timelines: &'t Timelines) -> Option<&'t Column> {
         self.series[series].column.map(|place| &timelines.properties[place].1)

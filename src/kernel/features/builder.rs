@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -271,6 +271,7 @@ impl TimelinesBuilder {
             traits,
             first_seen,
             observed_until,
+            places: OnceLock::new(),
         }
     }
 }

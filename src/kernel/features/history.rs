@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use super::aggregate::Window;
 use super::binding::{Binding, BoundFeature, BoundInput, holds};
+use super::row::Values;
 use super::series::{Picked, Series};
 use super::tally::Tally;
 use super::{AsOf, Knowledge, Source, Timelines, View};
@@ -33,7 +34,7 @@ pub(super) struct History {
     series: Vec<Series>,
     /// What aggregations that must know all of a window remember between rows.
     tallies: Vec<Tally>,
-    /// For each row, the latest arrival until then; empty where nothing was received late.
+    /// For each row, the latest arrival until then, as far as anybody asked.
     arrivals: Vec<i64>,
     /// The windows of the row that is being computed, by series.
     windows: Vec<Vec<Range<usize>>>,
@@ -103,25 +104,19 @@ impl History {
             let picked = if takes_all {
                 Picked::All(new.clone())
             } else {
-                pick(&mut self.picked, &bound.names, &timelines.events, new.clone());
+                let picked = pick(&mut self.picked, &bound.names, &timelines.events, new.clone());
                 if condition.is_some() || known.is_some() {
+                    self.picked.truncate(picked);
                     self.picked.retain(|row| is_known(*row as usize));
+                    Picked::Rows(&self.picked)
+                } else {
+                    Picked::Rows(&self.picked[..picked])
                 }
-                Picked::Rows(&self.picked)
             };
             for &series in &bound.series {
                 let column = binding.column(series, timelines);
                 self.series[series].feed(picked.clone(), base, &timelines.times, column);
             }
-        }
-        if let Some(received) = &timelines.received {
-            let mut latest = self.arrivals.last().copied().unwrap_or(i64::MIN);
-            // From the first row on, if the first late event has only just come.
-            let unseen = &received[base + self.arrivals.len()..end];
-            self.arrivals.extend(unseen.iter().map(|arrival| {
-                latest = latest.max(*arrival);
-                latest
-            }));
         }
         self.rows.end = end;
         for (place, series) in self.series.iter_mut().enumerate() {
@@ -132,10 +127,17 @@ impl History {
 
     /// Whether all that happened before a time had been received by then, so that what it was and what
     /// was known are the same.
-    pub(super) fn is_complete(&self, timelines: &Timelines, as_of: AsOf) -> bool {
-        if as_of.knowledge == Knowledge::AsItWas || self.arrivals.is_empty() {
+    pub(super) fn is_complete(&mut self, timelines: &Timelines, as_of: AsOf) -> bool {
+        let Some(received) = &timelines.received else { return true };
+        if as_of.knowledge == Knowledge::AsItWas {
             return true;
         }
+        let mut latest = self.arrivals.last().copied().unwrap_or(i64::MIN);
+        let unseen = &received[self.rows.start + self.arrivals.len()..self.rows.end];
+        self.arrivals.extend(unseen.iter().map(|arrival| {
+            latest = latest.max(*arrival);
+            latest
+        }));
         let times = &timelines.times[self.rows.clone()];
         let before = times.partition_point(|time| *time < as_of.time.0);
         before == 0 || self.arrivals[before - 1] < as_of.time.0
@@ -143,13 +145,13 @@ impl History {
 
     /// The values of all features as of a time, in the order of the features. `context` has the values of
     /// [`View::context`].
-    pub(super) fn values(
+    pub(super) fn values<'t>(
         &mut self,
-        reading: Reading<'_>,
+        reading: Reading<'t>,
         as_of: AsOf,
         side: Side,
         context: &[Value],
-        out: &mut Vec<Value>,
+        out: &mut impl Values<'t>,
     ) {
         let Reading { view, binding, timelines } = reading;
         out.clear();
@@ -167,20 +169,23 @@ impl History {
                     };
                     let tally = &mut self.tallies[*tally];
                     match window.number(*aggregation, tally) {
-                        Some(number) => out.push(finite(number)),
-                        None => out.push(window.value(*aggregation, tally)),
+                        Some(number) => out.number(number),
+                        None => match window.text(*aggregation, tally) {
+                            Some((texts, code)) => out.text(texts, code),
+                            None => out.value(window.value(*aggregation, tally)),
+                        },
                     }
                 }
                 BoundFeature::Trait(Some(place)) => {
-                    out.push(timelines.traits[*place].1.value(self.customer, as_of));
+                    out.value(timelines.traits[*place].1.value(self.customer, as_of));
                 }
-                BoundFeature::Trait(None) => out.push(Value::Null),
+                BoundFeature::Trait(None) => out.value(Value::Null),
                 BoundFeature::Expression(inputs) => {
                     let Source::Expression(expression, _) = &view.features()[place].source else {
                         continue;
                     };
                     let value = expression.evaluate(&|index| match inputs[index] {
-                        BoundInput::Feature(place) => Cell::from(&out[place]),
+                        BoundInput::Feature(place) => out.cell(place),
                         BoundInput::Trait(Some(place)) => {
                             timelines.traits[place].1.cell(self.customer, as_of)
                         }
@@ -189,10 +194,10 @@ impl History {
                             context.get(place).map_or(Cell::Null, Cell::from)
                         }
                     });
-                    out.push(match value {
-                        Value::Number(number) => finite(number),
-                        value => value,
-                    });
+                    match value {
+                        Value::Number(number) => out.number(number),
+                        value => out.value(value),
+                    }
                 }
             }
         }
@@ -208,7 +213,10 @@ impl History {
                 windows.extend(binding.series[place].windows.iter().map(|_| range.clone()));
                 continue;
             }
-            let end = series.times.partition_point(|at| *at < time.0);
+            let end = match series.times.last() {
+                Some(last) if *last >= time.0 => series.times.partition_point(|at| *at < time.0),
+                _ => series.times.len(),
+            };
             let mut before = (0, end);
             for window in &binding.series[place].windows {
                 let start = match *window {
@@ -255,21 +263,16 @@ impl History {
     }
 }
 
-/// A number, or null: what is not finite is nothing that a table, a model or JSON could hold.
-#[inline]
-fn finite(number: f64) -> Value {
-    if number.is_finite() { Value::Number(number) } else { Value::Null }
-}
-
-/// The rows whose events pass by their names.
-fn pick(picked: &mut Vec<u32>, names: &[bool], events: &[u32], rows: Range<usize>) {
-    picked.clear();
-    picked.resize(rows.len(), 0);
+/// Puts the rows whose events pass by their names in the front of `picked`; how many there are.
+fn pick(picked: &mut Vec<u32>, names: &[bool], events: &[u32], rows: Range<usize>) -> usize {
+    if picked.len() < rows.len() {
+        picked.resize(rows.len(), 0);
+    }
     let mut n = 0;
     // Without a branch: whether a row passes only says where the next one goes.
     for (row, event) in rows.clone().zip(&events[rows]) {
         picked[n] = u32::try_from(row).unwrap_or(u32::MAX);
         n += usize::from(names[*event as usize]);
     }
-    picked.truncate(n);
+    n
 }

@@ -173,7 +173,7 @@ impl Label {
         let mut labels: Vec<(usize, Value)> = groups
             .par_iter()
             .map_init(
-                || (bound.evaluator(), Vec::new()),
+                || (bound.evaluator(), Vec::<Value>::new()),
                 |(evaluator, out), group| {
                     let label = |place: &usize| {
                         let (customer, time) = rows[*place];

@@ -27,6 +27,7 @@ mod exact;
 mod history;
 mod label;
 mod live;
+mod row;
 mod series;
 mod spine;
 mod table;

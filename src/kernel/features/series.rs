@@ -217,20 +217,48 @@ impl Series {
         }
         match picked {
             Picked::All(range) => self.feed_rows(range, base, times, column),
-            Picked::Rows(rows) => {
-                let places = || rows.iter().map(|row| *row as usize);
-                if column.is_none_or(|column| column.has_all_at(rows)) {
-                    // Most often every row has a value, and whole columns are copied.
-                    self.rows.extend(places().map(|row| place(row - base)));
-                    self.times.extend(places().map(|row| times[row]));
-                    if let Some(Column::Number(numbers)) = column {
-                        self.numbers.extend(places().map(|row| numbers[row] + 0.0));
-                    }
-                } else {
-                    self.feed_rows(places(), base, times, column);
+            Picked::Rows(rows) => match column {
+                None => {
+                    self.rows.extend(rows.iter().map(|row| row - place(base)));
+                    self.times.extend(rows.iter().map(|row| times[*row as usize]));
                 }
-            }
+                Some(Column::Number(numbers)) => {
+                    self.feed_picked(rows, base, times, |row| !numbers[row].is_nan());
+                    let first = self.numbers.len();
+                    // Zero has one sign, so that sums and extremes do not depend on an order.
+                    let kept = self.rows[first..].iter();
+                    self.numbers.extend(kept.map(|row| numbers[base + *row as usize] + 0.0));
+                }
+                Some(Column::Text(texts)) => {
+                    let codes = texts.codes();
+                    self.feed_picked(rows, base, times, |row| codes[row] != Column::NO_TEXT);
+                }
+                Some(column) => {
+                    self.feed_picked(rows, base, times, |row| !column.is_null(row));
+                }
+            },
         }
+    }
+
+    /// Appends the rows that have a value. Without a branch: whether one has only says where the next one goes.
+    #[inline]
+    fn feed_picked(
+        &mut self,
+        picked: &[u32],
+        base: usize,
+        times: &[i64],
+        has_value: impl Fn(usize) -> bool,
+    ) {
+        let mut end = self.times.len();
+        self.rows.resize(end + picked.len(), 0);
+        self.times.resize(end + picked.len(), 0);
+        for row in picked {
+            self.rows[end] = row - place(base);
+            self.times[end] = times[*row as usize];
+            end += usize::from(has_value(*row as usize));
+        }
+        self.rows.truncate(end);
+        self.times.truncate(end);
     }
 
     fn feed_rows(

@@ -207,15 +207,14 @@ impl SpineRows {
         }
         let known = timelines.customers().len();
         let mut strangers: Vec<Arc<str>> = Vec::new();
-        let mut places: HashMap<&str, usize, foldhash::fast::RandomState> =
-            timelines.customers().iter().map(AsRef::as_ref).zip(0..).collect();
+        let places = timelines.places();
+        let mut others: HashMap<&str, usize> = HashMap::new();
         let mut place = |id: &'i str| match places.get(id) {
-            Some(place) => *place,
-            None => {
+            Some(place) => *place as usize,
+            None => *others.entry(id).or_insert_with(|| {
                 strangers.push(id.into());
-                places.insert(id, known + strangers.len() - 1);
                 known + strangers.len() - 1
-            }
+            }),
         };
         let rows = ids.zip(times).map(|(id, time)| (place(id), *time)).collect();
         Self { rows, strangers, occasions }.check_size()

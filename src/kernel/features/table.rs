@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::row::{Other, Row};
 use super::{AsOf, Bound, Cell, Column, Feature, Knowledge, SpineRow, SpineRows, View};
 use crate::domain::{Job, Name, Type, Value};
 
@@ -19,6 +20,8 @@ pub struct Table {
 #[error("canceled")]
 pub struct Canceled;
 
+/// Rows whose customers are brought near together.
+const TOGETHER: usize = 16;
 /// Pieces that the work is cut into, so that it spreads evenly and can be canceled.
 const PIECES: usize = 256;
 
@@ -41,46 +44,41 @@ pub fn compute(
     let pieces = pieces(&spine.rows, &order, bound);
     // Numbers, which most features are, are written where they stay.
     let is_number = |feature: &&Feature| feature.type_ == Type::Number;
-    let mut numbers: Vec<Vec<f64>> =
-        features.iter().filter(is_number).map(|_| vec![0.0; order.len()]).collect();
+    let (of_numbers, of_others): (Vec<usize>, Vec<usize>) =
+        (0..features.len()).partition(|place| is_number(&&features[*place]));
+    let mut numbers: Vec<Vec<f64>> = of_numbers.iter().map(|_| vec![0.0; order.len()]).collect();
     let places = cut(&mut numbers, &pieces);
     let others: Result<Vec<Vec<Column>>, Canceled> = pieces
         .into_par_iter()
         .zip(places)
-        .map(|(piece, mut numbers)| {
-            let others = features.iter().filter(|feature| !is_number(feature));
-            let mut others: Vec<Column> = others.map(|other| Column::new(other.type_)).collect();
+        .map(|(piece, numbers)| {
+            let mut columns = Columns::new(features, numbers, &of_numbers, &of_others);
             let mut evaluator = bound.evaluator();
-            let mut values = Vec::with_capacity(features.len());
+            let mut row = Row::default();
             let mut occasion = Vec::with_capacity(context.len());
-            for (at, place) in piece.iter().enumerate() {
+            for rows in piece.chunks(TOGETHER) {
                 if job.is_canceled() {
                     return Err(Canceled);
                 }
-                let (customer, time) = spine.rows[*place as usize];
-                let value = |column: &Option<&Column>| {
-                    column.map_or(Value::Null, |column| column.value(*place as usize))
-                };
-                occasion.clear();
-                occasion.extend(context.iter().map(value));
-                evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut values);
-                let (mut numbers, mut others) = (numbers.iter_mut(), others.iter_mut());
-                for (feature, value) in features.iter().zip(&values) {
-                    if is_number(&feature) {
-                        // A feature that is a number is finite or null.
-                        if let Some(numbers) = numbers.next() {
-                            numbers[at] = value.as_number().unwrap_or(f64::NAN);
-                        }
-                    } else if let Some(column) = others.next() {
-                        column.push(Cell::from(value));
-                    }
+                let customers = rows.iter().map(|place| spine.rows[*place as usize].0);
+                customers.for_each(|customer| bound.bring_near(customer));
+                for place in rows {
+                    let (customer, time) = spine.rows[*place as usize];
+                    let value = |column: &Option<&Column>| {
+                        column.map_or(Value::Null, |column| column.value(*place as usize))
+                    };
+                    occasion.clear();
+                    occasion.extend(context.iter().map(value));
+                    evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut row);
+                    columns.push(&row);
                 }
+                columns.flush();
             }
             #[allow(clippy::cast_precision_loss, reason = "progress for people")]
             let share = (done.fetch_add(piece.len(), Ordering::Relaxed) + piece.len()) as f32
                 / spine.rows.len().max(1) as f32;
             job.report("Computing features", share);
-            Ok(others)
+            Ok(columns.others)
         })
         .collect();
     let mut numbers = numbers.into_iter().map(Column::Number);
@@ -95,6 +93,59 @@ pub fn compute(
     };
     let columns = features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();
     Ok(Table { columns, values })
+}
+
+/// The columns of a piece, as its rows come.
+struct Columns<'c> {
+    /// Where numbers stay, those of rows that are not flushed apart.
+    numbers: Vec<&'c mut [f64]>,
+    of_numbers: &'c [usize],
+    /// The numbers of rows that are not flushed, row by row: a row that went into all columns at once would
+    /// touch as many pages of memory.
+    waiting: Vec<f64>,
+    others: Vec<Column>,
+    of_others: &'c [usize],
+    /// What is known of the codes of texts, by column.
+    codes: Vec<Vec<u32>>,
+}
+
+impl<'c> Columns<'c> {
+    fn new(
+        features: &[Feature],
+        numbers: Vec<&'c mut [f64]>,
+        of_numbers: &'c [usize],
+        of_others: &'c [usize],
+    ) -> Self {
+        let others = of_others.iter().map(|place| Column::new(features[*place].type_)).collect();
+        let codes = vec![Vec::new(); of_others.len()];
+        Self { numbers, of_numbers, waiting: Vec::new(), others, of_others, codes }
+    }
+
+    fn push(&mut self, row: &Row<'_>) {
+        self.waiting.extend(self.of_numbers.iter().map(|feature| row.numbers[*feature]));
+        let mut said = row.others.iter().peekable();
+        let columns = self.others.iter_mut().zip(self.of_others).zip(&mut self.codes);
+        for ((column, feature), codes) in columns {
+            match said.next_if(|(place, _)| place == feature) {
+                Some((_, Other::Text(texts, code))) => column.push_code(texts, *code, codes),
+                Some((_, Other::Value(value))) => column.push(Cell::from(value)),
+                None => column.push(Cell::Null),
+            }
+        }
+    }
+
+    /// Moves what waits into the columns.
+    fn flush(&mut self) {
+        let width = self.numbers.len().max(1);
+        let n_rows = self.waiting.len() / width;
+        for (place, column) in self.numbers.iter_mut().enumerate() {
+            let (own, rest) = std::mem::take(column).split_at_mut(n_rows);
+            let values = self.waiting.iter().skip(place).step_by(width);
+            own.iter_mut().zip(values).for_each(|(own, value)| *own = *value);
+            *column = rest;
+        }
+        self.waiting.clear();
+    }
 }
 
 /// The part of each column that each piece writes.

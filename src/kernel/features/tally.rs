@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::Column;
+use super::{Column, Texts};
 use crate::domain::Value;
 
 /// What a window holds, for the aggregates that need to know all of it. It moves from one window of a
@@ -16,6 +16,17 @@ pub(super) struct Tally {
     /// How often each value is in the window, and a row that has it.
     counts: HashMap<u64, (u64, usize), foldhash::fast::RandomState>,
     sorted: Sorted,
+    /// Room for the counts of a window on its own.
+    few: Few,
+}
+
+/// The distinct values of some rows, and how often each is there with a row that has it.
+#[derive(Clone, Debug, Default)]
+struct Few {
+    keys: Vec<u64>,
+    counts: Vec<(u64, usize)>,
+    /// For each code of a small dictionary, one more than the place of its count; 0 while nobody counts.
+    places: Vec<u16>,
 }
 
 impl Tally {
@@ -39,8 +50,32 @@ impl Tally {
         row: impl Fn(usize) -> usize,
     ) -> Vec<(Value, u64)> {
         if !std::mem::replace(&mut self.asked, true) {
-            return most_frequent(count(range.clone().map(&row), column), k, column);
+            let counts = self.few.count(range.clone().map(&row), column).to_vec();
+            return most_frequent(counts, k, column);
         }
+        self.move_counts(range, column, row);
+        most_frequent(self.counts.values().copied().collect(), k, column)
+    }
+
+    /// A row with the most frequent value of a window; of equally frequent ones the first.
+    pub(super) fn mode(
+        &mut self,
+        range: &Range<usize>,
+        column: &Column,
+        row: impl Fn(usize) -> usize,
+    ) -> Option<usize> {
+        let best = if std::mem::replace(&mut self.asked, true) {
+            self.move_counts(range, column, row);
+            self.counts.values().copied().min_by(|left, right| by_count(left, right, column))
+        } else {
+            let counts = self.few.count(range.clone().map(&row), column);
+            counts.iter().copied().min_by(|left, right| by_count(left, right, column))
+        };
+        best.map(|(_, row)| row)
+    }
+
+    /// Moves the counts to a window.
+    fn move_counts(&mut self, range: &Range<usize>, column: &Column, row: impl Fn(usize) -> usize) {
         let (entering, leaving) = self.move_to(range);
         for row in entering.into_iter().flatten().map(&row) {
             self.counts.entry(column.key(row)).or_insert((0, row)).0 += 1;
@@ -54,7 +89,6 @@ impl Tally {
                 }
             }
         }
-        most_frequent(self.counts.values().copied().collect(), k, column)
     }
 
     /// The quantile of a window that is not empty, by linear interpolation between two of its numbers.
@@ -100,49 +134,92 @@ impl Tally {
     }
 }
 
+/// Texts of a dictionary whose codes are counted by their places.
+const SMALL_DICTIONARY: usize = 4_096;
+
 /// Distinct values up to which a look at all of them is quicker than a sort.
 const FEW: usize = 16;
 
-/// How often each value is there, and a row that has it.
-fn count(rows: impl Iterator<Item = usize> + Clone, column: &Column) -> Vec<(u64, usize)> {
-    let mut counts: Vec<(u64, usize)> = Vec::with_capacity(FEW);
-    let mut keys: Vec<u64> = Vec::with_capacity(FEW);
-    for row in rows.clone() {
-        let key = column.key(row);
-        match keys.iter().position(|known| *known == key) {
-            Some(place) => counts[place].0 += 1,
-            None if keys.len() < FEW => {
-                keys.push(key);
-                counts.push((1, row));
-            }
-            None => {
-                let mut all: Vec<(u64, usize)> = rows.map(|row| (column.key(row), row)).collect();
-                all.sort_unstable_by_key(|(key, _)| *key);
-                let runs = all.chunk_by(|left, right| left.0 == right.0);
-                return runs.map(|run| (run.len() as u64, run[0].1)).collect();
+impl Few {
+    /// How often each value is there, and a row that has it.
+    fn count(
+        &mut self,
+        rows: impl Iterator<Item = usize> + Clone,
+        column: &Column,
+    ) -> &[(u64, usize)] {
+        if let Column::Text(texts) = column
+            && texts.dictionary().len() <= SMALL_DICTIONARY
+        {
+            return self.count_codes(rows, texts);
+        }
+        let Self { keys, counts, .. } = self;
+        keys.clear();
+        counts.clear();
+        for row in rows.clone() {
+            let key = column.key(row);
+            match keys.iter().position(|known| *known == key) {
+                Some(place) => counts[place].0 += 1,
+                None if keys.len() < FEW => {
+                    keys.push(key);
+                    counts.push((1, row));
+                }
+                None => {
+                    let all = rows.map(|row| (column.key(row), row));
+                    let mut all: Vec<(u64, usize)> = all.collect();
+                    all.sort_unstable_by_key(|(key, _)| *key);
+                    let runs = all.chunk_by(|left, right| left.0 == right.0);
+                    counts.clear();
+                    counts.extend(runs.map(|run| (run.len() as u64, run[0].1)));
+                    return counts;
+                }
             }
         }
+        counts
     }
-    counts
+}
+
+impl Few {
+    /// The same of texts with few codes: nothing is looked for.
+    fn count_codes(&mut self, rows: impl Iterator<Item = usize>, texts: &Texts) -> &[(u64, usize)] {
+        let Self { counts, places, .. } = self;
+        let codes = texts.codes();
+        counts.clear();
+        places.resize(texts.dictionary().len(), 0);
+        for row in rows {
+            let place = &mut places[codes[row] as usize];
+            if *place == 0 {
+                counts.push((0, row));
+                *place = u16::try_from(counts.len()).unwrap_or(u16::MAX);
+            }
+            counts[usize::from(*place) - 1].0 += 1;
+        }
+        counts.iter().for_each(|(_, row)| places[codes[*row] as usize] = 0);
+        counts
+    }
+}
+
+/// The more frequent first, of equally frequent ones the smaller value.
+fn by_count(left: &(u64, usize), right: &(u64, usize), column: &Column) -> std::cmp::Ordering {
+    right.0.cmp(&left.0).then_with(|| column.order(left.1, right.1))
 }
 
 /// The most frequent of values, given by their counts and a row of each.
 fn most_frequent(mut best: Vec<(u64, usize)>, k: usize, column: &Column) -> Vec<(Value, u64)> {
-    let order = |left: &(u64, usize), right: &(u64, usize)| {
-        let by_value = || column.order(left.1, right.1);
-        right.0.cmp(&left.0).then_with(by_value)
-    };
+    let order = |left: &(u64, usize), right: &(u64, usize)| by_count(left, right, column);
     if k < best.len() && k > 0 {
         best.select_nth_unstable_by(k - 1, order);
         best.truncate(k);
     }
     best.sort_unstable_by(order);
-    // Zero has one sign, whichever row it is taken from.
-    let value = |row| match column.value(row) {
+    best.into_iter().map(|(count, row)| (value_of(row, column), count)).collect()
+}
+
+/// The value of a row. Zero has one sign, whichever row it is taken from.
+pub(super) fn value_of(row: usize, column: &Column) -> Value {
+    match column.value(row) {
         Value::Number(number) => Value::Number(number + 0.0),
         value => value,
-    };
-    best.into_iter().map(|(count, row)| (value(row), count)).collect()
+    }
 }
 
 /// Numbers in ascending order, in blocks, so that one more moves only a block.

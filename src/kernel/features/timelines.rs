@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use super::{Column, TraitTimeline};
 use crate::domain::Time;
@@ -22,7 +23,12 @@ pub struct Timelines {
     pub(super) traits: Vec<(String, TraitTimeline)>,
     pub(super) first_seen: Vec<i64>,
     pub(super) observed_until: Time,
+    /// The place of each customer, once somebody looks for many.
+    pub(super) places: OnceLock<Places>,
 }
+
+/// Places of customers by their ids.
+pub(super) type Places = HashMap<Arc<str>, u32, foldhash::fast::RandomState>;
 
 impl Timelines {
     /// The ids of the customers, in ascending order of their bytes.
@@ -35,6 +41,11 @@ impl Timelines {
     #[must_use]
     pub fn position(&self, customer_id: &str) -> Option<usize> {
         self.customers.binary_search_by(|id| id.as_ref().cmp(customer_id)).ok()
+    }
+
+    /// The places of all customers, for who looks for many.
+    pub(super) fn places(&self) -> &Places {
+        self.places.get_or_init(|| self.customers.iter().cloned().zip(0..).collect())
     }
 
     /// The number of events, system events included.
@@ -115,7 +126,9 @@ impl Timelines {
     pub fn bytes(&self) -> usize {
         let id = |id: &Arc<str>| id.len() + 40;
         let received = self.received.as_ref().map_or(0, |received| received.capacity() * 8);
-        self.customers.iter().map(id).sum::<usize>()
+        let places = self.places.get().map_or(0, |places| places.capacity() * 24);
+        places
+            + self.customers.iter().map(id).sum::<usize>()
             + (self.offsets.capacity() + self.first_seen.capacity() + self.times.capacity()) * 8
             + received
             + self.events.capacity() * 4
