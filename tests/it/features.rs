@@ -372,6 +372,24 @@ fn timelines_are_the_same_whole_in_ranges_extended_and_from_their_file() {
     let again = Warehouse::open(folder.path()).unwrap();
     assert_eq!(all_values(&again, &view), extended);
     drop(again);
+    // A start that asks for little reads little of the file, and what comes then loses nothing of it.
+    let again = Warehouse::open(folder.path()).unwrap();
+    let mut little = view.reads().clone();
+    little.properties.retain(|name, _| name == "amount");
+    let read = again.timelines(&little, &job).unwrap();
+    assert!(read.property("amount").is_some() && read.property("product").is_none());
+    let late = folder.path().join("late.csv");
+    std::fs::write(
+        &late,
+        "customer_id,event,event_time,amount\nC000002,order_completed,2024-11-30,7\n",
+    )
+    .unwrap();
+    again.import(&[late], &Options::default(), &job).unwrap();
+    assert_eq!(again.timelines(&little, &job).unwrap().n_events(), read.n_events() + 1);
+    drop(again);
+    let again = Warehouse::open(folder.path()).unwrap();
+    let extended = all_values(&again, &view);
+    drop(again);
     std::fs::write(folder.path().join("timelines.cache"), b"fctime01 is no such file").unwrap();
     let again = Warehouse::open(folder.path()).unwrap();
     assert_eq!(all_values(&again, &view), extended);

@@ -3,7 +3,7 @@
 //! A header in JSON (names, dictionaries, lengths), then every column as it lies in memory, little-endian.
 //! What is read is checked: offsets that go backwards, or codes beyond a dictionary, are no timelines.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -86,11 +86,14 @@ impl Timelines {
         Ok(())
     }
 
-    /// Reads them from bytes.
+    /// Reads them from bytes, of the properties only those that are wanted.
     ///
     /// # Errors
     /// The bytes are no timelines.
-    pub fn read_from(from: &mut impl Read) -> io::Result<Self> {
+    pub fn read_from(
+        from: &mut (impl Read + Seek),
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Self> {
         let mut length = [0; 8];
         from.read_exact(&mut length)?;
         let length = u64::from_le_bytes(length);
@@ -125,7 +128,11 @@ impl Timelines {
         let events = read_codes(from, header.n_events, header.names.len(), false)?;
         let mut properties = Vec::new();
         for (name, type_, dictionary) in header.properties {
-            properties.push((name, read_column(from, header.n_events, type_, &dictionary)?));
+            if is_wanted(&name) {
+                properties.push((name, read_column(from, header.n_events, type_, &dictionary)?));
+            } else {
+                skip_column(from, header.n_events, type_)?;
+            }
         }
         let mut traits = Vec::new();
         for (name, n, type_, dictionary) in header.traits {
@@ -217,8 +224,22 @@ fn read_column(
     })
 }
 
+fn skip_column(from: &mut impl Seek, n: usize, type_: Type) -> io::Result<()> {
+    let width = match type_ {
+        Type::Boolean => 1,
+        Type::Text => 4,
+        Type::Number | Type::Time => 8,
+        Type::List(_) | Type::Counts(_) => return Err(bad("events have no lists")),
+    };
+    let bytes = n.checked_mul(width).and_then(|bytes| i64::try_from(bytes).ok());
+    from.seek(SeekFrom::Current(bytes.ok_or_else(|| bad("it has too many events"))?))?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::super::{Catalog, Timelines};
     use crate::domain::{Event, Time, Type, Value};
 
@@ -258,7 +279,7 @@ mod tests {
     fn timelines_come_back_as_they_were() {
         let mut bytes = Vec::new();
         timelines().write_to(&mut bytes).unwrap();
-        let back = Timelines::read_from(&mut bytes.as_slice()).unwrap();
+        let back = Timelines::read_from(&mut Cursor::new(&bytes), |_| true).unwrap();
         let mut again = Vec::new();
         back.write_to(&mut again).unwrap();
         assert_eq!(bytes, again);
@@ -267,6 +288,15 @@ mod tests {
             back.property("channel").unwrap().value(1),
             timelines().property("channel").unwrap().value(1)
         );
+        // Of some properties, with what comes after the others.
+        let some =
+            Timelines::read_from(&mut Cursor::new(&bytes), |name| name == "channel").unwrap();
+        assert!(some.property("amount").is_none() && some.property("flag").is_none());
+        assert_eq!(
+            some.property("channel").unwrap().value(1),
+            back.property("channel").unwrap().value(1)
+        );
+        assert_eq!(some.trait_timeline("country").unwrap().values.len(), 1);
     }
 
     #[test]
@@ -274,13 +304,16 @@ mod tests {
         let mut bytes = Vec::new();
         timelines().write_to(&mut bytes).unwrap();
         for end in 0..bytes.len() {
-            assert!(Timelines::read_from(&mut &bytes[..end]).is_err(), "cut at {end}");
+            let cut = Timelines::read_from(&mut Cursor::new(&bytes[..end]), |_| true);
+            assert!(cut.is_err(), "cut at {end}");
         }
         // Whatever byte is changed: an error or other timelines, never a panic or a code without a text.
         for place in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[place] ^= 0x55;
-            if let Ok(read) = Timelines::read_from(&mut changed.as_slice()) {
+            if let Ok(read) =
+                Timelines::read_from(&mut Cursor::new(&changed), |name| name != "flag")
+            {
                 for row in 0..read.n_events() {
                     assert!((read.events()[row] as usize) < read.names().len());
                 }

@@ -268,12 +268,16 @@ impl Column {
 
     /// Whether no row of a range is null.
     pub(super) fn has_all(&self, range: &std::ops::Range<usize>) -> bool {
+        /// Most often all do: without a way out early, several are looked at at once.
+        fn all<T: Copy>(values: &[T], has: impl Fn(T) -> bool) -> bool {
+            values.iter().fold(true, |all, value| all & has(*value))
+        }
         let range = range.clone();
         match self {
-            Self::Boolean(values) => values[range].iter().all(|value| *value != 2),
-            Self::Number(values) => values[range].iter().all(|value| !value.is_nan()),
-            Self::Text(texts) => texts.codes[range].iter().all(|code| *code != Self::NO_TEXT),
-            Self::Time(values) => values[range].iter().all(|value| *value != Self::NO_TIME),
+            Self::Boolean(values) => all(&values[range], |value| value != 2),
+            Self::Number(values) => all(&values[range], |value| !value.is_nan()),
+            Self::Text(texts) => all(&texts.codes[range], |code| code != Self::NO_TEXT),
+            Self::Time(values) => all(&values[range], |value| value != Self::NO_TIME),
             Self::List(..) | Self::Counts(..) => false,
         }
     }

@@ -427,13 +427,16 @@ impl Series {
     }
 
     fn index_days(&mut self, from: usize) {
-        let day = |time: &i64| time.div_euclid(MICROS_PER_DAY);
+        let end_of_day =
+            |time: &i64| (time.div_euclid(MICROS_PER_DAY) + 1).saturating_mul(MICROS_PER_DAY);
         let mut count = self.days.last().copied().unwrap_or(0);
-        let mut before = self.times[from.saturating_sub(1)..].first().map_or(0, day);
+        // Times only go on: only the first of a day needs a division.
+        let mut end = self.times[from.saturating_sub(1)..].first().map_or(0, end_of_day);
         self.days.extend(self.times[from..].iter().map(|time| {
-            let day = day(time);
-            count += u32::from(day != before);
-            before = day;
+            if *time >= end {
+                count += 1;
+                end = end_of_day(time);
+            }
             count
         }));
     }

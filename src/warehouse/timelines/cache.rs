@@ -91,8 +91,16 @@ impl Warehouse {
         let in_one_view = "BEGIN TRANSACTION READ ONLY";
         connection.execute_batch(in_one_view).map_err(Error::duckdb("read its timelines"))?;
         let state = state(&connection)?;
+        // Definitions that are tried in turn read a little more each: keep what was read before.
+        let with = |others: Option<Catalog>| {
+            let mut wanted = catalog.clone();
+            others.iter().for_each(|others| wanted.extend(others));
+            if wanted.covers(catalog) { wanted } else { catalog.clone() }
+        };
         if kept.as_ref().is_none_or(|known| !known.catalog.covers(catalog)) {
-            *kept = self.read_kept(catalog).or_else(|| kept.take());
+            let wanted = with(kept.as_ref().map(|known| known.catalog.clone()));
+            let read = self.read_kept(&wanted).or_else(|| self.read_kept(catalog));
+            *kept = read.or_else(|| kept.take());
         }
         if let Some(known) = kept.take_if(|known| known.catalog.covers(catalog)) {
             if known.state == state {
@@ -100,16 +108,14 @@ impl Warehouse {
                 *kept = Some(known);
                 return Ok(timelines);
             }
+            // The file is written anew, with all that it has.
+            let known = self.read_more(&known).unwrap_or(known);
             if let Some(extended) = extend(&connection, known, &state, job)? {
                 return Ok(self.keep_timelines(kept, extended));
             }
         }
-        // Definitions that are tried in turn read a little more each: keep what was read before.
-        let mut wanted = catalog.clone();
-        if let Some(known) = kept.take() {
-            wanted.extend(&known.catalog);
-        }
-        let catalog = if wanted.covers(catalog) { wanted } else { catalog.clone() };
+        let known = kept.take().map(|known| known.catalog);
+        let catalog = with(self.kept_catalog().or(known));
         let mut builder = TimelinesBuilder::new(&catalog);
         read_into(&mut builder, &connection, &catalog, "true", job)?;
         let timelines = Arc::new(builder.finish());

@@ -24,8 +24,36 @@ struct Head {
 /// cache of a cache: what cannot be read is as if it were not there, and what is older than the warehouse
 /// is extended or built anew.
 impl Warehouse {
-    /// The timelines of the file, if they have what a catalog names.
+    /// The timelines of the file with the properties of a catalog, if it has what the catalog names.
     pub(super) fn read_kept(&self, catalog: &Catalog) -> Option<Kept> {
+        let (head, mut file) = self.kept_file()?;
+        if !head.catalog.covers(catalog) {
+            return None;
+        }
+        let mut own = head.catalog;
+        own.properties.retain(|name, _| catalog.properties.contains_key(name));
+        let is_wanted = |name: &str| own.properties.contains_key(name);
+        let timelines = Arc::new(Timelines::read_from(&mut file, is_wanted).ok()?);
+        Some(Kept { catalog: own, state: head.state, timelines })
+    }
+
+    /// All that the file has of the same state, if that is more.
+    pub(super) fn read_more(&self, known: &Kept) -> Option<Kept> {
+        let (head, mut file) = self.kept_file()?;
+        let is_more = head.catalog != known.catalog && head.catalog.covers(&known.catalog);
+        if !is_more || head.state != known.state {
+            return None;
+        }
+        let timelines = Arc::new(Timelines::read_from(&mut file, |_| true).ok()?);
+        Some(Kept { catalog: head.catalog, state: head.state, timelines })
+    }
+
+    /// What the file has.
+    pub(super) fn kept_catalog(&self) -> Option<Catalog> {
+        self.kept_file().map(|(head, _)| head.catalog)
+    }
+
+    fn kept_file(&self) -> Option<(Head, BufReader<File>)> {
         if cfg!(target_endian = "big") {
             return None;
         }
@@ -39,12 +67,7 @@ impl Warehouse {
         }
         let mut head = Vec::new();
         file.by_ref().take(length).read_to_end(&mut head).ok()?;
-        let head: Head = serde_json::from_slice(&head).ok()?;
-        if !head.catalog.covers(catalog) {
-            return None;
-        }
-        let timelines = Arc::new(Timelines::read_from(&mut file).ok()?);
-        Some(Kept { catalog: head.catalog, state: head.state, timelines })
+        Some((serde_json::from_slice(&head).ok()?, file))
     }
 
     /// Writes timelines to the file: first beside it, then moved, so that it is whole or as it was. Where
