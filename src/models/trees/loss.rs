@@ -1,6 +1,8 @@
 use kernel::scoring::{Link, logistic, softmax};
 use rayon::prelude::*;
 
+use super::quantize::WHOLE;
+
 /// What boosting makes small.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Loss {
@@ -249,8 +251,6 @@ fn weigh(slopes: &mut [Slope], weights: &[f64]) {
 /// what is left (Cody and Waite 1980). Without a branch or a call it is done for several rows at once.
 #[inline(always)]
 fn exp_of_negative(x: f64) -> f64 {
-    /// Added to a number that is not too large, this leaves its nearest whole number in the low bits.
-    const WHOLE: f64 = 6_755_399_441_055_744.0;
     /// The inverses of the factorials from 9 to 0.
     const TERMS: [f64; 10] = [
         1.0 / 362_880.0,

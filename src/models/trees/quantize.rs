@@ -52,7 +52,7 @@ struct Rounding {
 }
 
 /// Added to a number that is not too large, this leaves its nearest whole number in the low bits.
-const WHOLE: f64 = 6_755_399_441_055_744.0;
+pub(super) const WHOLE: f64 = 6_755_399_441_055_744.0;
 
 impl Rounding {
     /// Those of rows that follow each other: as many at once as the processor takes.
