@@ -21,7 +21,7 @@ pub use classification::{
     kolmogorov_smirnov, lift_at, log_loss, multiclass_accuracy, multiclass_log_loss,
     precision_recall_curve, roc_auc, roc_curve,
 };
-pub use clustering::silhouette;
+pub use clustering::{silhouette, silhouette_widths};
 pub use ranking::{ndcg, recall_at};
 pub use regression::{
     Deviance, deviance, mean_absolute, mean_pinball, r_squared, root_mean_square,

@@ -9,7 +9,7 @@ use crate::evaluation::{
     by_score, calibration_curve, calibration_error_in, confusion_at, deviance, gain_curve,
     log_loss, mean_absolute, mean_pinball, multiclass_accuracy, multiclass_log_loss, ndcg,
     of_order, precision_recall_curve, qini, r_squared, recall_at, roc_curve, root_mean_square,
-    silhouette, uplift_at, uplift_curve,
+    silhouette_widths, uplift_at, uplift_curve,
 };
 use crate::{ModelSpec, Objective, Result, Task};
 
@@ -243,10 +243,13 @@ impl Part<'_> {
         let bars = sizes.iter().enumerate().map(|(place, size)| (place as f64 + 1.0, *size));
         let chart = line("Customers", "segment", "customers", bars.collect(), false);
         #[allow(clippy::cast_precision_loss, reason = "a number of clusters")]
-        let metrics = vec![
-            metric("silhouette", silhouette(&rows, &own), None),
-            metric("segments", n_clusters as f64, None),
-        ];
+        let segments = metric("segments", n_clusters as f64, None);
+        let widths: Vec<[f64; 1]> =
+            silhouette_widths(&rows, &own).into_iter().map(|width| [width]).collect();
+        let known = || (0..).step_by(stride).zip(&widths);
+        let mut metrics =
+            self.with_intervals(&["silhouette"], |weights| means(known(), weights).to_vec());
+        metrics.push(segments);
         Evaluation { metrics, charts: vec![Chart { bars: true, ..chart }], ..self.empty() }
     }
 
