@@ -104,9 +104,11 @@ fn ctas(folder: &Path, format: &str, started: Instant) {
     let file = folder.join(format!("events.{format}"));
     let from = match format {
         "csv" => format!(
-            "read_csv('{}', columns = {{'customer_id': 'VARCHAR', 'event': 'VARCHAR',
-                'event_time': 'TIMESTAMP', 'channel': 'VARCHAR', 'category': 'VARCHAR',
-                'product': 'VARCHAR', 'amount': 'DOUBLE', 'quantity': 'DOUBLE', 'detail': 'VARCHAR'}})",
+            "read_csv('{}', columns = {{'customer_id': 'VARCHAR', 'event': 'VARCHAR', 'event_time': 'TIMESTAMP',
+                'channel': 'VARCHAR', 'category': 'VARCHAR', 'product': 'VARCHAR',
+                'amount': 'DOUBLE', 'quantity': 'DOUBLE', 'detail': 'VARCHAR',
+                'experiment': 'VARCHAR', 'variant': 'VARCHAR', 'version': 'DOUBLE',
+                'probability': 'DOUBLE'}})",
             file.display()
         ),
         _ => format!("read_parquet('{}')", file.display()),
