@@ -43,9 +43,9 @@ pub fn compute(
     let done = AtomicUsize::new(0);
     let pieces = pieces(&spine.rows, &order, bound);
     // Numbers, which most features are, are written where they stay.
-    let is_number = |feature: &&Feature| feature.type_ == Type::Number;
+    let is_number = |feature: &Feature| feature.type_ == Type::Number;
     let (of_numbers, of_others): (Vec<usize>, Vec<usize>) =
-        (0..features.len()).partition(|place| is_number(&&features[*place]));
+        (0..features.len()).partition(|place| is_number(&features[*place]));
     let mut numbers: Vec<Vec<f64>> = of_numbers.iter().map(|_| vec![0.0; order.len()]).collect();
     let places = cut(&mut numbers, &pieces);
     let others: Result<Vec<Vec<Column>>, Canceled> = pieces
@@ -60,8 +60,9 @@ pub fn compute(
                 if job.is_canceled() {
                     return Err(Canceled);
                 }
-                let customers = rows.iter().map(|place| spine.rows[*place as usize].0);
-                customers.for_each(|customer| bound.bring_near(customer));
+                let customer = |place: &u32| spine.rows[*place as usize].0;
+                let of_customers = rows.chunk_by(|left, right| customer(left) == customer(right));
+                of_customers.for_each(|rows| bound.bring_near(customer(&rows[0])));
                 for place in rows {
                     let (customer, time) = spine.rows[*place as usize];
                     let value = |column: &Option<&Column>| {
@@ -85,7 +86,7 @@ pub fn compute(
     let mut others = joined(others?, features).into_iter();
     let values: Vec<Column> = features
         .iter()
-        .filter_map(|feature| if is_number(&feature) { numbers.next() } else { others.next() })
+        .filter_map(|feature| if is_number(feature) { numbers.next() } else { others.next() })
         .collect();
     let values = match inverse(&order) {
         None => values,
