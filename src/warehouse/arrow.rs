@@ -60,6 +60,11 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The same; none where all of them are null.
+    pub(crate) fn unless_null(array: &'a ArrayRef) -> Option<Self> {
+        (array.null_count() < array.len()).then(|| Self::of(array))
+    }
+
     /// The type of the values, if it is one of ours.
     pub(crate) const fn type_of(&self) -> Option<Type> {
         match self {

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 
 use super::{Catalog, Cell, Column, Texts, Timelines, TraitTimeline};
-use crate::domain::{Event, IDENTIFY, Time, is_system, property};
+use crate::domain::{Event, IDENTIFY, Time, Type, is_system, property};
 
 /// Builds [`Timelines`] from events and trait changes in any order.
 ///
@@ -150,6 +150,16 @@ impl TimelinesBuilder {
         }
     }
 
+    /// Takes a property too, or one that has no value yet as another type.
+    pub fn open(&mut self, name: &str, type_: Type) {
+        let mut column = Column::new(type_);
+        column.extend_null(self.n_events());
+        match self.columns.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = column,
+            None => self.columns.push((name.to_owned(), column)),
+        }
+    }
+
     /// The names of the properties, in the order of their places.
     pub fn properties(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
@@ -169,11 +179,12 @@ impl TimelinesBuilder {
         ids + self.rows.bytes() + self.events.len() * 4 + columns
     }
 
-    /// Appends a run of events; `property` gives the value of a property by its place and a row.
-    pub fn events<'c>(
+    /// Appends a run of events; `property` gives what knows the values of a property by their rows, by the
+    /// place of the property; none where all of them are null.
+    pub fn events<'c, V: Fn(usize) -> Cell<'c>>(
         &mut self,
         run: &EventRun<'_, 'c>,
-        property: impl Fn(usize, usize) -> Cell<'c>,
+        property: impl Fn(usize) -> Option<V>,
     ) {
         let rows = &mut self.rows;
         for row in 0..run.n_rows {
@@ -183,7 +194,10 @@ impl TimelinesBuilder {
         rows.extend(run.times, run.received);
         run.seqs.iter().for_each(|seq| rows.seqs.push(seq.cast_unsigned()));
         for (place, (_, column)) in self.columns.iter_mut().enumerate() {
-            column.extend((0..run.n_rows).map(|row| property(place, row)));
+            match property(place) {
+                Some(value) => column.extend((0..run.n_rows).map(value)),
+                None => column.extend_null(run.n_rows),
+            }
         }
     }
 

@@ -225,6 +225,20 @@ impl Column {
         }
     }
 
+    /// Appends so many nulls.
+    pub(super) fn extend_null(&mut self, n: usize) {
+        let n = self.len() + n;
+        match self {
+            Self::Boolean(values) => values.resize(n, 2),
+            Self::Number(values) => values.resize(n, f64::NAN),
+            Self::Text(texts) => texts.codes.resize(n, Self::NO_TEXT),
+            Self::Time(values) => values.resize(n, Self::NO_TIME),
+            Self::List(ends, values) | Self::Counts(ends, values, _) => {
+                ends.resize(n, values.len());
+            }
+        }
+    }
+
     /// Appends the rows of a column of the same type.
     pub fn append(&mut self, other: &Self) {
         match (self, other) {

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use duckdb::arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMicrosecondArray,
 };
+use duckdb::arrow::array::new_null_array;
 use duckdb::arrow::compute::filter;
 use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
 
-use super::facts::{KEPT_WHOLE, RawValues, as_number};
+use super::facts::{Facts, KEPT_WHOLE, RawValues, as_number};
 use super::ids::{Ids, MessageId};
 use super::read::{Rows, Stop, kept};
 use super::time_format::TimeFormat;
-use super::{Mapping, Proposal, Reject, RowKind};
+use super::{Mapping, Proposal, ProposedColumn, Reject, RowKind};
 use crate::Error;
 use crate::arrow::Values;
+use crate::relation::data_type;
 
 /// Checks rows against a proposal: good ones become columns of the types that it says, with an id each;
 /// bad ones are rejected with column and reason.
@@ -22,7 +24,10 @@ pub(super) struct Checker<'a> {
     mapping: &'a Mapping,
     places: Places,
     time_format: TimeFormat,
+    /// Those of which a value was seen, and so a type.
     properties: Vec<Property<'a>>,
+    /// Those of which no value was seen yet.
+    open: Vec<Property<'a>>,
     ids: Ids,
     /// The number of the last readable row.
     last_seq: i64,
@@ -40,10 +45,9 @@ struct Places {
 struct Property<'a> {
     place: usize,
     column: &'a str,
+    name: &'a str,
     type_: Type,
     forced: bool,
-    /// Nothing was seen of it yet, so its type is not known.
-    is_open: bool,
 }
 
 /// Rows that are good.
@@ -54,8 +58,10 @@ pub(super) struct Checked {
     pub(super) customers: ArrayRef,
     pub(super) events: ArrayRef,
     pub(super) times: Vec<i64>,
-    /// A column a property, in the order of the proposal.
+    /// A column a property: those that the proposal has a type of, then the others as they were opened.
     pub(super) properties: Vec<ArrayRef>,
+    /// The properties whose first values are here, with their types.
+    pub(super) opened: Vec<(String, Type)>,
     pub(super) rejects: Vec<Reject>,
     /// Rows that were looked at, readable or not.
     pub(super) n_read: u64,
@@ -91,19 +97,14 @@ impl<'a> Checker<'a> {
             event: perhaps(&mapping.event)?,
             message_id: perhaps(&mapping.message_id)?,
         };
-        let properties: Vec<Property<'_>> = proposal
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.property.is_some())
-            .map(|(place, column)| Property {
-                place,
-                column: &column.name,
-                type_: column.type_,
-                forced: column.forced,
-                is_open: column.null_share >= 1.0 && !column.forced,
-            })
-            .collect();
+        let property = |(place, column): (usize, &'a ProposedColumn)| {
+            let name = column.property.as_deref()?;
+            let (type_, forced) = (column.type_, column.forced);
+            Some(Property { place, column: &column.name, name, type_, forced })
+        };
+        let properties = proposal.columns.iter().enumerate().filter_map(property);
+        let (properties, open) =
+            properties.partition(|property| proposal.columns[property.place].has_type());
         let named = proposal.columns.iter().enumerate();
         let named = named.filter_map(|(place, c)| c.property.as_deref().map(|name| (name, place)));
         Ok(Self {
@@ -113,6 +114,7 @@ impl<'a> Checker<'a> {
             time_format: TimeFormat::named(&mapping.time_format),
             ids: Ids::new(named),
             properties,
+            open,
             last_seq,
         })
     }
@@ -133,12 +135,12 @@ impl<'a> Checker<'a> {
         for (row, fault) in faults.iter_mut().enumerate() {
             *fault = self.fault(&heads, times[row], row);
         }
+        let opened = self.open(&rows);
         let mut properties = Vec::with_capacity(self.properties.len());
         for property in &self.properties {
             let raw = &rows.columns[property.place];
             let (array, misfits) = typed(raw, property.type_, property.forced, &self.time_format);
-            let is_new = property.is_open && raw.null_count() < n;
-            if is_new || (!misfits.is_empty() && !property.forced) {
+            if !misfits.is_empty() && !property.forced {
                 return Err(Stop::Misfit);
             }
             for (row, text) in misfits {
@@ -167,10 +169,27 @@ impl<'a> Checker<'a> {
             customers: only(&customers, &keep)?,
             events: only(&events, &keep)?,
             properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
+            opened,
             rejects,
         };
         self.last_seq += i64::try_from(n).unwrap_or(i64::MAX);
         Ok(checked)
+    }
+
+    /// Gives the open properties that have their first values here the types of these.
+    fn open(&mut self, rows: &Rows) -> Vec<(String, Type)> {
+        let has_value = |property: &mut Property<'_>| {
+            let values = &rows.columns[property.place];
+            values.null_count() < values.len()
+        };
+        let opened = self.open.extract_if(.., has_value).map(|mut property| {
+            property.type_ = Facts::of(&rows.columns[property.place]).type_of();
+            property
+        });
+        let known = self.properties.len();
+        self.properties.extend(opened);
+        let opened = &self.properties[known..];
+        opened.iter().map(|property| (property.name.to_owned(), property.type_)).collect()
     }
 
     /// What each row is: the trimmed text of a column, or the same for all.
@@ -321,13 +340,17 @@ pub(super) fn typed(
     let n = array.len();
     let mut misfits = Vec::new();
     let mut misfit = |row: usize, text: &str| misfits.push((row, text.to_owned()));
-    let is_own = matches!(
-        (&values, type_),
+    let is_own = match (&values, type_) {
         (RawValues::Other(Values::Booleans(_)), Type::Boolean)
-            | (RawValues::Other(Values::Times(_)), Type::Time)
-    );
+        | (RawValues::Other(Values::Times(_)), Type::Time) => true,
+        (RawValues::Other(Values::Numbers(numbers)), Type::Number) => {
+            numbers.values().iter().all(|number| number.is_finite())
+        }
+        _ => false,
+    };
     let typed: ArrayRef = match type_ {
         _ if is_own => array.clone(),
+        _ if array.null_count() == n => new_null_array(&data_type(type_), n),
         Type::Text | Type::List(_) | Type::Counts(_) => as_texts(array),
         Type::Number => {
             let number = |row| match values.cell(row) {

@@ -29,6 +29,13 @@ const TIME_SAMPLE: u64 = 5_000;
 pub(super) const KEPT_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 impl Facts {
+    /// What can be said of values alone.
+    pub(super) fn of(array: &ArrayRef) -> Self {
+        let mut facts = Self::default();
+        facts.see(array, &[]);
+        facts
+    }
+
     /// Looks at more values.
     pub(super) fn see(&mut self, array: &ArrayRef, formats: &[TimeFormat]) {
         self.n += array.len() as u64;

@@ -18,8 +18,10 @@ pub(super) use crate::message_id::MessageId;
 pub(super) struct Ids {
     /// The hash of a property's name and its column, in the order of the hashes.
     properties: Vec<(u64, usize)>,
-    /// Half of each hash of a row so far: a repeated half only has its row counted on its own.
-    seen: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// Half of each hash of a row so far, by the day of the row: a repeated half only has its row counted
+    /// on its own. Rows that say the same are of one day, and files are mostly in the order of time: what is
+    /// looked up then is near.
+    seen: HashMap<i64, Halves, BuildHasherDefault<Hashed>>,
     /// How often a row was there, for those that were there before.
     repeated: HashMap<u128, u32>,
     /// The ids of the files that were there.
@@ -35,7 +37,7 @@ impl Ids {
         properties.sort_unstable();
         Self {
             properties,
-            seen: HashSet::default(),
+            seen: HashMap::default(),
             repeated: HashMap::new(),
             given: HashSet::new(),
             said: Vec::new(),
@@ -50,7 +52,11 @@ impl Ids {
         times: &[i64],
         keep: &mut [bool],
     ) -> Vec<MessageId> {
-        let properties = self.properties.iter();
+        let says_something = |(_, place): &&(u64, usize)| {
+            let values = &columns[*place];
+            values.null_count() < values.len()
+        };
+        let properties = self.properties.iter().filter(says_something);
         let properties: Vec<(u64, RawValues<'_>)> =
             properties.map(|(name, place)| (*name, RawValues::of(&columns[*place]))).collect();
         // What is said is hashed first and looked up then, so that many look-ups run at once.
@@ -65,12 +71,12 @@ impl Ids {
                 }
                 None => {
                     self.say(row, heads, times, &properties);
-                    hashes.push(Ok(xxh3_128(&self.said)));
+                    hashes.push(Ok((times[row].div_euclid(DAY), xxh3_128(&self.said))));
                 }
             }
         }
         let id = |hash| match hash {
-            Ok(hash) => MessageId::Uuid(self.numbered(hash)),
+            Ok((day, hash)) => MessageId::Uuid(self.numbered(day, hash)),
             Err(given) => given,
         };
         hashes.into_iter().map(id).collect()
@@ -97,7 +103,7 @@ impl Ids {
                 (_, Cell::Null) => continue,
                 (_, Cell::Text(text)) => said.extend_from_slice(text.as_bytes()),
                 // A number as a text file has it, so that both files give the same id.
-                (RawValues::Other(_), Cell::Number(number)) => drop(write!(said, "{number}")),
+                (RawValues::Other(_), Cell::Number(number)) => write_number(number, said),
                 _ => said.extend_from_slice(values.text(row).unwrap_or_default().as_bytes()),
             }
             let length = said.len() - start;
@@ -108,8 +114,8 @@ impl Ids {
 
     /// A row's hash, with its number hashed in if it was there before.
     #[allow(clippy::cast_possible_truncation, reason = "half of the hash")]
-    fn numbered(&mut self, hash: u128) -> u128 {
-        if self.seen.insert(hash as u64) {
+    fn numbered(&mut self, day: i64, hash: u128) -> u128 {
+        if self.seen.entry(day).or_default().insert(hash as u64) {
             return hash;
         }
         let n = self.repeated.entry(hash).or_insert(1);
@@ -119,6 +125,25 @@ impl Ids {
         bytes[16..].copy_from_slice(&n.to_le_bytes());
         xxh3_128(&bytes)
     }
+}
+
+/// The microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// Halves of hashes.
+type Halves = HashSet<u64, BuildHasherDefault<Hashed>>;
+
+/// Writes a number as `Display` does, which takes longer for what may have a fraction.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "it is seen to be whole")]
+fn write_number(number: f64, said: &mut Vec<u8>) {
+    let whole = number as i64;
+    let is_whole = whole as f64 == number && whole.unsigned_abs() < 1 << 53;
+    let written = match is_whole && (whole != 0 || number.is_sign_positive()) {
+        true => write!(said, "{whole}"),
+        false => write!(said, "{number}"),
+    };
+    // Memory takes all that is written.
+    drop(written);
 }
 
 /// Hashes what is a hash already.

@@ -229,7 +229,7 @@ fn proposed_columns(
             let left_out = options.left_out.iter().any(|name| name == column);
             #[allow(clippy::cast_precision_loss, reason = "a share for people")]
             let null_share =
-                if facts.n == 0 { 0.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
+                if facts.n == 0 { 1.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
             let type_ = forced.copied().unwrap_or_else(|| facts.type_of());
             ProposedColumn {
                 summary: look.summary(place, type_),

@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
 use duckdb::Connection;
@@ -17,6 +18,7 @@ use super::facts::RawValues;
 use super::read::{Columns, Rows, Stop};
 use super::source::Source;
 use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
+use crate::incoming::Outlet;
 use crate::relation::data_type;
 use crate::timelines::Growing;
 use crate::{Error, Result, Warehouse, incoming, message_id, schema};
@@ -25,6 +27,7 @@ use crate::{Error, Result, Warehouse, incoming, message_id, schema};
 const ALL_READ: f32 = 0.9;
 
 /// Where rows go, and how.
+#[derive(Clone)]
 struct Target {
     kind: RowKind,
     /// The table that rows are appended to: the warehouse's own where it has none, else one beside it.
@@ -56,13 +59,13 @@ impl Warehouse {
         job: &Job,
     ) -> std::result::Result<ImportReport, Stop> {
         let (report, growing) = self.transaction(job, |connection| {
-            let target = Target::find(connection, proposal)?;
+            let mut target = Target::find(connection, proposal)?;
             let growing = match target.is_first() {
-                true => Growing::begin(self, connection, &target.property_columns())?,
+                true => Growing::begin(self, connection, target.property_columns())?,
                 false => None,
             };
             let (counts, growing) =
-                self.append(source, columns, proposal, (connection, &target), growing, job)?;
+                self.append(source, columns, proposal, (connection, &mut target), growing, job)?;
             job.report("Adding what is new", ALL_READ);
             let accepted = target.take_new(connection, &counts)?;
             join_known(connection)?;
@@ -86,42 +89,41 @@ impl Warehouse {
         Ok(report)
     }
 
-    /// Reads and checks rows on one thread, and inserts what is good on this one.
+    /// Reads and checks rows on one thread, and inserts what is good on this one. Where properties have
+    /// their first values, the insert ends, the table gets columns for them, and the next insert begins.
     fn append(
         &self,
         source: &Source,
         columns: &Columns,
         proposal: &Proposal,
-        (connection, target): (&Connection, &Target),
+        (connection, target): (&Connection, &mut Target),
         growing: Option<Growing>,
         job: &Job,
     ) -> std::result::Result<(Counts, Option<Growing>), Stop> {
+        let (sender, outlet) = incoming::begin(target.schema());
+        let (openings, asked) = channel();
         let mut flow = Flow {
             checker: Checker::new(proposal, target.last)?,
-            target,
-            schema: target.schema(),
+            target: target.clone(),
+            sender: Some(sender),
+            openings,
             growing,
             counts: Counts::default(),
         };
-        let (sender, outlet) = incoming::begin(flow.schema.clone());
         let title = format!("Reading {}", source.title());
-        let insert = target.insert(&outlet.table());
         std::thread::scope(|scope| {
             let reader = std::thread::Builder::new().name("reading".to_owned());
             let reading = reader.spawn_scoped(scope, move || {
                 let read = self.read_rows(source, columns, job, &mut |rows| {
                     job.report(title.as_str(), rows.share * ALL_READ);
-                    let batch = flow.next(rows)?;
-                    sender.send(batch).map_err(|_nobody_reads| Stop::Enough)
+                    flow.next(rows)
                 });
                 read.map(|()| (flow.counts, flow.growing))
             });
             let reading = reading.map_err(Error::io("start a thread for", &source.files[0]))?;
-            let inserted = connection.execute(&insert, []);
-            // Whoever still sends is told that nobody reads any more.
-            drop(outlet);
+            let inserted = target.take(connection, outlet, asked);
             let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            inserted.map_err(Error::duckdb("add rows"))?;
+            inserted?;
             Ok(read)
         })
     }
@@ -130,16 +132,27 @@ impl Warehouse {
 /// Rows on their way from a file to the warehouse.
 struct Flow<'a> {
     checker: Checker<'a>,
-    target: &'a Target,
-    schema: SchemaRef,
+    target: Target,
+    /// Where they go; none while columns are opened.
+    sender: Option<SyncSender<RecordBatch>>,
+    openings: Sender<Opening>,
     growing: Option<Growing>,
     counts: Counts,
 }
 
+/// Properties whose first values came, and where to say how rows go on with them.
+struct Opening {
+    wanted: Vec<(String, Type)>,
+    opened: SyncSender<(Target, SyncSender<RecordBatch>)>,
+}
+
 impl Flow<'_> {
-    /// Checks rows, counts them, and gives those that are good as the table takes them.
-    fn next(&mut self, rows: Rows) -> std::result::Result<RecordBatch, Stop> {
+    /// Checks rows, counts them, and sends those that are good as the table takes them.
+    fn next(&mut self, rows: Rows) -> std::result::Result<(), Stop> {
         let mut checked = self.checker.check(rows)?;
+        if !checked.opened.is_empty() {
+            self.open(std::mem::take(&mut checked.opened))?;
+        }
         self.target.widen(&mut checked);
         if let Some(timelines) = &mut self.growing {
             let (customers, events) = (checked.customers(), checked.events());
@@ -161,8 +174,23 @@ impl Flow<'_> {
             RowKind::Traits => Ok(self.target.traits(&checked)),
         };
         self.counts.rejects.extend(checked.rejects);
-        let batch = arrays.and_then(|arrays| RecordBatch::try_new(self.schema.clone(), arrays));
-        batch.map_err(|error| Error::Table(error.to_string()).into())
+        let batch = arrays.and_then(|arrays| RecordBatch::try_new(self.target.schema(), arrays));
+        let batch = batch.map_err(|error| Error::Table(error.to_string()))?;
+        let sent = self.sender.as_ref().and_then(|sender| sender.send(batch).ok());
+        sent.ok_or(Stop::Enough)
+    }
+
+    /// Ends the insert, and waits for another one that takes these properties too.
+    fn open(&mut self, wanted: Vec<(String, Type)>) -> std::result::Result<(), Stop> {
+        self.sender = None;
+        let (opened, answer) = sync_channel(1);
+        self.openings.send(Opening { wanted, opened }).map_err(|_nobody_reads| Stop::Enough)?;
+        let (target, sender) = answer.recv().map_err(|_nobody_reads| Stop::Enough)?;
+        if let Some(timelines) = &mut self.growing {
+            timelines.open(target.property_columns());
+        }
+        (self.target, self.sender) = (target, Some(sender));
+        Ok(())
     }
 }
 
@@ -172,21 +200,9 @@ impl Target {
         let wanted: Vec<(String, Type)> = proposal
             .columns
             .iter()
+            .filter(|column| column.has_type())
             .filter_map(|column| Some((column.property.clone()?, column.type_)))
             .collect();
-        let properties = match kind {
-            RowKind::Events => {
-                let columns = schema::ensure_columns(connection, &wanted)?;
-                let known = wanted.iter().zip(columns).map(|((property, _), column)| {
-                    let (column, type_) = column.ok_or_else(|| too_many(property))?;
-                    Ok((property.clone(), column, type_))
-                });
-                known.collect::<Result<_>>()?
-            }
-            RowKind::Traits => {
-                wanted.into_iter().map(|(name, type_)| (name.clone(), name, type_)).collect()
-            }
-        };
         let failed = || Error::duckdb("look for events");
         let has_events: bool = connection
             .query_row("SELECT count(*) > 0 FROM (SELECT 1 FROM events LIMIT 1)", [], |r| r.get(0))
@@ -200,16 +216,56 @@ impl Target {
             (RowKind::Traits, _) => "new_traits",
         };
         let has_ids = proposal.mapping.message_id.is_some();
-        let target = Self { kind, table, properties, last, has_ids };
+        let mut target = Self { kind, table, properties: Vec::new(), last, has_ids };
         let beside = match kind {
-            RowKind::Events if target.is_first() => return Ok(target),
             RowKind::Events => format!("SELECT {} FROM stored_events", target.list("")),
             RowKind::Traits => "SELECT * FROM traits".to_owned(),
         };
-        connection
-            .execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {beside} LIMIT 0"))
-            .map_err(failed())?;
+        if !target.is_first() {
+            connection
+                .execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {beside} LIMIT 0"))
+                .map_err(failed())?;
+        }
+        target.open(connection, wanted)?;
         Ok(target)
+    }
+
+    /// Makes columns for properties where there are none.
+    fn open(&mut self, connection: &Connection, wanted: Vec<(String, Type)>) -> Result<()> {
+        if self.kind == RowKind::Traits {
+            self.properties.extend(wanted.into_iter().map(|(name, t)| (name.clone(), name, t)));
+            return Ok(());
+        }
+        let columns = schema::ensure_columns(connection, &wanted)?;
+        for ((property, _), column) in wanted.into_iter().zip(columns) {
+            let (column, type_) = column.ok_or_else(|| too_many(&property))?;
+            if !self.is_first() {
+                let name = quote_identifier(&column);
+                let sql = format!("ALTER TABLE {} ADD COLUMN {name} {}", self.table, type_.sql());
+                connection.execute_batch(&sql).map_err(Error::duckdb("add a column"))?;
+            }
+            self.properties.push((property, column, type_));
+        }
+        Ok(())
+    }
+
+    /// Inserts the rows of an outlet, and of the outlets for more columns that are asked for.
+    fn take(
+        &mut self,
+        connection: &Connection,
+        mut outlet: Outlet,
+        asked: Receiver<Opening>,
+    ) -> Result<()> {
+        loop {
+            let inserted = connection.execute(&self.insert(&outlet.table()), []);
+            inserted.map_err(Error::duckdb("add rows"))?;
+            let Ok(opening) = asked.recv() else { return Ok(()) };
+            self.open(connection, opening.wanted)?;
+            let sender;
+            (sender, outlet) = incoming::begin(self.schema());
+            // Who asked may have been canceled meanwhile; then there are no rows.
+            drop(opening.opened.send((self.clone(), sender)));
+        }
     }
 
     /// Whether these are the first events of the warehouse.
@@ -230,8 +286,8 @@ impl Target {
         }
     }
 
-    fn property_columns(&self) -> Vec<&str> {
-        self.properties.iter().map(|(_, column, _)| column.as_str()).collect()
+    fn property_columns(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.properties.iter().map(|(_, column, type_)| (column.as_str(), *type_))
     }
 
     fn list(&self, of: &str) -> String {
@@ -285,9 +341,9 @@ impl Target {
     /// SQL that takes rows into the table.
     fn insert(&self, rows: &str) -> String {
         // DuckDB keeps the order of rows, on one thread and while another one polls for its end, unless
-        // there is a join; rows have seq, so the order in which they lie is of no use.
+        // there is a join, if only with no rows; rows have seq, so the order in which they lie is of no use.
         let join = match self.is_first() {
-            true => " ANTI JOIN stored_events e ON r.message_uuid = e.message_uuid",
+            true => " ANTI JOIN (FROM stored_events WHERE seq < 0) n ON r.seq = n.seq",
             false => "",
         };
         format!("INSERT INTO {} ({}) SELECT r.* FROM {rows} r{join}", self.table, self.list(""))

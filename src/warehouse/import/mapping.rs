@@ -89,3 +89,10 @@ pub struct ProposedColumn {
     /// What the values of the first rows are like.
     pub summary: ColumnSummary,
 }
+
+impl ProposedColumn {
+    /// Whether somebody or some value said the type; else the first value that comes does.
+    pub(super) fn has_type(&self) -> bool {
+        self.forced || self.null_share < 1.0
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! In: files as they are. Out: a [`Proposal`] of how to read them, then an [`ImportReport`]. Rows flow from
 //! `read` (any format as columns) through `check` (types, ids, rejects) into `load` (the warehouse, and the
-//! timelines where it was empty), a few thousand at a time; the first rows say what types there are, and
-//! where a later one does not fit, all are looked at and the import begins anew. The warehouse takes all of
+//! timelines where it was empty), a few thousand at a time; the first rows say what types there are, the
+//! first value of a column says it where they have none, and where a later one does not fit, all are looked
+//! at and the import begins anew. The warehouse takes all of
 //! it in one transaction: a failed or canceled import changes nothing. Rows that cannot be read are kept
 //! with line, column and reason. A hostile file never meets the data: text is read by us, Parquet by an
 //! instance of its own.

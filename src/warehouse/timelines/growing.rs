@@ -1,6 +1,6 @@
 use duckdb::Connection;
 use duckdb::arrow::array::ArrayRef;
-use kernel::domain::{Cell, Job};
+use kernel::domain::{Job, Type};
 use kernel::features::{Catalog, EventRun, TimelinesBuilder};
 
 use super::cache::Kept;
@@ -19,12 +19,12 @@ pub(crate) struct Growing {
 }
 
 impl Growing {
-    /// Begins with nothing, for rows whose properties have these columns. None where rows may belong to
-    /// another customer than they say.
-    pub(crate) fn begin(
+    /// Begins with nothing, for rows whose properties have these columns, in their order. None where rows
+    /// may belong to another customer than they say.
+    pub(crate) fn begin<'c>(
         warehouse: &Warehouse,
         connection: &Connection,
-        columns: &[&str],
+        columns: impl Iterator<Item = (&'c str, Type)>,
     ) -> Result<Option<Self>> {
         let has_aliases: bool = connection
             .query_row("SELECT count(*) > 0 FROM aliases", [], |row| row.get(0))
@@ -34,20 +34,33 @@ impl Growing {
         }
         let catalog = catalog::of(connection)?;
         let builder = TimelinesBuilder::new(&catalog);
-        let place = |name: &str| columns.iter().position(|column| *column == name);
-        let places = builder.properties().map(place).collect();
-        Ok(Some(Self { catalog, builder, places, budget: warehouse.cache.budget }))
+        let budget = warehouse.cache.budget;
+        let mut growing = Self { catalog, builder, places: Vec::new(), budget };
+        growing.open(columns);
+        Ok(Some(growing))
     }
 
-    /// Adds events, with their properties in the order that it began with.
+    /// Goes on with rows whose properties have these columns, in their order; those that are new had no
+    /// value before.
+    pub(crate) fn open<'c>(&mut self, columns: impl Iterator<Item = (&'c str, Type)>) {
+        let columns: Vec<(&str, Type)> = columns.collect();
+        for (column, type_) in &columns {
+            if self.catalog.properties.get(*column) != Some(type_) {
+                self.catalog.properties.insert((*column).to_owned(), *type_);
+                self.builder.open(column, *type_);
+            }
+        }
+        let place = |name: &str| columns.iter().position(|(column, _)| *column == name);
+        self.places = self.builder.properties().map(place).collect();
+    }
+
+    /// Adds events, with their properties in the order of the columns.
     pub(crate) fn add<'c>(&mut self, run: &EventRun<'_, 'c>, properties: &'c [ArrayRef]) {
-        let values: Vec<Option<Values<'_>>> = self
-            .places
-            .iter()
-            .map(|place| place.map(|place| Values::of(&properties[place])))
-            .collect();
-        self.builder.events(run, |place, row| {
-            values[place].as_ref().map_or(Cell::Null, |values| values.cell(row))
+        let values = |place: &Option<usize>| Values::unless_null(&properties[(*place)?]);
+        let values: Vec<Option<Values<'_>>> = self.places.iter().map(values).collect();
+        self.builder.events(run, |place| {
+            let values = values[place].as_ref()?;
+            Some(|row| values.cell(row))
         });
     }
 

@@ -95,8 +95,12 @@ fn add_events(builder: &mut TimelinesBuilder, batch: &RecordBatch) {
         received: micros(batch.column(3)),
         seqs: micros(batch.column(4)),
     };
-    let properties: Vec<Values<'_>> = batch.columns().iter().skip(5).map(Values::of).collect();
-    builder.events(&run, |place, row| properties[place].cell(row));
+    let properties: Vec<Option<Values<'_>>> =
+        batch.columns().iter().skip(5).map(Values::unless_null).collect();
+    builder.events(&run, |place| {
+        let values = properties[place].as_ref()?;
+        Some(|row| values.cell(row))
+    });
 }
 
 fn add_changes(builder: &mut TimelinesBuilder, batch: &RecordBatch) {
