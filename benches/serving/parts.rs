@@ -20,6 +20,8 @@ struct Round {
     cpu: f64,
     p50: f64,
     p99: f64,
+    /// Requests that were refused, for each that was taken.
+    refused: f64,
 }
 
 fn round(
@@ -45,6 +47,7 @@ fn round_of(
         cpu: (server.cpu() - cpu) * 1e6 / n,
         p50: quantile(&result.taken, 0.5),
         p99: quantile(&result.taken, 0.99),
+        refused: result.refused.len() as f64 / n,
     }
 }
 
@@ -54,8 +57,11 @@ fn median(mut rounds: Vec<Round>) -> Round {
     rounds[rounds.len() / 2]
 }
 
-fn say(name: &str, Round { rate, cpu, p50, p99 }: Round) {
-    println!("   {name:<34} {rate:>9.0} /s {cpu:>7.1} cpu-us p50 {p50:>6.2} ms p99 {p99:>6.2} ms");
+fn say(name: &str, Round { rate, cpu, p50, p99, refused }: Round) {
+    println!(
+        "   {name:<34} {rate:>9.0} /s {cpu:>7.1} cpu-us p50 {p50:>6.2} ms p99 {p99:>6.2} ms, \
+         {refused:.2} refused for each"
+    );
 }
 
 fn get(path: &str, key: &str, bytes: &mut Vec<u8>) {

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,7 +12,7 @@ use super::config::Config;
 use super::group::{self, Change};
 use super::index::Index;
 use super::log::{Log, LogError};
-use super::recent::{MessageHash, Place, Recent};
+use super::recent::{MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
 use super::timeline::Loaded;
 use super::{
@@ -75,7 +74,7 @@ pub struct Embedded {
     keeps_scores: AtomicBool,
     /// Customers who were found to be known by their own id, which stays so: they cannot be joined to
     /// another. Each saves its event two lookups.
-    settled: Mutex<HashSet<String>>,
+    settled: Mutex<Set<String>>,
     /// The ids of who was being erased when the endpoint ended, and is erased now.
     erased_late: Vec<String>,
     /// Held to read while an id is resolved and its timeline found, to write while a join changes both.

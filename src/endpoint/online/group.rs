@@ -1,11 +1,10 @@
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kernel::domain::{ALIAS, Event, Properties, Time};
 
 use super::embedded::Embedded;
 use super::log::{Frame, Range};
-use super::recent::{MessageHash, Place, Recent, Row};
+use super::recent::{Map, MessageHash, Place, Recent, Row, Set};
 use super::record::{self, Record};
 use super::{Exposing, Incoming, Kind, LIVE_SEQ, Receipt, Rejected, Said};
 use crate::Result;
@@ -18,10 +17,10 @@ pub(super) struct Change<'a> {
     n: u64,
     /// The offset of the first record.
     first: u64,
-    messages: HashMap<MessageHash, (u64, i64)>,
-    aliases: HashMap<String, String>,
+    messages: Map<MessageHash, (u64, i64)>,
+    aliases: Map<String, String>,
     pub(super) joins: Vec<Join>,
-    customers: HashSet<String>,
+    customers: Set<String>,
     rows: Vec<New>,
     clock: i64,
 }
@@ -60,11 +59,18 @@ pub(super) fn hash(message_id: &str) -> MessageHash {
 
 /// The place of an event in its timeline. What this endpoint said is never two at one seq.
 pub(super) fn place(event: &Event) -> Place {
-    if record::is_said(event) {
-        return Place { time: event.event_time.0, seq: event.seq, tie: 0 };
-    }
-    let [a, b, c, d, e, f, g, h, ..] = hash(&event.message_id);
-    let tie = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    place_by(event, || hash(&event.message_id))
+}
+
+/// The same with what knows the hash of its message id.
+fn place_by(event: &Event, hash: impl FnOnce() -> MessageHash) -> Place {
+    let tie = match record::is_said(event) {
+        true => 0,
+        false => {
+            let [a, b, c, d, e, f, g, h, ..] = hash();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        }
+    };
     Place { time: event.event_time.0, seq: event.seq, tie }
 }
 
@@ -79,10 +85,10 @@ impl<'a> Change<'a> {
             frame: Frame::new(),
             n: 0,
             first: store.log().next(),
-            messages: HashMap::new(),
-            aliases: HashMap::new(),
+            messages: Map::default(),
+            aliases: Map::default(),
             joins: Vec::new(),
-            customers: HashSet::new(),
+            customers: Set::default(),
             rows: Vec::new(),
             clock: 0,
         }
@@ -125,7 +131,7 @@ impl<'a> Change<'a> {
             seq,
             properties: incoming.properties,
         };
-        self.write(event, known_as.as_deref())?;
+        self.write(event, known_as.as_deref(), hash)?;
         Ok(Receipt { offset, duplicate: false })
     }
 
@@ -204,14 +210,14 @@ impl<'a> Change<'a> {
         self.frame.push(|bytes| record::write_rejected(rejected, bytes)).map(|_| ())
     }
 
-    fn write(&mut self, event: Event, known_as: Option<&str>) -> Result<()> {
+    fn write(&mut self, event: Event, known_as: Option<&str>, hash: MessageHash) -> Result<()> {
         let offset = self.offset();
         let range = self.frame.push(|bytes| record::write_event(&event, known_as, bytes))?;
         if event.event != ALIAS {
             self.rows.push(New {
                 id: event.customer_id.clone(),
                 is_score: false,
-                place: place(&event),
+                place: place_by(&event, || hash),
                 offset,
                 range,
                 event: Some(Arc::new(event)),
@@ -253,7 +259,8 @@ impl<'a> Change<'a> {
             seq: LIVE_SEQ + self.offset(),
             properties: Properties::new(),
         };
-        self.write(event, None)?;
+        let hash = hash(&event.message_id);
+        self.write(event, None, hash)?;
         self.aliases.insert(anonymous.to_owned(), customer.clone());
         self.joins.push(Join { anonymous: anonymous.to_owned(), customer, is_first });
         Ok(())

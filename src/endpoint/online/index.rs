@@ -4,6 +4,7 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::maintenance::give_way;
 use super::recent::{MessageHash, Place, Recent, Row};
 use crate::{Error, Result};
 
@@ -91,15 +92,22 @@ fn pair(bytes: &[u8]) -> (u64, i64) {
 
 impl Index {
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let database =
-            // One worker: the first of several asks itself again and again while another compacts
-            // (fjall 3.1.13), and takes a core for it.
-            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1).open().map_err(|error| {
-                match error {
-                    fjall::Error::Locked => Error::InUse(folder.to_owned()),
-                    other => Error::Store { action: "open its index", message: other.to_string() },
-                }
-            })?;
+        // One worker: the first of several asks itself again and again while another compacts
+        // (fjall 3.1.13), and takes a core for it.
+        let builder =
+            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1);
+        let opened = std::thread::scope(|scope| {
+            // The worker is as patient as the thread that starts it.
+            let opening = scope.spawn(|| {
+                give_way();
+                builder.open()
+            });
+            opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        let database = opened.map_err(|error| match error {
+            fjall::Error::Locked => Error::InUse(folder.to_owned()),
+            other => Error::Store { action: "open its index", message: other.to_string() },
+        })?;
         let keyspace =
             |name: &str| database.keyspace(name, options).map_err(Error::store("open its index"));
         Ok(Self {

@@ -30,6 +30,7 @@ impl Maintenance {
         let thread = std::thread::Builder::new()
             .name("maintenance".to_owned())
             .spawn(move || {
+                give_way();
                 let mut forget_at = Instant::now();
                 let mut wait = LOOK_EVERY;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
@@ -42,6 +43,15 @@ impl Maintenance {
             })
             .map_err(Error::store("start its maintenance"))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// Lets the threads that answer and write go before this one, and before those that it starts.
+pub(super) fn give_way() {
+    const NICE: i32 = 5;
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the work behind the scenes is as urgent as any");
     }
 }
 

@@ -29,7 +29,7 @@ pub use maintenance::Maintenance;
 pub use record::{Exposing, Rejected, Said};
 pub use retention::Retention;
 pub use timeline::{Exposed, Timeline};
-pub use writer::{Receipt, Writer};
+pub use writer::{Admission, Receipt, Writer};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use super::log::Range;
+
+/// Hashed by what nobody outside can know.
+pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
+pub(super) type Set<K> = HashSet<K, RandomState>;
 
 /// Where a row lies in its customer's timeline: by time, then by seq; the hash of its message id keeps
 /// events of two projects apart.
@@ -38,16 +44,16 @@ pub(super) type MessageHash = [u8; 16];
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     /// By the id that the event came with.
-    pub(super) rows: HashMap<String, Vec<Row>>,
-    pub(super) scores: HashMap<String, Vec<Row>>,
+    pub(super) rows: Map<String, Vec<Row>>,
+    pub(super) scores: Map<String, Vec<Row>>,
     /// Offset and arrival.
-    pub(super) messages: HashMap<MessageHash, (u64, i64)>,
+    pub(super) messages: Map<MessageHash, (u64, i64)>,
     /// Anonymous id to customer id.
-    pub(super) aliases: HashMap<String, String>,
+    pub(super) aliases: Map<String, String>,
     /// Customer id to the ids that were joined to it.
-    pub(super) joined: HashMap<String, Vec<String>>,
+    pub(super) joined: Map<String, Vec<String>>,
     /// Ids that were sent as those of known customers.
-    pub(super) customers: HashSet<String>,
+    pub(super) customers: Set<String>,
     /// What it takes, roughly.
     pub(super) bytes: usize,
     /// The offset after the last record that it has.
@@ -60,7 +66,7 @@ pub(super) struct Recent {
 const ROW_BYTES: usize = 160;
 
 /// Adds to the list of a key, whose text is only copied if it is new.
-fn push<T>(lists: &mut HashMap<String, Vec<T>>, key: &str, value: T) {
+fn push<T>(lists: &mut Map<String, Vec<T>>, key: &str, value: T) {
     match lists.get_mut(key) {
         Some(list) => list.push(value),
         None => {

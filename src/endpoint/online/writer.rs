@@ -33,9 +33,9 @@ pub struct Writer {
 struct Shared {
     /// What was said and is not written yet.
     said: Mutex<Spoken>,
-    /// Bytes of the requests that wait or are being written, roughly.
+    /// Bytes of the requests that were admitted and are not answered yet, roughly.
     waiting: AtomicUsize,
-    /// Bytes that may wait: about what is written in [`LONGEST_WAIT`].
+    /// Bytes that may be: about what is answered in [`LONGEST_WAIT`].
     allowed: AtomicUsize,
     /// Scores and exposures that were not recorded.
     unrecorded: AtomicUsize,
@@ -67,16 +67,32 @@ enum Request {
 struct Append {
     events: Vec<Incoming>,
     rejected: Vec<Rejected>,
-    bytes: usize,
+    admission: Admission,
     answer: oneshot::Sender<Result<Vec<Receipt>>>,
+}
+
+/// The place of a request among those that are worked on, from before it is understood until it is
+/// answered; free again when this is dropped. Who has one is not refused for being one too many, so that no
+/// work is done in vain.
+#[derive(Debug)]
+pub struct Admission {
+    shared: Arc<Shared>,
+    bytes: usize,
+    since: Instant,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.shared.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Requests that may wait; more are refused as too busy.
 const QUEUE: usize = 4_096;
-/// Bytes of requests that may wait, at least and at most; a single one may be larger.
-const LEAST_ALLOWED: usize = 512 * 1024;
+/// Bytes of requests that may be admitted at once, at least and at most; a single one may be larger.
+const LEAST_ALLOWED: usize = 256 * 1024;
 const MOST_ALLOWED: usize = 16 * 1024 * 1024;
-/// What is taken is to be written so soon.
+/// What is admitted is to be answered so soon.
 const LONGEST_WAIT: Duration = Duration::from_millis(30);
 /// Events and bytes of one group.
 const GROUP: usize = 5_000;
@@ -94,7 +110,7 @@ impl Writer {
     pub fn start(log: Arc<dyn EventLog>) -> Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let shared =
-            Arc::new(Shared { allowed: AtomicUsize::new(MOST_ALLOWED / 4), ..Shared::default() });
+            Arc::new(Shared { allowed: AtomicUsize::new(MOST_ALLOWED / 16), ..Shared::default() });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("event-writer".to_owned())
@@ -113,7 +129,7 @@ impl Writer {
         })
     }
 
-    /// Whether so much is waiting that more is refused: asked before a request is read, so that refusing
+    /// Whether so much is admitted that more is refused: asked before a request is read, so that refusing
     /// costs little.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -121,27 +137,29 @@ impl Writer {
         self.shared.waiting.load(Ordering::Relaxed) > allowed
     }
 
-    /// Makes events durable, and keeps those that were not taken with their reasons; answers when they are.
-    /// `bytes` is what they take, roughly.
+    /// Admits a request of so many bytes: asked when it was read, before it is understood.
     ///
     /// # Errors
-    /// Too much is waiting, or the store cannot write.
+    /// Too much is admitted already.
+    pub fn admit(&self, bytes: usize) -> Result<Admission> {
+        let before = self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let admission = Admission { shared: self.shared.clone(), bytes, since: Instant::now() };
+        let allowed = self.shared.allowed.load(Ordering::Relaxed);
+        if before > allowed { Err(Error::Busy) } else { Ok(admission) }
+    }
+
+    /// Makes events durable, and keeps those that were not taken with their reasons; answers when they are.
+    ///
+    /// # Errors
+    /// Too many requests are waiting, or the store cannot write.
     pub async fn append(
         &self,
         events: Vec<Incoming>,
         rejected: Vec<Rejected>,
-        bytes: usize,
+        admission: Admission,
     ) -> Result<Vec<Receipt>> {
-        if self.is_busy() {
-            return Err(Error::Busy);
-        }
         let (answer, receipts) = oneshot::channel();
-        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
-        self.send(Request::Append(Append { events, rejected, bytes, answer })).inspect_err(
-            |_| {
-                self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            },
-        )?;
+        self.send(Request::Append(Append { events, rejected, admission, answer }))?;
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
@@ -151,7 +169,8 @@ impl Writer {
     /// Too much is waiting, or the store cannot write.
     pub fn append_and_wait(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>> {
         let (answer, receipts) = oneshot::channel();
-        self.send(Request::Append(Append { events, rejected: Vec::new(), bytes: 0, answer }))?;
+        let (rejected, admission) = (Vec::new(), self.admit(0)?);
+        self.send(Request::Append(Append { events, rejected, admission, answer }))?;
         let ended = || Err(Error::Poisoned("its writer has ended".to_owned()));
         receipts.blocking_recv().unwrap_or_else(|_| ended())
     }
@@ -248,13 +267,13 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
                 }
             }
             Some(Request::Append(first)) => {
-                let (mut events, mut bytes) = (first.events.len(), first.bytes);
+                let (mut events, mut bytes) = (first.events.len(), first.admission.bytes);
                 let mut requests = vec![first];
                 while events < GROUP && bytes < GROUP_BYTES {
                     match queue.try_recv() {
                         Ok(Request::Append(more)) => {
                             events += more.events.len();
-                            bytes += more.bytes;
+                            bytes += more.admission.bytes;
                             requests.push(more);
                         }
                         Ok(Request::Said) => {}
@@ -296,7 +315,6 @@ impl Groups<'_> {
             group.events.append(&mut request.events);
             group.rejected.append(&mut request.rejected);
         }
-        let started = Instant::now();
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
             None => self.log.append(group),
@@ -312,19 +330,21 @@ impl Groups<'_> {
         if result.is_err() {
             self.shared.unrecorded.fetch_add(spoken, Ordering::Relaxed);
         }
-        let bytes: usize = requests.iter().map(|request| request.bytes).sum();
-        self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-        self.pace(bytes, started.elapsed());
+        if let Some(first) = requests.iter().map(|request| request.admission.since).min() {
+            self.pace(first.elapsed());
+        }
         answer(requests, &n, result);
     }
 
-    /// Learns from a group how much may wait: less where it took too long, more where it was quick.
-    fn pace(&self, bytes: usize, took: Duration) {
+    /// Learns from a group how much may be admitted: less where its first request waited too long, more
+    /// where all were answered soon although much was admitted.
+    fn pace(&self, waited: Duration) {
         let allowed = self.shared.allowed.load(Ordering::Relaxed);
-        let next = if took > LONGEST_WAIT {
-            let fits = bytes as u128 * LONGEST_WAIT.as_micros() / took.as_micros();
-            allowed.min(usize::try_from(fits).unwrap_or(allowed))
-        } else if took < LONGEST_WAIT / 2 {
+        let is_much = self.shared.waiting.load(Ordering::Relaxed) > allowed / 2;
+        let next = if waited > LONGEST_WAIT {
+            let fits = allowed as u128 * LONGEST_WAIT.as_micros() / waited.as_micros();
+            usize::try_from(fits).unwrap_or(allowed).max(allowed - allowed / 8)
+        } else if waited < LONGEST_WAIT / 2 && is_much {
             allowed + allowed / 16
         } else {
             allowed

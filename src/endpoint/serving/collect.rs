@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
 use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits, property_name};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -22,6 +25,8 @@ use crate::{Error, Result};
 
 /// The largest body, before and after decompression.
 pub(super) const LARGEST_BODY: usize = 500 * 1024;
+/// Bytes up to which a body is read where it came in: that takes less than handing it over.
+const LONGEST_READ_AT_ONCE: usize = 8 * 1024;
 /// The largest event, as JSON.
 const LARGEST_EVENT: usize = 32 * 1024;
 /// Reasons that an answer carries.
@@ -35,14 +40,54 @@ pub(super) async fn collect(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
-    // Before anything costs time: what is refused is refused soon.
-    if endpoint.writer.is_busy() {
+    let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
         endpoint.metrics.refused.add(1);
-        return Err(Error::Busy);
-    }
-    let body = unpack(&headers, &body)?;
-    let is_batch = matches!(method.as_str(), "batch" | "b" | "import");
-    let type_ = if is_batch { None } else { Some(long_name(&method)?) };
+    })?;
+    let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&headers, &body);
+    let read = if is_short {
+        read(&endpoint, &method, &headers, &body)?
+    } else {
+        // On another thread, so that those that answer are free to refuse and to score.
+        let turn = endpoint.reading.acquire().await;
+        let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body);
+        let read = super::server::blocking(&endpoint, read).await?;
+        drop(turn);
+        read
+    };
+    let Read { received, events, rejected: kept, reasons } = read;
+    let (n, rejected) = (events.len(), kept.len());
+    let receipts = endpoint.writer.append(events, kept, admission).await.inspect_err(|_| {
+        endpoint.metrics.refused.add(n);
+    })?;
+    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    endpoint.metrics.received.add(received);
+    endpoint.metrics.rejected.add(rejected);
+    endpoint.metrics.duplicate.add(duplicate);
+    endpoint.metrics.accepted.add(receipts.len() - duplicate);
+    Ok(Json(wire::Collected {
+        success: true,
+        accepted: receipts.len() - duplicate,
+        duplicate,
+        rejected,
+        reasons,
+    }))
+}
+
+/// What a request says.
+struct Read {
+    /// The number of its events, those that are none included.
+    received: usize,
+    events: Vec<Incoming>,
+    rejected: Vec<Rejected>,
+    /// What is wrong with the first of those that were rejected.
+    reasons: Vec<String>,
+}
+
+/// Reads a request whose key allows it.
+fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) -> Result<Read> {
+    let body = unpack(headers, body)?;
+    let is_batch = matches!(method, "batch" | "b" | "import");
+    let type_ = if is_batch { None } else { Some(long_name(method)?) };
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
     }
@@ -55,7 +100,7 @@ pub(super) async fn collect(
     let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
     let in_body = in_body.or_else(|| key_of_event(items.first()));
     let now = endpoint.clock.as_of();
-    endpoint.keys.check(&headers, in_body.as_deref(), Role::Write, now)?;
+    endpoint.keys.check(headers, in_body.as_deref(), Role::Write, now)?;
     let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
     let sent_at = sent_at.and_then(|text| text.parse().ok());
     let mut events = Vec::with_capacity(items.len());
@@ -66,30 +111,39 @@ pub(super) async fn collect(
             Err(reason) => rejects.push((place, reason, item.get())),
         }
     }
-    let rejected = rejects.len();
     let kept = |(_, reason, event): &(usize, String, &str)| Rejected {
         received_at: now,
         reason: reason.clone(),
         event: (*event).to_owned(),
     };
-    let kept = rejects.iter().map(kept).collect();
-    let n = events.len();
-    let receipts = endpoint.writer.append(events, kept, body.len()).await.inspect_err(|_| {
-        endpoint.metrics.refused.add(n);
-    })?;
-    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
-    endpoint.metrics.received.add(items.len());
-    endpoint.metrics.rejected.add(rejected);
-    endpoint.metrics.duplicate.add(duplicate);
-    endpoint.metrics.accepted.add(receipts.len() - duplicate);
     let reasons = rejects.iter().take(REPORTED_REASONS);
-    Ok(Json(wire::Collected {
-        success: true,
-        accepted: receipts.len() - duplicate,
-        duplicate,
-        rejected,
+    Ok(Read {
+        received: items.len(),
+        events,
+        rejected: rejects.iter().map(kept).collect(),
         reasons: reasons.map(|(place, reason, _)| format!("event {place}: {reason}")).collect(),
-    }))
+    })
+}
+
+/// Refuses before anything costs time, as long as too much is admitted. What was sent is let go unread: a
+/// connection that is closed before would take the answer with it.
+pub(super) async fn refuse_when_busy(
+    State(endpoint): State<Arc<Endpoint>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() != Method::POST || !endpoint.writer.is_busy() {
+        return next.run(request).await;
+    }
+    endpoint.metrics.refused.add(1);
+    let mut body = request.into_body().into_data_stream();
+    let mut left = LARGEST_BODY;
+    while let Some(Ok(bytes)) = body.next().await
+        && bytes.len() <= left
+    {
+        left -= bytes.len();
+    }
+    Error::Busy.into_response()
 }
 
 /// What is around events. The events stay text until each is read, so that one that is no JSON that can be
@@ -181,15 +235,12 @@ pub(super) async fn settings(
 
 /// The body, unpacked if its header or its first bytes say that it is gzipped.
 pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let gzipped = encoding.is_some_and(|encoding| encoding.contains("gzip"))
-        || body.starts_with(&[0x1f, 0x8b]);
-    if let (false, Some(other)) = (gzipped, encoding)
-        && !matches!(other.trim(), "" | "identity")
-    {
-        return Err(Error::UnknownEncoding(other.to_owned()));
-    }
-    if !gzipped {
+    if !is_packed(headers, body) {
+        if let Some(other) = encoding(headers)
+            && !matches!(other.trim(), "" | "identity")
+        {
+            return Err(Error::UnknownEncoding(other.to_owned()));
+        }
         return Ok(body.to_vec());
     }
     let mut unpacked = Vec::new();
@@ -204,6 +255,15 @@ pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
         )));
     }
     Ok(unpacked)
+}
+
+fn encoding(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok())
+}
+
+fn is_packed(headers: &HeaderMap, body: &Bytes) -> bool {
+    encoding(headers).is_some_and(|encoding| encoding.contains("gzip"))
+        || body.starts_with(&[0x1f, 0x8b])
 }
 
 fn long_name(method: &str) -> Result<&'static str> {

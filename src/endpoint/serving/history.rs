@@ -22,6 +22,7 @@ pub(super) async fn publish(
     State(endpoint): State<Arc<Endpoint>>,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
+    let admission = endpoint.writer.admit(body.len())?;
     let mut events = Vec::new();
     for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
         let event: Event = serde_json::from_slice(line)
@@ -34,7 +35,7 @@ pub(super) async fn publish(
     }
     let n = events.len();
     let receipts =
-        endpoint.writer.append(events, Vec::new(), body.len()).await.inspect_err(|_| {
+        endpoint.writer.append(events, Vec::new(), admission).await.inspect_err(|_| {
             endpoint.metrics.refused.add(n);
         })?;
     endpoint.metrics.received.add(n);

@@ -20,7 +20,7 @@ pub(super) async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<
         return Err(Error::Full("it is stopping".to_owned()));
     }
     super::server::blocking(&endpoint, |endpoint| endpoint.log.try_it()).await?;
-    endpoint.writer.append(Vec::new(), Vec::new(), 0).await?;
+    endpoint.writer.append(Vec::new(), Vec::new(), endpoint.writer.admit(0)?).await?;
     Ok(answer(&endpoint, "ready"))
 }
 

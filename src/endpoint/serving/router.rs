@@ -27,6 +27,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
     let collector = Router::new()
         .route("/v1/{method}", post(collect::collect))
         .route("/v1/{method}/", post(collect::collect))
+        .layer(middleware::from_fn_with_state(endpoint.clone(), collect::refuse_when_busy))
         .route("/v1/projects/{key}/settings", get(collect::settings))
         .route("/api/features/{key}", get(flags::growthbook))
         .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))

@@ -20,6 +20,8 @@ pub struct Endpoint {
     pub(super) config: Arc<dyn ConfigStore>,
     pub(super) clock: Arc<Clock>,
     pub(super) writer: Writer,
+    /// Large requests that are read at once.
+    pub(super) reading: tokio::sync::Semaphore,
     pub(super) last_scores: LastScores,
     _maintenance: Maintenance,
     pub(super) keys: KeyRing,
@@ -45,6 +47,11 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// Half of what the computer has reads, so that the other half answers and writes.
+fn readers() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1))
 }
 
 impl Endpoint {
@@ -81,6 +88,7 @@ impl Endpoint {
             telling: tokio::sync::Mutex::default(),
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
+            reading: tokio::sync::Semaphore::new(readers()),
             last_scores: LastScores::default(),
             _maintenance: Maintenance::start(store.clone())?,
             keys,
