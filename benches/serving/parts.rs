@@ -260,11 +260,14 @@ pub(crate) fn overload(folder: &Path) {
         (result.taken.len() + result.refused.len()) as f64 / result.seconds
     );
     println!(
-        "   goodput {:.2}x (asked: 0.9x); accepted p99 {:.1} ms (50 ms); refused {} with p99 {:.1} ms (5 ms); \
-         failed {}; memory {before:.0} -> {after:.0} MB",
+        "   goodput {:.2}x (asked: 0.9x); accepted p50 {:.1} p90 {:.1} p99 {:.1} ms (50 ms); refused {} with \
+         p50 {:.1} p99 {:.1} ms (5 ms); failed {}; memory {before:.0} -> {after:.0} MB",
         result.rate() / capacity,
+        quantile(&result.taken, 0.5),
+        quantile(&result.taken, 0.9),
         quantile(&result.taken, 0.99),
         result.refused.len(),
+        quantile(&result.refused, 0.5),
         quantile(&result.refused, 0.99),
         result.failed
     );

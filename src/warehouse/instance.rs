@@ -14,6 +14,8 @@ fn config() -> duckdb::Result<Config> {
         .with("autoinstall_known_extensions", "false")?
         .with("allow_community_extensions", "false")?
         .with("allow_persistent_secrets", "false")?
+        // Rows that are added go to the file group by group: several at once only take memory.
+        .with("write_buffer_row_group_count", "1")?
         .max_memory(MEMORY)
 }
 
