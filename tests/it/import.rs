@@ -381,6 +381,63 @@ fn what_later_rows_say_counts_as_much_as_what_the_first_say() {
 }
 
 #[test]
+fn a_column_begins_with_its_first_value() {
+    let project = Project::new();
+    // Two columns begin late, one after the other, and one never does.
+    let mut csv = "customer,event,time,size,coupon,gift,never\n".to_owned();
+    for n in 0..60_000 {
+        let coupon = if n % 20_000 == 19_999 && n > 20_000 { "17.5" } else { "" };
+        let gift = if n > 50_000 { "true" } else { "" };
+        csv.push_str(&format!("c{n},buy,2024-01-01,{n},{coupon},{gift},\n"));
+    }
+    let file = project.file("late.csv", csv);
+    let report = project.import(&file, &Options::default());
+    assert_eq!(counts(&report), [60_000, 60_000, 0, 0]);
+    assert_eq!(
+        project.query(
+            "SELECT typeof(any_value(coupon)), sum(coupon), typeof(any_value(gift)),
+                count(*) FILTER (gift), min(seq), max(seq), count(DISTINCT message_id)
+             FROM events"
+        ),
+        [["DOUBLE", "35", "BOOLEAN", "9999", "1", "60000", "60000"]]
+    );
+    let columns = "SELECT count(*) FROM information_schema.columns
+        WHERE table_name = 'stored_events' AND column_name = 'never'";
+    assert_eq!(project.query(columns), [["0"]]);
+    // The timelines that grew meanwhile have the same values.
+    let catalog = project.warehouse.catalog().unwrap();
+    let timelines = project.warehouse.timelines(&catalog, &Job::unwatched()).unwrap();
+    assert_eq!(timelines.n_events(), 60_000);
+    let (coupons, gifts) =
+        (timelines.property("coupon").unwrap(), timelines.property("gift").unwrap());
+    assert_eq!((coupons.len(), coupons.n_null()), (60_000, 59_998));
+    assert_eq!((gifts.len(), gifts.n_null()), (60_000, 50_001));
+    // Again, all of it is known.
+    assert_eq!(counts(&project.import(&file, &Options::default())), [60_000, 0, 60_000, 0]);
+}
+
+#[test]
+fn a_column_without_values_leaves_the_numbers_of_another_file_alone() {
+    let project = Project::new();
+    let first = "customer,event,time,size\na,buy,2024-01-01,12.5\n";
+    project.import(&project.file("first.csv", first.to_owned()), &Options::default());
+    let second = "customer,event,time,size,note\nb,buy,2024-01-01,,\n";
+    project.import(&project.file("second.csv", second.to_owned()), &Options::default());
+    assert_eq!(
+        project.query("SELECT customer_id, size, typeof(size) FROM events ORDER BY 1"),
+        [["a", "12.5", "DOUBLE"], ["b", "", "DOUBLE"]]
+    );
+    let mut third = "customer,event,time,size,note\n".to_owned();
+    (0..30_000).for_each(|n| third.push_str(&format!("c{n},buy,2024-01-01,,\n")));
+    third.push_str("late,buy,2024-01-01,3,said\n");
+    project.import(&project.file("third.csv", third), &Options::default());
+    assert_eq!(
+        project.query("SELECT size, typeof(size), note FROM events WHERE customer_id = 'late'"),
+        [["3", "DOUBLE", "said"]]
+    );
+}
+
+#[test]
 fn quotes_keep_what_is_inside_and_a_bad_one_costs_one_row() {
     let project = Project::new();
     let plain: String = (0..40).map(|n| format!("x{n},see,2024-02-01,\r\n")).collect();

@@ -94,8 +94,7 @@ impl Index {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         // One worker: the first of several asks itself again and again while another compacts
         // (fjall 3.1.13), and takes a core for it.
-        let builder =
-            Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1);
+        let builder = Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1);
         let opened = std::thread::scope(|scope| {
             // The worker is as patient as the thread that starts it.
             let opening = scope.spawn(|| {

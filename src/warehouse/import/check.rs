@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use duckdb::arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
-use duckdb::arrow::array::new_null_array;
 use duckdb::arrow::compute::filter;
 use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
 

@@ -134,7 +134,11 @@ const DAY: i64 = 86_400_000_000;
 type Halves = HashSet<u64, BuildHasherDefault<Hashed>>;
 
 /// Writes a number as `Display` does, which takes longer for what may have a fraction.
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "it is seen to be whole")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "it is seen to be whole"
+)]
 fn write_number(number: f64, said: &mut Vec<u8>) {
     let whole = number as i64;
     let is_whole = whole as f64 == number && whole.unsigned_abs() < 1 << 53;

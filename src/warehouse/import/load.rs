@@ -1,6 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use duckdb::Connection;
@@ -101,7 +101,7 @@ impl Warehouse {
         job: &Job,
     ) -> std::result::Result<(Counts, Option<Growing>), Stop> {
         let (sender, outlet) = incoming::begin(target.schema());
-        let (openings, asked) = channel();
+        let (openings, asked) = sync_channel(1);
         let mut flow = Flow {
             checker: Checker::new(proposal, target.last)?,
             target: target.clone(),
@@ -135,7 +135,7 @@ struct Flow<'a> {
     target: Target,
     /// Where they go; none while columns are opened.
     sender: Option<SyncSender<RecordBatch>>,
-    openings: Sender<Opening>,
+    openings: SyncSender<Opening>,
     growing: Option<Growing>,
     counts: Counts,
 }
