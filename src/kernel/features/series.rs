@@ -291,22 +291,12 @@ impl Series {
         }
     }
 
-    /// The first place at or after a time, looked for from `end` backwards: windows are short beside a
-    /// history. A few places are looked at all together, without a branch for each; then in growing steps.
+    /// The first place at or after a time, looked for from `end` backwards in growing steps: windows are
+    /// short beside a history.
     #[inline]
     pub(super) fn first_from(&self, time: i64, end: usize) -> usize {
-        const TOGETHER: usize = 8;
-        const TURNS: usize = 8;
+        let mut step = 1;
         let mut high = end;
-        for _ in 0..TURNS {
-            let low = high.saturating_sub(TOGETHER);
-            let inside = self.times[low..high].iter().filter(|at| **at >= time).count();
-            if inside < TOGETHER {
-                return high - inside;
-            }
-            high = low;
-        }
-        let mut step = TOGETHER * TURNS;
         while high > 0 {
             let low = high.saturating_sub(step);
             if self.times[low] < time {
