@@ -417,6 +417,26 @@ fn a_column_begins_with_its_first_value() {
 }
 
 #[test]
+fn names_that_come_late_are_the_same_events_as_names_that_come_first() {
+    let project = Project::new();
+    let plain =
+        |n| format!("{{\"user\":\"u{n}\",\"at\":\"2024-01-01\",\"event\":\"x\",\"b\":{n}}}\n");
+    let with_more =
+        "{\"user\":\"new\",\"at\":\"2024-01-01\",\"event\":\"x\",\"a\":true,\"c\":\"text\"}\n";
+    let late: String = (0..21_000).map(plain).chain([with_more.to_owned()]).collect();
+    let first: String =
+        std::iter::once(with_more.to_owned()).chain((0..21_000).map(plain)).collect();
+    let report = project.import(&project.file("late.ndjson", late), &Options::default());
+    assert_eq!(counts(&report), [21_001, 21_001, 0, 0]);
+    assert_eq!(
+        project.query("SELECT typeof(a), a, b, c FROM events WHERE customer_id = 'new'"),
+        [["BOOLEAN", "true", "", "text"]]
+    );
+    let report = project.import(&project.file("first.ndjson", first), &Options::default());
+    assert_eq!(counts(&report), [21_001, 0, 21_001, 0]);
+}
+
+#[test]
 fn a_column_without_values_leaves_the_numbers_of_another_file_alone() {
     let project = Project::new();
     let first = "customer,event,time,size\na,buy,2024-01-01,12.5\n";

@@ -10,6 +10,7 @@ use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
 
 use super::facts::{Facts, KEPT_WHOLE, RawValues, as_number};
 use super::ids::{Ids, MessageId};
+use super::infer::{free_name, property_name};
 use super::read::{Rows, Stop, kept};
 use super::time_format::TimeFormat;
 use super::{Mapping, Proposal, ProposedColumn, Reject, RowKind};
@@ -28,6 +29,9 @@ pub(super) struct Checker<'a> {
     properties: Vec<Property<'a>>,
     /// Those of which no value was seen yet.
     open: Vec<Property<'a>>,
+    /// Columns that are known, those that were not promised included, and their properties in lower case.
+    n_columns: usize,
+    taken: Vec<String>,
     ids: Ids,
     /// The number of the last readable row.
     last_seq: i64,
@@ -44,8 +48,9 @@ struct Places {
 /// A column that becomes a property.
 struct Property<'a> {
     place: usize,
+    /// As a reject says it; nothing of those that were not promised is rejected for its type.
     column: &'a str,
-    name: &'a str,
+    name: String,
     type_: Type,
     forced: bool,
 }
@@ -98,13 +103,14 @@ impl<'a> Checker<'a> {
             message_id: perhaps(&mapping.message_id)?,
         };
         let property = |(place, column): (usize, &'a ProposedColumn)| {
-            let name = column.property.as_deref()?;
+            let name = column.property.clone()?;
             let (type_, forced) = (column.type_, column.forced);
             Some(Property { place, column: &column.name, name, type_, forced })
         };
         let properties = proposal.columns.iter().enumerate().filter_map(property);
         let (properties, open) =
             properties.partition(|property| proposal.columns[property.place].has_type());
+        let names = proposal.columns.iter().filter_map(|column| column.property.as_deref());
         let named = proposal.columns.iter().enumerate();
         let named = named.filter_map(|(place, c)| c.property.as_deref().map(|name| (name, place)));
         Ok(Self {
@@ -115,6 +121,8 @@ impl<'a> Checker<'a> {
             ids: Ids::new(named),
             properties,
             open,
+            n_columns: proposal.columns.len(),
+            taken: names.map(str::to_lowercase).collect(),
             last_seq,
         })
     }
@@ -135,6 +143,7 @@ impl<'a> Checker<'a> {
         for (row, fault) in faults.iter_mut().enumerate() {
             *fault = self.fault(&heads, times[row], row);
         }
+        self.take_later(&rows);
         let opened = self.open(&rows);
         let mut properties = Vec::with_capacity(self.properties.len());
         for property in &self.properties {
@@ -176,6 +185,17 @@ impl<'a> Checker<'a> {
         Ok(checked)
     }
 
+    /// Makes properties of columns that were not promised.
+    fn take_later(&mut self, rows: &Rows) {
+        let first = rows.columns.len() - rows.later.len();
+        for (place, column) in (first..).zip(&rows.later).skip(self.n_columns - first) {
+            let name = free_name(property_name(column), &mut self.taken);
+            self.ids.add(&name, place);
+            self.open.push(Property { place, column: "", name, type_: Type::Text, forced: false });
+            self.n_columns = place + 1;
+        }
+    }
+
     /// Gives the open properties that have their first values here the types of these.
     fn open(&mut self, rows: &Rows) -> Vec<(String, Type)> {
         let has_value = |property: &mut Property<'_>| {
@@ -189,7 +209,7 @@ impl<'a> Checker<'a> {
         let known = self.properties.len();
         self.properties.extend(opened);
         let opened = &self.properties[known..];
-        opened.iter().map(|property| (property.name.to_owned(), property.type_)).collect()
+        opened.iter().map(|property| (property.name.clone(), property.type_)).collect()
     }
 
     /// What each row is: the trimmed text of a column, or the same for all.

@@ -44,6 +44,13 @@ impl Ids {
         }
     }
 
+    /// Takes a property too, which no row had before.
+    pub(super) fn add(&mut self, name: &str, place: usize) {
+        let property = (xxh3_64(name.as_bytes()), place);
+        let after = self.properties.partition_point(|known| *known < property);
+        self.properties.insert(after, property);
+    }
+
     /// The ids of the rows that are kept; those whose own id was there before are kept no longer.
     pub(super) fn of_rows(
         &mut self,

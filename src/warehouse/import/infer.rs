@@ -83,7 +83,9 @@ impl Look {
         };
         let most = SUMMARY_ROWS.min(SUMMARY_CELLS / rows.columns.len().max(1)).max(PREVIEW_ROWS);
         for row in 0..rows.n().min(most - self.sample.len()) {
-            self.sample.push(rows.columns.iter().map(|array| cell(array, row)).collect());
+            // Columns that were not promised are not looked at.
+            let columns = rows.columns.iter().take(self.facts.len());
+            self.sample.push(columns.map(|array| cell(array, row)).collect());
         }
     }
 }
@@ -245,14 +247,14 @@ fn proposed_columns(
 }
 
 /// Segment's files nest what we keep flat.
-fn property_name(column: &str) -> String {
+pub(super) fn property_name(column: &str) -> String {
     let bare = column.strip_prefix("properties.").or_else(|| column.strip_prefix("traits."));
     let name = bare.filter(|name| !name.is_empty()).unwrap_or(column);
     kernel::domain::property_name(name)
 }
 
 /// The name, or with a number after it if another column has it (case does not count).
-fn free_name(name: String, taken: &mut Vec<String>) -> String {
+pub(super) fn free_name(name: String, taken: &mut Vec<String>) -> String {
     let is_taken = |candidate: &str| taken.contains(&candidate.to_lowercase());
     let numbered = (2..).map(|n| format!("{name}_{n}"));
     let free = std::iter::once(name.clone()).chain(numbered).find(|free| !is_taken(free));

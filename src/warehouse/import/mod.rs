@@ -135,7 +135,6 @@ impl Warehouse {
         });
         match read {
             Err(Stop::Failed(error)) => return Err(error),
-            // Rows after those that were looked at may have more columns.
             Ok(()) | Err(Stop::Misfit | Stop::Enough) => {}
         }
         let proposal = infer::propose(source, &columns, &look, options)?;

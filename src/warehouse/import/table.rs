@@ -31,8 +31,15 @@ impl Warehouse {
                     let message = format!("line {}: {}", reject.line, reject.reason);
                     return Err(Error::File { path: path.to_owned(), message }.into());
                 }
+                if !rows.later.is_empty() {
+                    return Err(Stop::Misfit);
+                }
                 let mut arrays = Vec::with_capacity(rows.columns.len());
-                for (array, (name, type_)) in rows.columns.iter().zip(&table.columns) {
+                let columns = table.columns.iter().zip(&proposal.columns);
+                for (array, ((name, type_), proposed)) in rows.columns.iter().zip(columns) {
+                    if !proposed.has_type() && array.null_count() < array.len() {
+                        return Err(Stop::Misfit);
+                    }
                     let is_time = Some(name) == proposal.mapping.time.as_ref();
                     let (array, misfits) = typed(array, *type_, is_time, &format);
                     if !misfits.is_empty() && !is_time {

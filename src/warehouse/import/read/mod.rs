@@ -25,6 +25,8 @@ pub(crate) struct Rows {
     pub(super) lines: Vec<u64>,
     /// Texts, whole numbers, numbers, booleans or times; null where there is no value.
     pub(crate) columns: Vec<ArrayRef>,
+    /// The names of the columns that come after those that were promised: NDJSON may have more later.
+    pub(super) later: Vec<String>,
     /// Lines that are no rows.
     pub(super) rejects: Vec<Reject>,
     /// How much of all files was read before, between 0 and 1.
@@ -50,7 +52,7 @@ pub(crate) struct Columns {
 pub(crate) enum Stop {
     /// What was asked for is there.
     Enough,
-    /// A value or a column is not as the rows before it promised.
+    /// A value is not as the rows before it promised.
     Misfit,
     /// It failed.
     Failed(Error),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::lines::{End, Lines};
 use super::text::{Builder, bare};
-use super::{Columns, Stop, Take};
+use super::{Columns, Rows, Stop, Take};
 use crate::Result;
 use crate::import::source::Source;
 
@@ -33,7 +33,9 @@ pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
                 Some(End::At(end)) => end,
             };
             if let Ok(text) = std::str::from_utf8(bare(lines.bytes(end))) {
-                let _is_object = leaves(text, "", 0, &mut |name, _| places.add(name));
+                let _is_object = leaves(text, "", 0, &mut |name, _| {
+                    places.add(name);
+                });
             }
             lines.take(end, 1);
             n += 1;
@@ -49,26 +51,34 @@ struct Places {
 }
 
 impl Places {
-    fn add(&mut self, name: &str) {
-        if !self.by_name.contains_key(name) && self.names.len() < MOST_COLUMNS {
+    /// The place of a name, which may be new; none if there are too many.
+    fn add(&mut self, name: &str) -> Option<usize> {
+        let known = self.by_name.get(name).copied();
+        if known.is_none() && self.names.len() < MOST_COLUMNS {
             self.by_name.insert(name.to_owned(), self.names.len());
             self.names.push(name.to_owned());
+            return Some(self.names.len() - 1);
         }
+        known
     }
 }
 
-/// Reads a JSON object a line.
+/// Reads a JSON object a line. Names that were not promised become columns where they come.
 pub(super) fn read(
     source: &Source,
     columns: &Columns,
     take: &mut Take<'_>,
 ) -> std::result::Result<(), Stop> {
     let mut places = Places::default();
-    columns.paths.iter().for_each(|name| places.add(name));
-    let mut values: Vec<Option<String>> = vec![None; columns.paths.len()];
+    for name in &columns.paths {
+        places.add(name);
+    }
+    let promised = places.names.len();
+    let later = |places: &Places| places.names[promised..].to_vec();
+    let mut values: Vec<Option<String>> = Vec::new();
     for (place, path) in source.files.iter().enumerate() {
         let mut lines = Lines::open(source, path)?;
-        let mut rows = Builder::new(place, columns.names.len());
+        let mut rows = Builder::new(place, places.names.len());
         while let Some(end) = lines.end_of_line(0, path)? {
             let line = lines.number;
             let End::At(end) = end else {
@@ -80,20 +90,21 @@ pub(super) fn read(
             match std::str::from_utf8(bytes) {
                 Ok(text) if text.trim().is_empty() => {}
                 Ok(text) => {
-                    values.fill(None);
-                    let mut is_new = false;
-                    let is_object =
-                        leaves(text, "", 0, &mut |name, value| match places.by_name.get(name) {
-                            _ if value.is_none() => {}
-                            Some(place) => values[*place] = value,
-                            None => is_new |= places.names.len() < MOST_COLUMNS,
-                        });
-                    match is_object {
-                        true if is_new => return Err(Stop::Misfit),
-                        true => rows.push_values(line, &values, text.len()),
-                        false => {
-                            rows.reject(path, line, "this line is not a JSON object", text);
+                    values.clear();
+                    values.resize(places.names.len(), None);
+                    let is_object = leaves(text, "", 0, &mut |name, value| {
+                        if value.is_some()
+                            && let Some(place) = places.add(name)
+                        {
+                            values.resize(values.len().max(place + 1), None);
+                            values[place] = value;
                         }
+                    });
+                    if is_object {
+                        rows.widen(places.names.len());
+                        rows.push_values(line, &values, text.len());
+                    } else {
+                        rows.reject(path, line, "this line is not a JSON object", text);
                     }
                 }
                 Err(_) => {
@@ -102,10 +113,13 @@ pub(super) fn read(
             }
             lines.take(end, 1);
             if rows.is_full() {
-                take(rows.finish(source.share(place, lines.share())))?;
+                let full = rows.finish(source.share(place, lines.share()));
+                take(Rows { later: later(&places), ..full })?;
             }
         }
-        take(rows.finish(source.share(place + 1, 0.0)))?;
+        rows.widen(places.names.len());
+        let last = rows.finish(source.share(place + 1, 0.0));
+        take(Rows { later: later(&places), ..last })?;
     }
     Ok(())
 }

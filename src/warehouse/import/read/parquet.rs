@@ -121,6 +121,7 @@ fn read_file(
             file: place,
             lines: (line + 1..=line + n).collect(),
             columns: batch.columns().to_vec(),
+            later: Vec::new(),
             rejects: Vec::new(),
             share,
         })?;

@@ -235,6 +235,17 @@ impl Builder {
         true
     }
 
+    /// Makes it so many columns; those that are new have no values so far.
+    pub(super) fn widen(&mut self, n_columns: usize) {
+        let n = self.lines.len();
+        let empty = || {
+            let mut column = StringBuilder::new();
+            column.append_nulls(n);
+            column
+        };
+        self.columns.resize_with(n_columns.max(self.columns.len()), empty);
+    }
+
     /// Adds a row of values.
     pub(super) fn push_values(&mut self, line: u64, values: &[Option<String>], bytes: usize) {
         for (column, value) in self.columns.iter_mut().zip(values) {
@@ -269,6 +280,7 @@ impl Builder {
             file: self.file,
             lines: std::mem::take(&mut self.lines),
             columns: self.columns.iter_mut().map(finished).collect(),
+            later: Vec::new(),
             rejects: std::mem::take(&mut self.rejects),
             share,
         }
