@@ -440,9 +440,9 @@ fn names_that_come_late_are_the_same_events_as_names_that_come_first() {
 fn a_column_without_values_leaves_the_numbers_of_another_file_alone() {
     let project = Project::new();
     let first = "customer,event,time,size\na,buy,2024-01-01,12.5\n";
-    project.import(&project.file("first.csv", first.to_owned()), &Options::default());
+    project.import(&project.file("first.csv", first), &Options::default());
     let second = "customer,event,time,size,note\nb,buy,2024-01-01,,\n";
-    project.import(&project.file("second.csv", second.to_owned()), &Options::default());
+    project.import(&project.file("second.csv", second), &Options::default());
     assert_eq!(
         project.query("SELECT customer_id, size, typeof(size) FROM events ORDER BY 1"),
         [["a", "12.5", "DOUBLE"], ["b", "", "DOUBLE"]]

@@ -10,7 +10,7 @@ use kernel::domain::{Name, Properties, Time, Type, Value, limits};
 use kernel::features::{AsOf, Knowledge, evidence};
 use kernel::scoring::{Detail, Score as KernelScore};
 use serde::Deserialize;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::deployments::{Live, Variant};
 use super::experimenting::{Answering, answering};
@@ -464,24 +464,25 @@ pub(super) fn named(variant: &Variant, values: &[Value]) -> BTreeMap<Name, Value
 
 /// A hash of the values of features: of a letter for the type of each, then its bytes.
 pub(super) fn hash(features: &[Value]) -> u128 {
-    let mut hash = Xxh3::new();
+    // Numbers, most of all, take so much.
+    let mut bytes = Vec::with_capacity(features.len() * 16);
+    let say = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.extend_from_slice(&text.len().to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
     for value in features {
         match value {
-            Value::Null => hash.update(b"-"),
-            Value::Boolean(boolean) => hash.update(&[b'b', u8::from(*boolean)]),
+            Value::Null => bytes.push(b'-'),
+            Value::Boolean(boolean) => bytes.extend_from_slice(&[b'b', u8::from(*boolean)]),
             Value::Number(number) => {
-                let mut bytes = [b'n'; 9];
-                bytes[1..].copy_from_slice(&number.to_bits().to_le_bytes());
-                hash.update(&bytes);
+                bytes.push(b'n');
+                bytes.extend_from_slice(&number.to_bits().to_le_bytes());
             }
-            other => {
-                let text = other.to_string();
-                hash.update(&text.len().to_le_bytes());
-                hash.update(text.as_bytes());
-            }
+            Value::Text(text) => say(&mut bytes, text),
+            other => say(&mut bytes, &other.to_string()),
         }
     }
-    hash.digest128()
+    xxh3_128(&bytes)
 }
 
 /// What was said, as it is recorded.
