@@ -261,7 +261,10 @@ fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
                 Some(property) => format!("property {property}"),
                 None => role(proposal, &column.name).to_owned(),
             });
-            ui.label(column.type_.to_string());
+            ui.label(match column.has_type() {
+                true => column.type_.to_string(),
+                false => "as its first value".to_owned(),
+            });
             ui.label(RichText::new(format!("{:.1} %", column.null_share * 100.0)).monospace());
             profile_ui(ui, &column.summary);
             ui.end_row();

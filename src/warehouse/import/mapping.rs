@@ -92,7 +92,8 @@ pub struct ProposedColumn {
 
 impl ProposedColumn {
     /// Whether somebody or some value said the type; else the first value that comes does.
-    pub(super) fn has_type(&self) -> bool {
+    #[must_use]
+    pub fn has_type(&self) -> bool {
         self.forced || self.null_share < 1.0
     }
 }
