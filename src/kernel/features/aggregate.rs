@@ -112,7 +112,7 @@ impl<'t> Window<'_, 't> {
             Aggregation::Mode => tally.mode(&self.range, column, |at| self.row(at)),
             _ => return None,
         };
-        Some((texts, picked.map_or(Column::NO_TEXT, |row| texts.codes()[row])))
+        Some((texts, picked.map_or(Column::NO_TEXT, |row| texts.codes().at(row))))
     }
 
     /// The value of an aggregation that gives no number; null over nothing.

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Texts, Timelines, TraitTimeline};
+use super::codes::{Code, with_codes};
+use super::{Codes, Column, Texts, Timelines, TraitTimeline};
 use crate::domain::{Time, Type};
 
 /// What the columns are, in the order in which their bytes follow.
@@ -19,8 +20,27 @@ struct Header {
     has_received: bool,
     observed_until: i64,
     names: Vec<Arc<str>>,
-    properties: Vec<(String, Type, Vec<Arc<str>>)>,
-    traits: Vec<(String, usize, Type, Vec<Arc<str>>)>,
+    properties: Vec<(String, Kind)>,
+    traits: Vec<(String, usize, Kind)>,
+}
+
+/// What a column is.
+#[derive(Serialize, Deserialize)]
+struct Kind {
+    type_: Type,
+    /// Of texts: by their codes, which have so many bytes.
+    dictionary: Vec<Arc<str>>,
+    width: usize,
+}
+
+impl Kind {
+    fn of(column: &Column) -> Self {
+        let (dictionary, width) = match column {
+            Column::Text(texts) => (texts.dictionary().to_vec(), texts.codes().width()),
+            _ => (Vec::new(), 0),
+        };
+        Self { type_: column.type_of(), dictionary, width }
+    }
 }
 
 /// The longest header that is read.
@@ -32,10 +52,6 @@ impl Timelines {
     /// # Errors
     /// The writer fails.
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        let dictionary = |column: &Column| match column {
-            Column::Text(texts) => texts.dictionary().to_vec(),
-            _ => Vec::new(),
-        };
         let header = Header {
             n_customers: self.customers.len(),
             n_events: self.times.len(),
@@ -45,14 +61,13 @@ impl Timelines {
             properties: self
                 .properties
                 .iter()
-                .map(|(name, column)| (name.clone(), column.type_of(), dictionary(column)))
+                .map(|(name, column)| (name.clone(), Kind::of(column)))
                 .collect(),
             traits: self
                 .traits
                 .iter()
                 .map(|(name, changes)| {
-                    let values = &changes.values;
-                    (name.clone(), values.len(), values.type_of(), dictionary(values))
+                    (name.clone(), changes.values.len(), Kind::of(&changes.values))
                 })
                 .collect(),
         };
@@ -125,20 +140,23 @@ impl Timelines {
             true => Some(read_vec(from, header.n_events)?),
             false => None,
         };
-        let events = read_codes(from, header.n_events, header.names.len(), false)?;
+        let events: Vec<u32> = read_vec(from, header.n_events)?;
+        if !events.iter().all(|code| (*code as usize) < header.names.len()) {
+            return Err(bad("an event has no name"));
+        }
         let mut properties = Vec::new();
-        for (name, type_, dictionary) in header.properties {
+        for (name, kind) in header.properties {
             if is_wanted(&name) {
-                properties.push((name, read_column(from, header.n_events, type_, &dictionary)?));
+                properties.push((name, read_column(from, header.n_events, &kind)?));
             } else {
-                skip_column(from, header.n_events, type_)?;
+                skip_column(from, header.n_events, &kind)?;
             }
         }
         let mut traits = Vec::new();
-        for (name, n, type_, dictionary) in header.traits {
+        for (name, n, kind) in header.traits {
             let offsets = read_offsets(from, header.n_customers, n)?;
             let (times, received) = (read_vec(from, n)?, read_vec(from, n)?);
-            let values = read_column(from, n, type_, &dictionary)?;
+            let values = read_column(from, n, &kind)?;
             traits.push((name, TraitTimeline { offsets, times, received, values }));
         }
         Ok(Self {
@@ -170,7 +188,9 @@ fn write_column(out: &mut impl Write, column: &Column) -> io::Result<()> {
     match column {
         Column::Boolean(values) => out.write_all(values),
         Column::Number(values) => out.write_all(bytemuck::cast_slice(values)),
-        Column::Text(texts) => out.write_all(bytemuck::cast_slice(texts.codes())),
+        Column::Text(texts) => {
+            with_codes!(texts.codes(), codes => out.write_all(bytemuck::cast_slice(codes)))
+        }
         Column::Time(values) => out.write_all(bytemuck::cast_slice(values)),
         Column::List(..) | Column::Counts(..) => Err(bad("events have no lists")),
     }
@@ -200,34 +220,40 @@ fn read_offsets(from: &mut impl Read, n: usize, end: usize) -> io::Result<Vec<us
     if ends && offsets.is_sorted() { Ok(offsets) } else { Err(bad("its offsets are not in order")) }
 }
 
-fn read_codes(from: &mut impl Read, n: usize, most: usize, nulls: bool) -> io::Result<Vec<u32>> {
-    let codes: Vec<u32> = read_vec(from, n)?;
-    let known = |code: &u32| (*code as usize) < most || nulls && *code == Column::NO_TEXT;
-    if codes.iter().all(known) { Ok(codes) } else { Err(bad("a code is beyond its dictionary")) }
+fn read_codes(from: &mut impl Read, n: usize, kind: &Kind) -> io::Result<Codes> {
+    fn checked<C: Code + bytemuck::Pod>(
+        from: &mut impl Read,
+        n: usize,
+        most: usize,
+    ) -> io::Result<Vec<C>> {
+        let codes: Vec<C> = read_vec(from, n)?;
+        let known = |code: &C| code.is_null() || (code.wide() as usize) < most;
+        let all_are = codes.iter().all(known);
+        if all_are { Ok(codes) } else { Err(bad("a code is beyond its dictionary")) }
+    }
+    let most = kind.dictionary.len();
+    Ok(match kind.width {
+        1 => Codes::One(checked(from, n, most)?),
+        2 => Codes::Two(checked(from, n, most)?),
+        4 => Codes::Four(checked(from, n, most)?),
+        _ => return Err(bad("its codes have no width")),
+    })
 }
 
-fn read_column(
-    from: &mut impl Read,
-    n: usize,
-    type_: Type,
-    dictionary: &[Arc<str>],
-) -> io::Result<Column> {
-    Ok(match type_ {
+fn read_column(from: &mut impl Read, n: usize, kind: &Kind) -> io::Result<Column> {
+    Ok(match kind.type_ {
         Type::Boolean => Column::Boolean(read_vec(from, n)?),
         Type::Number => Column::Number(read_vec(from, n)?),
-        Type::Text => {
-            let codes = read_codes(from, n, dictionary.len(), true)?;
-            Column::Text(Texts::of_codes(codes, dictionary))
-        }
+        Type::Text => Column::Text(Texts::of_codes(read_codes(from, n, kind)?, &kind.dictionary)),
         Type::Time => Column::Time(read_vec(from, n)?),
         Type::List(_) | Type::Counts(_) => return Err(bad("events have no lists")),
     })
 }
 
-fn skip_column(from: &mut impl Seek, n: usize, type_: Type) -> io::Result<()> {
-    let width = match type_ {
+fn skip_column(from: &mut impl Seek, n: usize, kind: &Kind) -> io::Result<()> {
+    let width = match kind.type_ {
         Type::Boolean => 1,
-        Type::Text => 4,
+        Type::Text => kind.width,
         Type::Number | Type::Time => 8,
         Type::List(_) | Type::Counts(_) => return Err(bad("events have no lists")),
     };

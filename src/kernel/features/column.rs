@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::codes::{Code, Codes, with_codes};
 use crate::domain::{Cell, Time, Type, Value};
 
 /// Values of one type, one a row, null included: text as codes of a dictionary.
@@ -23,8 +24,7 @@ pub enum Column {
 /// Texts as codes of a dictionary.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    /// The code of each row; [`Column::NO_TEXT`] is null.
-    codes: Vec<u32>,
+    codes: Codes,
     /// The texts, in order of first appearance.
     dictionary: Vec<Arc<str>>,
     /// The code of each text.
@@ -41,13 +41,13 @@ impl Texts {
     }
 
     /// Rows by the codes of a dictionary.
-    pub(super) fn of_codes(codes: Vec<u32>, dictionary: &[Arc<str>]) -> Self {
+    pub(super) fn of_codes(codes: Codes, dictionary: &[Arc<str>]) -> Self {
         Self { codes, ..Self::of(dictionary) }
     }
 
-    /// The code of each row; [`Column::NO_TEXT`] is null.
+    /// The code of each row.
     #[must_use]
-    pub fn codes(&self) -> &[u32] {
+    pub const fn codes(&self) -> &Codes {
         &self.codes
     }
 
@@ -89,13 +89,15 @@ impl Texts {
     /// The text of a row.
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&Arc<str>> {
-        self.codes.get(row).and_then(|code| self.dictionary.get(*code as usize))
+        self.dictionary.get(self.codes.at(row) as usize)
     }
 
     fn append(&mut self, other: &Self) {
         let codes: Vec<u32> = other.dictionary.iter().map(|text| self.code(text)).collect();
-        let code = |code: &u32| codes.get(*code as usize).copied().unwrap_or(Column::NO_TEXT);
-        self.codes.extend(other.codes.iter().map(code));
+        for row in 0..other.codes.len() {
+            let code = codes.get(other.codes.at(row) as usize);
+            self.codes.push(code.copied().unwrap_or(Column::NO_TEXT));
+        }
     }
 }
 
@@ -159,7 +161,7 @@ impl Column {
             Self::Number(values) => values.capacity() * 8,
             Self::Text(texts) => {
                 let text = |text: &Arc<str>| text.len() + TEXT_BYTES;
-                texts.codes.capacity() * 4 + texts.dictionary.iter().map(text).sum::<usize>()
+                texts.codes.bytes() + texts.dictionary.iter().map(text).sum::<usize>()
             }
             Self::Time(values) => values.capacity() * 8,
             Self::List(ends, values) => ends.capacity() * 8 + values.bytes(),
@@ -231,7 +233,7 @@ impl Column {
         match self {
             Self::Boolean(values) => values.resize(n, 2),
             Self::Number(values) => values.resize(n, f64::NAN),
-            Self::Text(texts) => texts.codes.resize(n, Self::NO_TEXT),
+            Self::Text(texts) => texts.codes.push_null(n - texts.codes.len()),
             Self::Time(values) => values.resize(n, Self::NO_TIME),
             Self::List(ends, values) | Self::Counts(ends, values, _) => {
                 ends.resize(n, values.len());
@@ -264,7 +266,7 @@ impl Column {
             Self::Boolean(values) => Self::Boolean(pick(values, places)),
             Self::Number(values) => Self::Number(pick(values, places)),
             Self::Text(texts) => Self::Text(Texts {
-                codes: pick(&texts.codes, places),
+                codes: texts.codes.gather(places),
                 dictionary: texts.dictionary.clone(),
                 index: texts.index.clone(),
                 last: 0,
@@ -290,7 +292,9 @@ impl Column {
         match self {
             Self::Boolean(values) => all(&values[range], |value| value != 2),
             Self::Number(values) => all(&values[range], |value| !value.is_nan()),
-            Self::Text(texts) => all(&texts.codes[range], |code| code != Self::NO_TEXT),
+            Self::Text(texts) => {
+                with_codes!(&texts.codes, codes => all(&codes[range], |code| !code.is_null()))
+            }
             Self::Time(values) => all(&values[range], |value| value != Self::NO_TIME),
             Self::List(..) | Self::Counts(..) => false,
         }
@@ -325,8 +329,11 @@ impl Column {
                 std::hint::black_box(lines.fold(0, |sum, value| sum ^ value.to_bits()));
             }
             Self::Text(texts) => {
-                let lines = texts.codes[rows].iter().step_by(16);
-                std::hint::black_box(lines.fold(0, |sum, code| sum ^ code));
+                let step = LINE_BYTES / texts.codes.width();
+                with_codes!(&texts.codes, codes => {
+                    let lines = codes[rows].iter().step_by(step);
+                    std::hint::black_box(lines.fold(0, |sum, code| sum ^ code));
+                });
             }
             _ => {}
         }
@@ -339,7 +346,7 @@ impl Column {
         match self {
             Self::Boolean(values) => values.get(row).is_none_or(|value| *value == 2),
             Self::Number(values) => values.get(row).is_none_or(|value| value.is_nan()),
-            Self::Text(texts) => texts.codes.get(row).is_none_or(|code| *code == Self::NO_TEXT),
+            Self::Text(texts) => texts.codes.at(row) == Self::NO_TEXT,
             Self::Time(values) => values.get(row).is_none_or(|value| *value == Self::NO_TIME),
             Self::List(ends, _) | Self::Counts(ends, ..) => nested(ends, row).is_empty(),
         }
@@ -391,7 +398,7 @@ impl Column {
             Self::Boolean(values) => u64::from(values[row]),
             // Zero has two signs but is one value.
             Self::Number(values) => (values[row] + 0.0).to_bits(),
-            Self::Text(texts) => u64::from(texts.codes[row]),
+            Self::Text(texts) => u64::from(texts.codes.at(row)),
             Self::Time(values) => values[row].cast_unsigned(),
             // Only features have lists, and nothing counts distinct ones.
             Self::List(..) | Self::Counts(..) => 0,
@@ -407,6 +414,9 @@ impl Column {
 
 /// Texts of a dictionary up to which their codes elsewhere are remembered.
 const MOST_REMEMBERED: usize = 65_536;
+
+/// What comes near at once when memory is read.
+const LINE_BYTES: usize = 64;
 
 /// What a text of a dictionary takes beside its bytes, roughly.
 const TEXT_BYTES: usize = 64;

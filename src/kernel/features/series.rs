@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::codes::{Code, with_codes};
 use super::exact::{self, Extent, Wide};
 use super::{Aggregation, Column};
 use crate::domain::MICROS_PER_DAY;
@@ -230,8 +231,9 @@ impl Series {
                     self.numbers.extend(kept.map(|row| numbers[base + *row as usize] + 0.0));
                 }
                 Some(Column::Text(texts)) => {
-                    let codes = texts.codes();
-                    self.feed_picked(rows, base, times, |row| codes[row] != Column::NO_TEXT);
+                    with_codes!(texts.codes(), codes => {
+                        self.feed_picked(rows, base, times, |row| !codes[row].is_null());
+                    });
                 }
                 Some(column) => {
                     self.feed_picked(rows, base, times, |row| !column.is_null(row));
@@ -285,7 +287,7 @@ impl Series {
             }
             Some(Column::Text(texts)) => {
                 let codes = texts.codes();
-                rows.filter(|row| codes[*row] != Column::NO_TEXT).for_each(keep);
+                rows.filter(|row| codes.at(*row) != Column::NO_TEXT).for_each(keep);
             }
             Some(column) => rows.filter(|row| !column.is_null(*row)).for_each(keep),
         }
@@ -409,17 +411,32 @@ impl Series {
     }
 
     fn index_distinct(&mut self, column: &Column, base: usize, from: usize) {
+        match column {
+            Column::Text(texts) => with_codes!(texts.codes(), codes => {
+                let of_code = |latest: &mut Latest, row: usize, at| latest.of_code(codes[row].wide(), at);
+                self.index_distinct_by(base, from, of_code);
+            }),
+            column => self.index_distinct_by(base, from, |latest, row, at| {
+                latest.by_key.insert(column.key(row), at).unwrap_or(0)
+            }),
+        }
+    }
+
+    /// The same with what sets the latest place of the value of a row, and gives the one before.
+    #[inline]
+    fn index_distinct_by(
+        &mut self,
+        base: usize,
+        from: usize,
+        set: impl Fn(&mut Latest, usize, u32) -> u32,
+    ) {
         if self.fresh.is_empty() {
             self.fresh.push(0);
         }
         let mut fresh = self.fresh.last().copied().unwrap_or(0);
         for at in from..self.len() {
             let row = base + self.row(at);
-            let latest = place(at + 1);
-            let previous = match column {
-                Column::Text(texts) => self.latest.of_code(texts.codes()[row], latest),
-                column => self.latest.by_key.insert(column.key(row), latest).unwrap_or(0),
-            };
+            let previous = set(&mut self.latest, row, place(at + 1));
             fresh += u32::from(previous == 0);
             self.previous.push(previous);
             self.fresh.push(fresh);

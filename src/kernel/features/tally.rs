@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Column, Texts};
+use super::Column;
+use super::codes::{Code, with_codes};
 use crate::domain::Value;
 
 /// What a window holds, for the aggregates that need to know all of it. It moves from one window of a
@@ -150,7 +151,8 @@ impl Few {
         if let Column::Text(texts) = column
             && texts.dictionary().len() <= SMALL_DICTIONARY
         {
-            return self.count_codes(rows, texts);
+            let n = texts.dictionary().len();
+            return with_codes!(texts.codes(), codes => self.count_codes(rows, codes, n));
         }
         let Self { keys, counts, .. } = self;
         keys.clear();
@@ -179,21 +181,25 @@ impl Few {
 }
 
 impl Few {
-    /// The same of texts with few codes: nothing is looked for.
-    fn count_codes(&mut self, rows: impl Iterator<Item = usize>, texts: &Texts) -> &[(u64, usize)] {
+    /// The same of so many texts by their codes: nothing is looked for.
+    fn count_codes<C: Code>(
+        &mut self,
+        rows: impl Iterator<Item = usize>,
+        codes: &[C],
+        n: usize,
+    ) -> &[(u64, usize)] {
         let Self { counts, places, .. } = self;
-        let codes = texts.codes();
         counts.clear();
-        places.resize(texts.dictionary().len(), 0);
+        places.resize(n, 0);
         for row in rows {
-            let place = &mut places[codes[row] as usize];
+            let place = &mut places[codes[row].wide() as usize];
             if *place == 0 {
                 counts.push((0, row));
                 *place = u16::try_from(counts.len()).unwrap_or(u16::MAX);
             }
             counts[usize::from(*place) - 1].0 += 1;
         }
-        counts.iter().for_each(|(_, row)| places[codes[*row] as usize] = 0);
+        counts.iter().for_each(|(_, row)| places[codes[*row].wide() as usize] = 0);
         counts
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::Time;
 ///
 /// The rows of a customer are contiguous and ordered by (event time, seq); only the properties and
 /// traits of the [`super::Catalog`] that it was built for are there. One customer at request time is the
-/// same structure with one customer in it. An event takes 12 bytes, 8 for each number or time, 4 for
+/// same structure with one customer in it. An event takes 12 bytes, 8 for each number or time, 1 to 4 for
 /// each text, and 8 more only where events were received later than they happened.
 #[derive(Clone, Debug)]
 pub struct Timelines {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use kernel::domain::{EXPOSURE, Job, Name, Span, Time, Type, Value};
 use kernel::experiments::{ExperimentDefinition, Measure, MetricDefinition};
 use kernel::features::{
-    Bound, Canceled, Catalog, Column, EventFilter, FeatureDefinition, Knowledge, Label, SpineRow,
-    SpineRows, Table, Timelines, View, ViewDefinition, compute,
+    Bound, Canceled, Catalog, Codes, Column, EventFilter, FeatureDefinition, Knowledge, Label,
+    SpineRow, SpineRows, Table, Timelines, View, ViewDefinition, compute,
 };
 
 use crate::{Error, Result, Warehouse};
@@ -177,7 +177,7 @@ impl Exposures {
 
 /// What each text of a column means.
 struct Coded<'t, T> {
-    codes: &'t [u32],
+    codes: Option<&'t Codes>,
     meanings: Vec<T>,
 }
 
@@ -185,16 +185,16 @@ impl<'t, T: Copy> Coded<'t, T> {
     fn of(column: Option<&'t Column>, meaning: impl Fn(&str) -> T) -> Self {
         match column {
             Some(Column::Text(texts)) => Self {
-                codes: texts.codes(),
+                codes: Some(texts.codes()),
                 meanings: texts.dictionary().iter().map(|text| meaning(text)).collect(),
             },
             // A name is a text; another column of this name has none.
-            _ => Self { codes: &[], meanings: Vec::new() },
+            _ => Self { codes: None, meanings: Vec::new() },
         }
     }
 
     fn get(&self, row: usize) -> Option<T> {
-        self.codes.get(row).and_then(|code| self.meanings.get(*code as usize)).copied()
+        self.meanings.get(self.codes?.at(row) as usize).copied()
     }
 }
 

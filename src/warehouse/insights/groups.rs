@@ -65,7 +65,7 @@ impl<'a> By<'a> {
         match self {
             By::Nothing => 0,
             By::Trait(keys, _) => keys.get(customer).copied().unwrap_or(MISSING),
-            By::Property(Column::Text(texts)) => match texts.codes()[row] {
+            By::Property(Column::Text(texts)) => match texts.codes().at(row) {
                 Column::NO_TEXT => MISSING,
                 code => u64::from(code),
             },
