@@ -48,9 +48,8 @@ impl Maintenance {
 
 /// Lets the threads that answer and write go before this one, and before those that it starts.
 pub(super) fn give_way() {
-    const NICE: i32 = 5;
     #[cfg(unix)]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::setpriority_process(None, 5) {
         tracing::debug!(%error, "the work behind the scenes is as urgent as any");
     }
 }

@@ -142,10 +142,12 @@ impl Writer {
     /// # Errors
     /// Too much is admitted already.
     pub fn admit(&self, bytes: usize) -> Result<Admission> {
-        let before = self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let admission = Admission { shared: self.shared.clone(), bytes, since: Instant::now() };
-        let allowed = self.shared.allowed.load(Ordering::Relaxed);
-        if before > allowed { Err(Error::Busy) } else { Ok(admission) }
+        if self.is_busy() { Err(Error::Busy) } else { Ok(self.enter(bytes)) }
+    }
+
+    fn enter(&self, bytes: usize) -> Admission {
+        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        Admission { shared: self.shared.clone(), bytes, since: Instant::now() }
     }
 
     /// Makes events durable, and keeps those that were not taken with their reasons; answers when they are.
@@ -163,13 +165,13 @@ impl Writer {
         receipts.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
-    /// The same for a thread of its own, which waits.
+    /// The same for a thread of its own, which waits, and is let in however much is admitted.
     ///
     /// # Errors
-    /// Too much is waiting, or the store cannot write.
+    /// Too many requests are waiting, or the store cannot write.
     pub fn append_and_wait(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>> {
         let (answer, receipts) = oneshot::channel();
-        let (rejected, admission) = (Vec::new(), self.admit(0)?);
+        let (rejected, admission) = (Vec::new(), self.enter(0));
         self.send(Request::Append(Append { events, rejected, admission, answer }))?;
         let ended = || Err(Error::Poisoned("its writer has ended".to_owned()));
         receipts.blocking_recv().unwrap_or_else(|_| ended())

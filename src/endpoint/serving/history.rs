@@ -22,7 +22,9 @@ pub(super) async fn publish(
     State(endpoint): State<Arc<Endpoint>>,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
-    let admission = endpoint.writer.admit(body.len())?;
+    let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
+        endpoint.metrics.refused.add(1);
+    })?;
     let mut events = Vec::new();
     for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
         let event: Event = serde_json::from_slice(line)
