@@ -143,9 +143,13 @@ impl Project {
                 .endpoints()?
                 .into_values()
                 .find(|known| known.admin_key.is_some() && known.id == id);
-            keys = known.ok_or_else(|| {
-                Error::Endpoint("its keys are not in this project; set FULLCIRCLE_KEY".to_owned())
-            })?;
+            let Some(known) = known else {
+                local.stop();
+                return Err(Error::Endpoint(
+                    "its keys are not in this project; set FULLCIRCLE_KEY".to_owned(),
+                ));
+            };
+            keys = known;
         }
         self.remember_endpoint(&url, keys)?;
         Ok((url, Some(local)))

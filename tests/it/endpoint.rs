@@ -571,6 +571,22 @@ fn a_port_or_folder_in_use_is_said() {
     assert!(said.contains("another endpoint is running on this data folder"), "{said}");
 }
 
+/// Who goes live while another has the usual port gets one of the free ones, with its keys.
+#[test]
+fn going_live_takes_another_port_where_one_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = workspace::Project::open(folder.path()).unwrap();
+    let other = TestEndpoint::new();
+    let taken = other.url.trim_start_matches("http://");
+    let (url, local) = project.go_live(&crate::support::program(), taken).unwrap();
+    assert_ne!(url, other.url);
+    let deployments = project.client(&url, None).unwrap().deployments().unwrap();
+    assert!(deployments.is_empty(), "its admin key is known");
+    let (again, started) = project.go_live(&crate::support::program(), taken).unwrap();
+    assert_eq!((again, started.is_none()), (url, true), "the same, which runs");
+    local.unwrap().stop();
+}
+
 #[test]
 fn history_is_published_once_and_keeps_its_times() {
     let folder = tempfile::tempdir().unwrap();

@@ -99,14 +99,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens the data folder and listens.
+    /// Listens and opens the data folder; who connects before that is done waits for it.
     ///
     /// # Errors
     /// The data folder or the address cannot be used.
     pub fn start(config: &Config) -> Result<Self> {
-        let (endpoint, keys) = Endpoint::open(config)?;
-        let endpoint = Arc::new(endpoint);
-        endpoint.tending.start(&endpoint)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serving")
@@ -119,6 +116,10 @@ impl Running {
         };
         let listener = runtime.block_on(TcpListener::bind(config.listen)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        // Only now: keys are told once, and not in vain where another has the address.
+        let (endpoint, keys) = Endpoint::open(config)?;
+        let endpoint = Arc::new(endpoint);
+        endpoint.tending.start(&endpoint)?;
         let (stopping, stop) = watch::channel(false);
         let accepting = runtime.spawn(accept(listener, endpoint.clone(), stop));
         let ready = Ready { url: format!("http://{address}"), keys };
