@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use app::{App, Page, Start};
 use eframe::egui::accesskit::Role;
+use eframe::egui::{Event, Modifiers, PointerButton};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
@@ -88,8 +89,26 @@ impl Window {
         self.harness.query_all_by_label_contains(text).next().is_some()
     }
 
+    /// Clicks on a button where it is, once what comes meanwhile does not move it any more. A click
+    /// is one frame: the harness would give it three, between which answers may come.
     pub(crate) fn click(&mut self, label: &str) {
-        self.harness.get_by_role_and_label(Role::Button, label).click();
+        let at = |window: &Self| {
+            window.harness.get_by_role_and_label(Role::Button, label).rect().center()
+        };
+        let mut pos = at(self);
+        for _ in 0..100 {
+            self.harness.step();
+            let before = std::mem::replace(&mut pos, at(self));
+            if before == pos {
+                break;
+            }
+        }
+        let events = &mut self.harness.input_mut().events;
+        events.push(Event::PointerMoved(pos));
+        for pressed in [true, false] {
+            let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+            events.push(Event::PointerButton { pos, button, pressed, modifiers });
+        }
         self.harness.step();
         self.harness.step();
     }

@@ -124,6 +124,12 @@ impl Activity {
 
     /// The latest events and scores that the filter leaves.
     fn log_ui(&self, ui: &mut Ui) {
+        // As high without entries as with them: what is below stays where it is when one comes.
+        let area = ScrollArea::vertical().id_salt("activity").max_height(240.0);
+        area.auto_shrink(false).show(ui, |ui| self.entries_ui(ui));
+    }
+
+    fn entries_ui(&self, ui: &mut Ui) {
         let Some(activity) = &self.seen else {
             empty_state(ui, "Nothing was heard of the endpoint yet.");
             return;
@@ -137,24 +143,19 @@ impl Activity {
             return;
         }
         let tokens = Tokens::at(ui);
-        ScrollArea::vertical().id_salt("activity").max_height(240.0).auto_shrink(false).show(
-            ui,
-            |ui| {
-                ui.spacing_mut().item_spacing.y = 2.0;
-                for event in shown {
-                    ui.horizontal(|ui| {
-                        let time: String = event.received_at.to_string().chars().take(19).collect();
-                        let time = RichText::new(time.replace('T', " ")).monospace().size(11.0);
-                        ui.label(time.color(tokens.weak));
-                        let name = RichText::new(&event.event).size(12.0);
-                        ui.label(name.color(tokens.series_of(&event.event)));
-                        ui.label(RichText::new(shorten(&event.customer_id, 32)).size(12.0));
-                        let text = RichText::new(shorten(&properties(event), 160)).size(11.5);
-                        ui.add(eframe::egui::Label::new(text.color(tokens.weak)).truncate());
-                    });
-                }
-            },
-        );
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for event in shown {
+            ui.horizontal(|ui| {
+                let time: String = event.received_at.to_string().chars().take(19).collect();
+                let time = RichText::new(time.replace('T', " ")).monospace().size(11.0);
+                ui.label(time.color(tokens.weak));
+                let name = RichText::new(&event.event).size(12.0);
+                ui.label(name.color(tokens.series_of(&event.event)));
+                ui.label(RichText::new(shorten(&event.customer_id, 32)).size(12.0));
+                let text = RichText::new(shorten(&properties(event), 160)).size(11.5);
+                ui.add(eframe::egui::Label::new(text.color(tokens.weak)).truncate());
+            });
+        }
     }
 }
 

@@ -53,6 +53,8 @@ impl Default for Deploy {
 
 /// How often the customer is asked for while the page is shown.
 const POLL: Duration = Duration::from_secs(1);
+/// As high as the customer's cards are with all that they show: they do not grow when it comes.
+const CARD_HEIGHT: f32 = 470.0;
 /// Events and reasons that are shown.
 const SHOWN_EVENTS: usize = 12;
 const SHOWN_REASONS: usize = 8;
@@ -191,7 +193,7 @@ impl Deploy {
     /// A test call, its answer, and the same as curl.
     fn call_ui(&mut self, ui: &mut Ui, state: &State, url: &str, outbox: &mut Outbox) {
         card(ui, |ui| {
-            ui.set_min_size(vec2(ui.available_width(), 380.0));
+            ui.set_min_size(vec2(ui.available_width(), CARD_HEIGHT));
             section(ui, "Score of a customer");
             ui.horizontal(|ui| {
                 text_field(ui, "Customer", &mut self.customer, "C000001", 160.0);
@@ -220,7 +222,7 @@ impl Deploy {
     /// Sends an event as an application would, and shows those that arrive.
     fn events_ui(&mut self, ui: &mut Ui, state: &State, url: &str, outbox: &mut Outbox) {
         card(ui, |ui| {
-            ui.set_min_size(vec2(ui.available_width(), 380.0));
+            ui.set_min_size(vec2(ui.available_width(), CARD_HEIGHT));
             section(ui, "Events of this customer, live");
             let events = state.look().catalog.events.iter().map(String::as_str);
             choice(ui, "Event", &mut self.event, events, 180.0);
