@@ -382,8 +382,8 @@ impl Plan {
             columns: columns.map(|(name, column)| (name.clone(), column.gather(&places))).collect(),
         };
         let times: Vec<_> = here.iter().map(|row| file.times[*row]).collect();
-        let ids = here.iter().map(|row| id(*row));
-        Ok(SpineRows::of_ids(timelines, ids, &times, occasions, self.view.context())?)
+        let ids = file.customers.gather(&places);
+        Ok(SpineRows::of_customers(timelines, &ids, &times, occasions, self.view.context())?)
     }
 
     /// The number of rows of a spine that is a file.

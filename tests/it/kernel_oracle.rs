@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use duckdb as _;
 use kernel::domain::{Event, Job, Time, Type, Value};
 use kernel::features::{
-    AggregationName, AsOf, Bound, Catalog, FeatureDefinition, Knowledge, LiveTimeline, SpineRows,
-    Table, View, ViewDefinition, compute,
+    AggregationName, AsOf, Bound, Catalog, Cell, Column, FeatureDefinition, Knowledge,
+    LiveTimeline, SpineRows, Table, View, ViewDefinition, compute,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -259,8 +259,10 @@ fn check(events: &[Event], definition: &ViewDefinition, knowledge: Knowledge) ->
         })
         .collect();
     let times: Vec<Time> = ids.iter().map(|(_, time)| *time).collect();
-    let ids = ids.iter().map(|(id, _)| id.as_str());
-    let spine = SpineRows::of_ids(&timelines, ids, &times, Default::default(), &[]).unwrap();
+    let mut customers = Column::new(Type::Text);
+    ids.iter().for_each(|(id, _)| customers.push(Cell::Text(id)));
+    let spine =
+        SpineRows::of_customers(&timelines, &customers, &times, Default::default(), &[]).unwrap();
     let bound = Bound::new(&view, &timelines);
     let table = compute(&view, &bound, &spine, knowledge, &Job::unwatched()).unwrap();
     let size = all.iter().filter_map(|e| e.properties.get("amount")?.as_number());

@@ -11,6 +11,8 @@ pub(super) struct Window<'a, 't> {
     pub(super) needs: &'a Needs,
     /// The places of the series that are in it.
     pub(super) range: Range<usize>,
+    /// The times of the customer's rows.
+    pub(super) times: &'a [i64],
     /// The property, if the aggregation reads one, and the customer's first row in it.
     pub(super) column: Option<&'t Column>,
     pub(super) base: usize,
@@ -26,6 +28,24 @@ fn days(micros: i64) -> f64 {
 #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 events")]
 fn number(n: usize) -> f64 {
     n as f64
+}
+
+impl Window<'_, '_> {
+    /// The value of an aggregation where the number of events says it: all do over none, and a count does.
+    #[inline]
+    pub(super) fn number_of_few(aggregation: Aggregation, n: usize) -> Option<f64> {
+        match aggregation {
+            Aggregation::Count => Some(number(n)),
+            _ if n > 0 => None,
+            Aggregation::Distinct
+            | Aggregation::ActiveDays
+            | Aggregation::Sessions(_)
+            | Aggregation::Sum
+            | Aggregation::DecayedCount(_)
+            | Aggregation::DecayedSum(_) => Some(0.0),
+            _ => Some(f64::NAN),
+        }
+    }
 }
 
 impl<'t> Window<'_, 't> {
@@ -64,7 +84,7 @@ impl<'t> Window<'_, 't> {
             _ if n == 0 => return Some(f64::NAN),
             _ => {}
         }
-        let times = &self.series.times;
+        let time = |at: usize| self.times[self.series.row(at)];
         let (first, last) = (self.range.start, self.range.end - 1);
         Some(match aggregation {
             Aggregation::Sum => self.sum(),
@@ -74,23 +94,24 @@ impl<'t> Window<'_, 't> {
             Aggregation::Variance => self.variance(),
             Aggregation::Stddev => self.variance().sqrt(),
             Aggregation::Quantile(p) => tally.quantile(&self.range, p, &self.series.numbers),
-            Aggregation::DaysSinceFirst => days(self.as_of.0 - times[first]),
-            Aggregation::DaysSinceLast => days(self.as_of.0 - times[last]),
+            Aggregation::DaysSinceFirst => days(self.as_of.0 - time(first)),
+            Aggregation::DaysSinceLast => days(self.as_of.0 - time(last)),
             Aggregation::MeanGapDays if n < 2 => f64::NAN,
-            Aggregation::MeanGapDays => days(times[last] - times[first]) / number(n - 1),
+            Aggregation::MeanGapDays => days(time(last) - time(first)) / number(n - 1),
             Aggregation::StddevGapDays if n < 3 => f64::NAN,
             Aggregation::StddevGapDays => {
-                let sum = i128::from(times[last] - times[first]);
+                let sum = i128::from(time(last) - time(first));
                 let squares = self.series.squared_gaps(&self.range);
                 exact::variance(n as u64 - 1, sum, squares, 0).sqrt() / days_in_micros()
             }
-            Aggregation::Trend => {
-                self.series.slope(&self.range).map_or(f64::NAN, |slope| slope * days_in_micros())
-            }
+            Aggregation::Trend => self
+                .series
+                .slope(&self.range, self.times)
+                .map_or(f64::NAN, |slope| slope * days_in_micros()),
             Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
                 let micros = half_life.micros();
                 let left = self.series.decayed(self.needs.decay(micros), &self.range);
-                left * half(self.as_of.0 - times[last], micros)
+                left * half(self.as_of.0 - time(last), micros)
             }
             _ => return None,
         })

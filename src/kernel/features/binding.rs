@@ -1,6 +1,7 @@
 use super::event_filter::is_among;
 use super::series::Needs;
-use super::{Aggregation, Column, Input, Source, Timelines, View};
+use super::{Aggregate, Aggregation, Column, Input, Selection, Source, Timelines, View};
+use crate::domain::Span;
 use crate::expression::Expression;
 
 /// How a view reads given timelines: its aggregates as windows over few series, and every name resolved
@@ -11,18 +12,23 @@ pub(super) struct Binding {
     n_names: usize,
     /// For each selection of the view, the columns of its condition and the series that it feeds.
     pub(super) selections: Vec<BoundSelection>,
+    /// For each eight selections, which of them each name of an event passes, a bit each.
+    pub(super) passes: Vec<Vec<u8>>,
     pub(super) series: Vec<BoundSeries>,
+    /// The distinct windows of all series, in microseconds, the shortest first; none is all time, and last.
+    pub(super) windows: Vec<Option<i64>>,
     /// In the order of the view's features.
     pub(super) features: Vec<BoundFeature>,
     /// How many tallies there are: one for all that need none, and one for each that needs one.
     pub(super) n_tallies: usize,
 }
 
+/// Selections that events are picked for together.
+pub(super) const TOGETHER: usize = 8;
+
 /// A selection: where its condition finds its columns, and the series that it feeds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BoundSelection {
-    /// For each name of an event, whether it passes.
-    pub(super) names: Vec<bool>,
     pub(super) columns: Vec<Option<usize>>,
     pub(super) series: Vec<usize>,
 }
@@ -35,14 +41,14 @@ pub(super) struct BoundSeries {
     /// The place of the property; none without a property.
     pub(super) column: Option<usize>,
     pub(super) needs: Needs,
-    /// The distinct windows of its features, in microseconds; none is all time.
-    pub(super) windows: Vec<Option<i64>>,
+    /// The distinct windows of its features, by their places among all, the shortest first.
+    pub(super) windows: Vec<usize>,
 }
 
 /// Where the value of a feature comes from.
 #[derive(Clone, Debug)]
 pub(super) enum BoundFeature {
-    /// A window of a series.
+    /// A window of a series, by its place among the windows of all series, one series after the other.
     Aggregate {
         series: usize,
         window: usize,
@@ -79,19 +85,29 @@ impl Binding {
                 ..BoundSelection::default()
             });
         }
+        binding.windows.extend(view.windows().iter().map(|window| window.map(Span::micros)));
+        binding.windows.sort_unstable_by_key(|window| window.unwrap_or(i64::MAX));
+        for feature in view.features() {
+            let Source::Aggregate(aggregate) = &feature.source else { continue };
+            let series =
+                binding.series(aggregate.selection, aggregate.property.as_ref(), timelines);
+            let (place, window) = binding.window(view, aggregate);
+            let bound = &mut binding.series[series];
+            bound.needs.add(aggregate.aggregation, window);
+            if let Err(at) = bound.windows.binary_search(&place) {
+                bound.windows.insert(at, place);
+            }
+        }
         for feature in view.features() {
             let bound = match &feature.source {
                 Source::Aggregate(aggregate) => {
-                    let window = view.windows()[aggregate.window].map(|span| span.micros());
                     let property = aggregate.property.as_ref();
                     let series = binding.series(aggregate.selection, property, timelines);
-                    let bound = &mut binding.series[series];
-                    bound.needs.add(aggregate.aggregation);
-                    let known = bound.windows.iter().position(|known| *known == window);
-                    let window = known.unwrap_or_else(|| {
-                        bound.windows.push(window);
-                        bound.windows.len() - 1
-                    });
+                    let (window, _) = binding.window(view, aggregate);
+                    let own = &binding.series[series].windows;
+                    let before: usize =
+                        binding.series[..series].iter().map(|series| series.windows.len()).sum();
+                    let window = before + own.partition_point(|place| *place < window);
                     let aggregation = aggregate.aggregation;
                     let mut tally = 0;
                     if aggregation.needs_tally() {
@@ -114,6 +130,13 @@ impl Binding {
         }
         timelines.names().iter().for_each(|name| binding.add_name(view, name));
         binding
+    }
+
+    /// The window of an aggregate: its place among all, and its length.
+    fn window(&self, view: &View, aggregate: &Aggregate) -> (usize, Option<i64>) {
+        let window = view.windows()[aggregate.window].map(Span::micros);
+        let place = self.windows.iter().position(|known| *known == window);
+        (place.unwrap_or_default(), window)
     }
 
     /// The series of a selection and a property, a new one if it is new.
@@ -152,8 +175,11 @@ impl Binding {
 
     /// Adds the next name of an event.
     pub(super) fn add_name(&mut self, view: &View, name: &str) {
-        for (selection, bound) in view.selections().iter().zip(&mut self.selections) {
-            bound.names.push(is_among(name, &selection.events));
+        let groups = view.selections().chunks(TOGETHER);
+        self.passes.resize_with(groups.len(), Vec::new);
+        for (selections, passes) in groups.zip(&mut self.passes) {
+            let bit = |selection: &Selection| u8::from(is_among(name, &selection.events));
+            passes.push(selections.iter().rev().fold(0, |bits, it| bits << 1 | bit(it)));
         }
         self.n_names += 1;
     }

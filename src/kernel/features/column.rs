@@ -321,6 +321,19 @@ impl Column {
         own.codes.push(own_code);
     }
 
+    /// Puts the values of some rows in the place of all. Numbers go by way of `spare`, whose memory and theirs
+    /// change places: of many columns, each is written where the one before was.
+    pub(super) fn rearrange(&mut self, places: &[u32], spare: &mut Vec<f64>) {
+        match self {
+            Self::Number(values) => {
+                spare.clear();
+                spare.extend(places.iter().map(|place| values[*place as usize]));
+                std::mem::swap(values, spare);
+            }
+            other => *other = other.gather(places),
+        }
+    }
+
     /// Reads something of each line of memory that rows are in.
     pub(super) fn touch(&self, rows: std::ops::Range<usize>) {
         match self {

@@ -70,7 +70,9 @@ impl<'a> Bound<'a> {
 
     /// The same over the time after the as-of time, up to a horizon in microseconds.
     pub(super) fn after(view: &'a View, timelines: &'a Timelines, horizon: i64) -> Self {
-        Self { side: Side::After(horizon), ..Self::new(view, timelines) }
+        let mut binding = Binding::new(view, timelines);
+        binding.series.iter_mut().for_each(|series| series.needs.add_later_windows());
+        Self { view, timelines, binding, side: Side::After(horizon) }
     }
 
     /// The timelines that it is bound to.

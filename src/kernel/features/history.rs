@@ -1,9 +1,9 @@
 use std::ops::Range;
 
 use super::aggregate::Window;
-use super::binding::{Binding, BoundFeature, BoundInput, holds};
+use super::binding::{Binding, BoundFeature, BoundInput, TOGETHER, holds};
 use super::row::Values;
-use super::series::{Picked, Series};
+use super::series::{Picked, Series, first_from};
 use super::tally::Tally;
 use super::{AsOf, Knowledge, Source, Timelines, View};
 use crate::domain::{Cell, Time, Value};
@@ -25,6 +25,13 @@ pub(super) enum Side {
     After(i64),
 }
 
+/// Rows that pass a selection, counted from the customer's first: the first `n` of `rows`.
+#[derive(Clone, Debug, Default)]
+struct Picks {
+    rows: Vec<u32>,
+    n: usize,
+}
+
 /// One customer as a view sees them: a series for each selection and property. Every row of a view, of a
 /// training set and of a live request is computed from one, whatever its as-of time.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +43,12 @@ pub(super) struct History {
     tallies: Vec<Tally>,
     /// For each row, the latest arrival until then, as far as anybody asked.
     arrivals: Vec<i64>,
-    /// The windows of the row that is being computed, by series.
-    windows: Vec<Vec<Range<usize>>>,
-    /// The rows that pass the selection that is being read.
-    picked: Vec<u32>,
+    /// Where each window of the view begins in the row that is being computed, as a row of the customer.
+    begins: Vec<usize>,
+    /// The windows of all series in the row that is being computed, as places of their series.
+    windows: Vec<Range<usize>>,
+    /// The rows that pass the selections that are being read.
+    picked: [Picks; TOGETHER],
 }
 
 impl History {
@@ -52,7 +61,7 @@ impl History {
     /// Gives back the memory that it has in reserve: it is kept for long, and grows rarely.
     pub(super) fn shrink(&mut self) {
         self.series.iter_mut().for_each(Series::shrink);
-        self.picked = Vec::new();
+        self.picked = Default::default();
     }
 
     /// Reads a customer's events up to a time, as far as they are not read yet.
@@ -81,7 +90,6 @@ impl History {
         }
         self.tallies.resize_with(reading.binding.n_tallies, Tally::default);
         self.tallies.iter_mut().for_each(Tally::clear);
-        self.windows.resize_with(reading.binding.series.len(), Vec::new);
         self.arrivals.clear();
     }
 
@@ -89,39 +97,38 @@ impl History {
     pub(super) fn extend(&mut self, reading: Reading<'_>, end: usize, known: Option<AsOf>) {
         let Reading { view, binding, timelines } = reading;
         let base = self.rows.start;
-        let new = self.rows.end..end;
-        for (selection, bound) in view.selections().iter().zip(&binding.selections) {
-            if bound.series.is_empty() {
-                continue;
+        let new = self.rows.end - base..end - base;
+        let events = &timelines.events[self.rows.end..end];
+        let selections = view.selections().iter().zip(&binding.selections);
+        for (place, (selection, bound)) in selections.enumerate() {
+            if place % TOGETHER == 0 {
+                pick(&mut self.picked, &binding.passes[place / TOGETHER], events, new.start);
             }
             let condition = selection.condition.as_ref().map(|(_, condition)| condition);
-            let is_known = |row: usize| {
-                known.is_none_or(|as_of| as_of.knows(timelines.received_at(row)))
-                    && condition.is_none_or(|it| holds(it, &bound.columns, timelines, row))
-            };
-            let takes_all =
-                condition.is_none() && known.is_none() && bound.names.iter().all(|n| *n);
-            let picked = if takes_all {
+            let picks = &mut self.picked[place % TOGETHER];
+            if condition.is_some() || known.is_some() {
+                picks.retain(|row| {
+                    let row = base + row;
+                    known.is_none_or(|as_of| as_of.knows(timelines.received_at(row)))
+                        && condition.is_none_or(|it| holds(it, &bound.columns, timelines, row))
+                });
+            }
+            let picked = if picks.n == new.len() {
                 Picked::All(new.clone())
             } else {
-                let picked = pick(&mut self.picked, &bound.names, &timelines.events, new.clone());
-                if condition.is_some() || known.is_some() {
-                    self.picked.truncate(picked);
-                    self.picked.retain(|row| is_known(*row as usize));
-                    Picked::Rows(&self.picked)
-                } else {
-                    Picked::Rows(&self.picked[..picked])
-                }
+                Picked::Rows(&picks.rows[..picks.n])
             };
             for &series in &bound.series {
                 let column = binding.column(series, timelines);
-                self.series[series].feed(picked.clone(), base, &timelines.times, column);
+                let needs = &binding.series[series].needs;
+                self.series[series].feed(picked.clone(), needs, column, base);
             }
         }
         self.rows.end = end;
         for (place, series) in self.series.iter_mut().enumerate() {
             let bound = &binding.series[place];
-            series.index(&bound.needs, binding.column(place, timelines), base);
+            let times = &timelines.times[base..end];
+            series.index(&bound.needs, binding.column(place, timelines), base, times);
         }
     }
 
@@ -155,14 +162,21 @@ impl History {
     ) {
         let Reading { view, binding, timelines } = reading;
         out.clear();
-        self.find_windows(binding, as_of, side);
+        let times = &timelines.times[self.rows.clone()];
+        self.find_windows(binding, times, as_of.time, side);
         for (place, feature) in binding.features.iter().enumerate() {
             match feature {
                 BoundFeature::Aggregate { series, window, aggregation, tally } => {
+                    let range = self.windows[*window].clone();
+                    if let Some(number) = Window::number_of_few(*aggregation, range.len()) {
+                        out.number(number);
+                        continue;
+                    }
                     let window = Window {
                         series: &self.series[*series],
                         needs: &binding.series[*series].needs,
-                        range: self.windows[*series][*window].clone(),
+                        range,
+                        times,
                         column: binding.column(*series, timelines),
                         base: self.rows.start,
                         as_of: as_of.time,
@@ -203,33 +217,40 @@ impl History {
         }
     }
 
-    fn find_windows(&mut self, binding: &Binding, as_of: AsOf, side: Side) {
-        let time = as_of.time;
-        for (place, series) in self.series.iter().enumerate() {
-            let windows = &mut self.windows[place];
-            windows.clear();
-            if let Side::After(horizon) = side {
-                let range = series.between(time.0, time.plus(horizon).0);
-                windows.extend(binding.series[place].windows.iter().map(|_| range.clone()));
-                continue;
-            }
-            let end = match series.times.last() {
-                Some(last) if *last >= time.0 => series.times.partition_point(|at| *at < time.0),
-                _ => series.times.len(),
-            };
-            let mut before = (0, end);
-            for window in &binding.series[place].windows {
-                let start = match *window {
-                    None => 0,
+    /// Finds the windows of a row: first as rows of the customer, whose times are given, then as places
+    /// of each series.
+    fn find_windows(&mut self, binding: &Binding, times: &[i64], as_of: Time, side: Side) {
+        self.begins.clear();
+        let end = match side {
+            Side::Before => {
+                let end = first_from(times, &as_of.0);
+                let mut begin = end;
+                self.begins.extend(binding.windows.iter().map(|window| {
                     // A longer window begins where a shorter one did, or earlier.
-                    Some(window) => {
-                        let from = if window >= before.0 { before.1 } else { end };
-                        let start = series.first_from(time.minus(window).0, from);
-                        before = (window, start);
-                        start
-                    }
-                };
-                windows.push(start..end);
+                    begin = window
+                        .map_or(0, |window| first_from(&times[..begin], &as_of.minus(window).0));
+                    begin
+                }));
+                end
+            }
+            Side::After(horizon) => {
+                let end = times.partition_point(|time| *time < as_of.plus(horizon).0);
+                let begin = times[..end].partition_point(|time| *time < as_of.0);
+                self.begins.resize(binding.windows.len(), begin);
+                end
+            }
+        };
+        self.windows.clear();
+        for (series, bound) in self.series.iter().zip(&binding.series) {
+            let last = series.place_from(end, series.len());
+            let (mut row, mut first) = (end, last);
+            for window in &bound.windows {
+                let begin = self.begins[*window];
+                if begin != row {
+                    first = series.place_from(begin, first);
+                    row = begin;
+                }
+                self.windows.push(first..last);
             }
         }
     }
@@ -238,7 +259,7 @@ impl History {
     pub(super) fn rows_read(&self, binding: &Binding, feature: usize) -> Vec<usize> {
         match binding.features.get(feature) {
             Some(BoundFeature::Aggregate { series, window, .. }) => {
-                let places = self.windows[*series][*window].clone();
+                let places = self.windows[*window].clone();
                 places.map(|at| self.rows.start + self.series[*series].row(at)).collect()
             }
             Some(BoundFeature::Expression(inputs)) => {
@@ -263,16 +284,61 @@ impl History {
     }
 }
 
-/// Puts the rows whose events pass by their names in the front of `picked`; how many there are.
-fn pick(picked: &mut Vec<u32>, names: &[bool], events: &[u32], rows: Range<usize>) -> usize {
-    if picked.len() < rows.len() {
-        picked.resize(rows.len(), 0);
+impl Picks {
+    /// Keeps the rows of which something holds.
+    fn retain(&mut self, holds: impl Fn(usize) -> bool) {
+        self.rows.truncate(self.n);
+        self.rows.retain(|row| holds(*row as usize));
+        self.n = self.rows.len();
     }
-    let mut n = 0;
-    // Without a branch: whether a row passes only says where the next one goes.
-    for (row, event) in rows.clone().zip(&events[rows]) {
-        picked[n] = u32::try_from(row).unwrap_or(u32::MAX);
-        n += usize::from(names[*event as usize]);
+}
+
+/// Rows that are picked at once.
+const AT_ONCE: usize = 8;
+
+/// Picks the rows from `first` on, whose events are given, for the selections that each passes by its name.
+fn pick(picked: &mut [Picks; TOGETHER], passes: &[u8], events: &[u32], first: usize) {
+    let any = passes.iter().fold(0, |any, bits| any | bits);
+    for (place, picks) in picked.iter_mut().enumerate() {
+        picks.n = 0;
+        if any >> place & 1 == 1 && picks.rows.len() < events.len() + AT_ONCE {
+            picks.rows.resize(events.len() + AT_ONCE, 0);
+        }
     }
-    n
+    let selections = TOGETHER - any.leading_zeros() as usize;
+    let (chunks, rest) = events.as_chunks::<AT_ONCE>();
+    let mut row = u32::try_from(first).unwrap_or(u32::MAX);
+    for chunk in chunks {
+        let bits = chunk.map(|event| passes[event as usize]);
+        pick_chunk(&mut picked[..selections], bits, row, AT_ONCE);
+        row += AT_ONCE as u32;
+    }
+    let mut bits = [0; AT_ONCE];
+    bits.iter_mut().zip(rest).for_each(|(bits, event)| *bits = passes[*event as usize]);
+    pick_chunk(&mut picked[..selections], bits, row, rest.len());
+}
+
+/// The same of so many rows. Where some pass and some do not, it goes without a branch: whether a row passes
+/// only says where the next one goes.
+#[inline]
+fn pick_chunk(picked: &mut [Picks], bits: [u8; AT_ONCE], first: u32, n: usize) {
+    let any = bits.iter().fold(0, |any, bits| any | bits);
+    let all = bits[..n].iter().fold(u8::MAX, |all, bits| all & bits);
+    for (place, picks) in picked.iter_mut().enumerate() {
+        if any >> place & 1 == 0 {
+            continue;
+        }
+        let Some(out) = picks.rows[picks.n..].first_chunk_mut::<AT_ONCE>() else { continue };
+        if all >> place & 1 == 1 {
+            out.iter_mut().zip(first..).for_each(|(out, row)| *out = row);
+            picks.n += n;
+            continue;
+        }
+        let mut passed = 0;
+        for (bits, row) in bits.iter().zip(first..) {
+            out[passed % AT_ONCE] = row;
+            passed += usize::from(bits >> place & 1);
+        }
+        picks.n += passed;
+    }
 }

@@ -20,11 +20,15 @@ pub(super) struct Needs {
     sessions: Vec<i64>,
     /// Half-lives, in microseconds.
     decays: Vec<i64>,
+    /// Events after the first one.
+    more: bool,
 }
 
 impl Needs {
-    /// Adds what an aggregation needs.
-    pub(super) fn add(&mut self, aggregation: Aggregation) {
+    /// Adds what an aggregation over windows of a length, or over all time, needs.
+    pub(super) fn add(&mut self, aggregation: Aggregation, window: Option<i64>) {
+        let of_first = matches!(aggregation, Aggregation::First | Aggregation::DaysSinceFirst);
+        self.more |= !of_first || window.is_some();
         fn once(list: &mut Vec<i64>, micros: i64) {
             if !list.contains(&micros) {
                 list.push(micros);
@@ -52,6 +56,11 @@ impl Needs {
         }
     }
 
+    /// Makes it that of windows that begin anywhere.
+    pub(super) const fn add_later_windows(&mut self) {
+        self.more = true;
+    }
+
     /// The place of the session counts for a gap.
     pub(super) fn session(&self, gap: i64) -> usize {
         self.sessions.iter().position(|known| *known == gap).unwrap_or(0)
@@ -69,9 +78,9 @@ impl Needs {
 /// Prefixes grow with the series, so that an event that comes last costs what it adds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
+    len: usize,
     /// Rows, counted from the customer's first; empty while each place is its own row.
     rows: Vec<u32>,
-    pub(super) times: Vec<i64>,
     /// The values, if they are numbers; zero has no sign.
     pub(super) numbers: Vec<f64>,
     extent: Extent,
@@ -101,12 +110,13 @@ pub(super) struct Series {
 /// The place of the latest occurrence of each value, and one more: of texts by their codes.
 #[derive(Clone, Debug, Default)]
 struct Latest {
+    /// Counted from `begin`: what is not above it is of a customer before.
     by_code: Vec<u32>,
-    touched: Vec<u32>,
+    begin: u32,
     by_key: HashMap<u64, u32, foldhash::fast::RandomState>,
 }
 
-/// Rows that a series takes what has a value of.
+/// Rows that a series takes what has a value of, counted from the customer's first.
 #[derive(Clone, Debug)]
 pub(super) enum Picked<'p> {
     All(Range<usize>),
@@ -143,8 +153,9 @@ impl Series {
     }
 
     fn clear(&mut self) {
+        self.latest.clear(self.len);
+        self.len = 0;
         self.rows.clear();
-        self.times.clear();
         self.numbers.clear();
         self.extent = Extent::NONE;
         self.indexed = 0;
@@ -153,12 +164,6 @@ impl Series {
         self.moments.clear();
         self.blocks.clear();
         self.previous.clear();
-        for code in self.latest.touched.drain(..) {
-            self.latest.by_code[code as usize] = 0;
-        }
-        if !self.latest.by_key.is_empty() {
-            self.latest.by_key.clear();
-        }
         self.fresh.clear();
         self.days.clear();
         self.gaps.clear();
@@ -169,7 +174,6 @@ impl Series {
     /// Gives back the memory that it has in reserve.
     pub(super) fn shrink(&mut self) {
         self.rows.shrink_to_fit();
-        self.times.shrink_to_fit();
         self.numbers.shrink_to_fit();
         self.sums.shrink_to_fit();
         self.squares.shrink_to_fit();
@@ -183,8 +187,8 @@ impl Series {
     }
 
     /// The number of values.
-    pub(super) fn len(&self) -> usize {
-        self.times.len()
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     /// The row of a place, counted from the customer's first.
@@ -193,140 +197,126 @@ impl Series {
         self.rows.get(at).map_or(at, |row| *row as usize)
     }
 
-    /// Appends the events of rows of the timelines, from `base` on, that have a value.
+    /// Appends the events of rows that have a value. `column` has the values by the rows from `base` on.
     pub(super) fn feed(
         &mut self,
         picked: Picked<'_>,
-        base: usize,
-        times: &[i64],
+        needs: &Needs,
         column: Option<&Column>,
+        base: usize,
     ) {
-        // While every row of the customer is taken, a place is its own row and need not be kept.
-        if let Picked::All(range) = &picked
-            && range.start == base + self.len()
-            && self.rows.is_empty()
-            && column.is_none_or(|column| column.has_all(range))
-        {
-            self.times.extend_from_slice(&times[range.clone()]);
-            if let Some(Column::Number(numbers)) = column {
-                self.numbers.extend(numbers[range.clone()].iter().map(|x| x + 0.0));
-            }
+        if !needs.more {
+            self.feed_first(picked, column, base);
             return;
         }
+        // While every row of the customer is taken, a place is its own row and need not be kept.
+        if let Picked::All(range) = &picked
+            && range.start == self.len
+            && self.rows.is_empty()
+        {
+            let rows = base + range.start..base + range.end;
+            if column.is_none_or(|column| column.has_all(&rows)) {
+                self.len = range.end;
+                if let Some(Column::Number(numbers)) = column {
+                    self.numbers.extend(numbers[rows].iter().map(|x| x + 0.0));
+                }
+                return;
+            }
+        }
         if self.rows.is_empty() {
-            self.rows.extend(0..place(self.len()));
+            self.rows.extend(0..place(self.len));
         }
         match picked {
-            Picked::All(range) => self.feed_rows(range, base, times, column),
-            Picked::Rows(rows) => match column {
-                None => {
-                    self.rows.extend(rows.iter().map(|row| row - place(base)));
-                    self.times.extend(rows.iter().map(|row| times[*row as usize]));
-                }
-                Some(Column::Number(numbers)) => {
-                    self.feed_picked(rows, base, times, |row| !numbers[row].is_nan());
-                    let first = self.numbers.len();
-                    // Zero has one sign, so that sums and extremes do not depend on an order.
-                    let kept = self.rows[first..].iter();
-                    self.numbers.extend(kept.map(|row| numbers[base + *row as usize] + 0.0));
-                }
-                Some(Column::Text(texts)) => {
-                    with_codes!(texts.codes(), codes => {
-                        self.feed_picked(rows, base, times, |row| !codes[row].is_null());
-                    });
-                }
-                Some(column) => {
-                    self.feed_picked(rows, base, times, |row| !column.is_null(row));
-                }
-            },
+            Picked::All(range) => {
+                self.feed_rows(place(range.start)..place(range.end), column, base);
+            }
+            Picked::Rows(rows) => self.feed_rows(rows.iter().copied(), column, base),
+        }
+        self.len = self.rows.len();
+    }
+
+    /// Takes the first row that has a value, if there is none yet.
+    fn feed_first(&mut self, picked: Picked<'_>, column: Option<&Column>, base: usize) {
+        if self.len > 0 {
+            return;
+        }
+        let has_value = |row: &u32| column.is_none_or(|it| !it.is_null(base + *row as usize));
+        let first = match picked {
+            Picked::All(range) => (place(range.start)..place(range.end)).find(has_value),
+            Picked::Rows(rows) => rows.iter().copied().find(has_value),
+        };
+        let Some(first) = first else { return };
+        self.rows.push(first);
+        self.len = 1;
+        if let Some(Column::Number(numbers)) = column {
+            self.numbers.push(numbers[base + first as usize] + 0.0);
+        }
+    }
+
+    fn feed_rows(
+        &mut self,
+        picked: impl ExactSizeIterator<Item = u32>,
+        column: Option<&Column>,
+        base: usize,
+    ) {
+        match column {
+            None => self.rows.extend(picked),
+            Some(Column::Number(numbers)) => {
+                let numbers = &numbers[base..];
+                self.keep(picked, |row| !numbers[row].is_nan());
+                let kept = self.rows[self.numbers.len()..].iter();
+                // Zero has one sign, so that sums and extremes do not depend on an order.
+                self.numbers.extend(kept.map(|row| numbers[*row as usize] + 0.0));
+            }
+            Some(Column::Text(texts)) => with_codes!(texts.codes(), codes => {
+                let codes = &codes[base..];
+                self.keep(picked, |row| !codes[row].is_null());
+            }),
+            Some(column) => self.keep(picked, |row| !column.is_null(base + row)),
         }
     }
 
     /// Appends the rows that have a value. Without a branch: whether one has only says where the next one goes.
     #[inline]
-    fn feed_picked(
+    fn keep(
         &mut self,
-        picked: &[u32],
-        base: usize,
-        times: &[i64],
+        picked: impl ExactSizeIterator<Item = u32>,
         has_value: impl Fn(usize) -> bool,
     ) {
-        let mut end = self.times.len();
+        let mut end = self.rows.len();
         self.rows.resize(end + picked.len(), 0);
-        self.times.resize(end + picked.len(), 0);
         for row in picked {
-            self.rows[end] = row - place(base);
-            self.times[end] = times[*row as usize];
-            end += usize::from(has_value(*row as usize));
+            self.rows[end] = row;
+            end += usize::from(has_value(row as usize));
         }
         self.rows.truncate(end);
-        self.times.truncate(end);
     }
 
-    fn feed_rows(
+    /// The first place of a row or one after it, looked for from `end` backwards in growing steps:
+    /// windows are short beside a history.
+    #[inline]
+    pub(super) fn place_from(&self, row: usize, end: usize) -> usize {
+        if self.rows.is_empty() {
+            return row.min(end);
+        }
+        first_from(&self.rows[..end], &place(row))
+    }
+
+    /// Brings the prefixes up to the last value. `column` has the values by the rows from `base` on,
+    /// `times` the times of the customer's rows.
+    pub(super) fn index(
         &mut self,
-        rows: impl Iterator<Item = usize>,
+        needs: &Needs,
+        column: Option<&Column>,
         base: usize,
         times: &[i64],
-        column: Option<&Column>,
     ) {
-        let (kept_rows, kept_times, kept_numbers) =
-            (&mut self.rows, &mut self.times, &mut self.numbers);
-        let mut keep = |row: usize| {
-            kept_rows.push(place(row - base));
-            kept_times.push(times[row]);
-        };
-        match column {
-            None => rows.for_each(keep),
-            Some(Column::Number(numbers)) => {
-                for row in rows.filter(|row| !numbers[*row].is_nan()) {
-                    keep(row);
-                    // Zero has one sign, so that sums and extremes do not depend on an order.
-                    kept_numbers.push(numbers[row] + 0.0);
-                }
-            }
-            Some(Column::Text(texts)) => {
-                let codes = texts.codes();
-                rows.filter(|row| codes.at(*row) != Column::NO_TEXT).for_each(keep);
-            }
-            Some(column) => rows.filter(|row| !column.is_null(*row)).for_each(keep),
-        }
-    }
-
-    /// The first place at or after a time, looked for from `end` backwards in growing steps: windows are
-    /// short beside a history.
-    #[inline]
-    pub(super) fn first_from(&self, time: i64, end: usize) -> usize {
-        let mut step = 1;
-        let mut high = end;
-        while high > 0 {
-            let low = high.saturating_sub(step);
-            if self.times[low] < time {
-                let inside = &self.times[low..high];
-                return low + inside.partition_point(|at| *at < time);
-            }
-            high = low;
-            step *= 2;
-        }
-        0
-    }
-
-    /// The places with `from <= time < until`.
-    #[inline]
-    pub(super) fn between(&self, from: i64, until: i64) -> Range<usize> {
-        let end = self.times.partition_point(|time| *time < until);
-        let start = self.times[..end].partition_point(|time| *time < from);
-        start..end
-    }
-
-    /// Brings the prefixes up to the last value. `column` has the values by the rows from `base` on.
-    pub(super) fn index(&mut self, needs: &Needs, column: Option<&Column>, base: usize) {
         let from = self.indexed;
-        if from == self.len() {
+        if from == self.len {
             return;
         }
         if needs.sums {
-            self.index_sums(needs, from);
+            self.index_sums(needs, from, times);
         }
         if needs.extremes {
             self.index_extremes(from);
@@ -335,30 +325,32 @@ impl Series {
             self.index_distinct(column, base, from);
         }
         if needs.days {
-            self.index_days(from);
+            self.index_days(from, times);
         }
+        let Self { rows, gaps, .. } = self;
+        let time = |at: usize| times[rows.get(at).map_or(at, |row| *row as usize)];
         if needs.gaps {
-            for at in from..self.len() {
-                let gap = at.checked_sub(1).map_or(0, |before| self.times[at] - self.times[before]);
-                let sum = at.checked_sub(1).map_or(Wide::default(), |before| self.gaps[before]);
-                self.gaps.push(sum.plus(Wide::product(gap.into(), gap.into())));
+            for at in from..self.len {
+                let gap = at.checked_sub(1).map_or(0, |before| time(at) - time(before));
+                let sum = at.checked_sub(1).map_or(Wide::default(), |before| gaps[before]);
+                gaps.push(sum.plus(Wide::product(gap.into(), gap.into())));
             }
         }
         for (sessions, gap) in self.sessions.iter_mut().zip(&needs.sessions) {
-            let begins = |at: usize| self.times[at] - self.times[at - 1] >= *gap;
-            count_from(sessions, from, self.times.len(), begins);
+            let begins = |at: usize| time(at) - time(at - 1) >= *gap;
+            count_from(sessions, from, self.len, begins);
         }
         for (decays, half_life) in self.decays.iter_mut().zip(&needs.decays) {
-            index_decays(decays, &self.times, &self.numbers, *half_life, from);
+            index_decays(decays, from..self.len, time, &self.numbers, *half_life);
         }
-        self.indexed = self.len();
+        self.indexed = self.len;
     }
 
-    fn index_sums(&mut self, needs: &Needs, from: usize) {
+    fn index_sums(&mut self, needs: &Needs, from: usize, times: &[i64]) {
         let before = self.extent;
         self.extent = self.numbers[from..].iter().fold(before, |extent, x| extent.with(*x));
         let goes_on = self.extent.unit() == before.unit() || from == 0;
-        if !self.extent.fits(self.len()) {
+        if !self.extent.fits(self.len) {
             self.sums.clear();
             return;
         }
@@ -392,9 +384,11 @@ impl Series {
                 self.moments.push(Moments::default());
             }
             let mut sum = self.moments.last().copied().unwrap_or_default();
-            let first = self.times[0];
-            self.moments.extend(new.iter().zip(&self.times[from..]).map(|(x, time)| {
-                let time = i128::from(time - first);
+            let Self { rows, moments, .. } = self;
+            let time = |at: usize| times[rows.get(at).map_or(at, |row| *row as usize)];
+            let first = time(0);
+            moments.extend(new.iter().zip(from..).map(|(x, at)| {
+                let time = i128::from(time(at) - first);
                 sum.times += time;
                 sum.squares = sum.squares.plus(Wide::product(time, time));
                 sum.products = sum.products.plus(Wide::product(time, exact::integer(*x, unit)));
@@ -413,49 +407,56 @@ impl Series {
     fn index_distinct(&mut self, column: &Column, base: usize, from: usize) {
         match column {
             Column::Text(texts) => with_codes!(texts.codes(), codes => {
+                let codes = &codes[base..];
                 let of_code = |latest: &mut Latest, row: usize, at| latest.of_code(codes[row].wide(), at);
-                self.index_distinct_by(base, from, of_code);
+                self.index_distinct_by(from, of_code);
             }),
-            column => self.index_distinct_by(base, from, |latest, row, at| {
-                latest.by_key.insert(column.key(row), at).unwrap_or(0)
+            column => self.index_distinct_by(from, |latest, row, at| {
+                latest.by_key.insert(column.key(base + row), at).unwrap_or(0)
             }),
         }
     }
 
     /// The same with what sets the latest place of the value of a row, and gives the one before.
     #[inline]
-    fn index_distinct_by(
-        &mut self,
-        base: usize,
-        from: usize,
-        set: impl Fn(&mut Latest, usize, u32) -> u32,
-    ) {
-        if self.fresh.is_empty() {
-            self.fresh.push(0);
+    fn index_distinct_by(&mut self, from: usize, set: impl Fn(&mut Latest, usize, u32) -> u32) {
+        let Self { len, rows, latest, previous, fresh, .. } = self;
+        let ends = place(from + 1)..=place(*len);
+        if rows.is_empty() {
+            previous.extend((from..*len).zip(ends).map(|(row, at)| set(latest, row, at)));
+        } else {
+            let rows = rows[from..].iter();
+            previous.extend(rows.zip(ends).map(|(row, at)| set(latest, *row as usize, at)));
         }
-        let mut fresh = self.fresh.last().copied().unwrap_or(0);
-        for at in from..self.len() {
-            let row = base + self.row(at);
-            let previous = set(&mut self.latest, row, place(at + 1));
-            fresh += u32::from(previous == 0);
-            self.previous.push(previous);
-            self.fresh.push(fresh);
+        if fresh.is_empty() {
+            fresh.push(0);
         }
+        let mut count = fresh.last().copied().unwrap_or(0);
+        fresh.extend(previous[from..].iter().map(|previous| {
+            count += u32::from(*previous == 0);
+            count
+        }));
     }
 
-    fn index_days(&mut self, from: usize) {
+    fn index_days(&mut self, from: usize, times: &[i64]) {
         let end_of_day =
-            |time: &i64| (time.div_euclid(MICROS_PER_DAY) + 1).saturating_mul(MICROS_PER_DAY);
+            |time: i64| (time.div_euclid(MICROS_PER_DAY) + 1).saturating_mul(MICROS_PER_DAY);
         let mut count = self.days.last().copied().unwrap_or(0);
         // Times only go on: only the first of a day needs a division.
-        let mut end = self.times[from.saturating_sub(1)..].first().map_or(0, end_of_day);
-        self.days.extend(self.times[from..].iter().map(|time| {
-            if *time >= end {
+        let mut end = end_of_day(times[self.row(from.saturating_sub(1))]);
+        let mut days = |time: i64| {
+            if time >= end {
                 count += 1;
                 end = end_of_day(time);
             }
             count
-        }));
+        };
+        if self.rows.is_empty() {
+            self.days.extend(times[from..self.len].iter().map(|time| days(*time)));
+        } else {
+            let rows = self.rows[from..].iter();
+            self.days.extend(rows.map(|row| days(times[*row as usize])));
+        }
     }
 
     /// The exact sum of a range with the exponent of its unit; none where it would not be exact.
@@ -488,7 +489,7 @@ impl Series {
     }
 
     /// The least-squares slope of the values per microsecond; none under two distinct times.
-    pub(super) fn slope(&self, range: &Range<usize>) -> Option<f64> {
+    pub(super) fn slope(&self, range: &Range<usize>, times: &[i64]) -> Option<f64> {
         let n = range.len() as u64;
         let (sum, unit, moments) = match (self.sum(range), self.sums.is_empty()) {
             (Some((sum, unit)), false) => {
@@ -498,18 +499,19 @@ impl Series {
                 let products = to.products.minus(from.products);
                 (sum, unit, Moments { times, squares, products })
             }
-            (Some((sum, unit)), true) => (sum, unit, self.moments_of(range, unit)),
-            (None, _) => return self.slope_in_order(range),
+            (Some((sum, unit)), true) => (sum, unit, self.moments_of(range, unit, times)),
+            (None, _) => return self.slope_in_order(range, times),
         };
         let spread = moments.squares.times(n).minus(Wide::product(moments.times, moments.times));
         let together = moments.products.times(n).minus(Wide::product(moments.times, sum));
         (!spread.is_zero()).then(|| exact::scaled(together.rounded() / spread.rounded(), unit))
     }
 
-    fn moments_of(&self, range: &Range<usize>, unit: i32) -> Moments {
-        let first = self.times[range.start];
+    fn moments_of(&self, range: &Range<usize>, unit: i32, times: &[i64]) -> Moments {
+        let time = |at: usize| times[self.row(at)];
+        let first = time(range.start);
         range.clone().fold(Moments::default(), |sum, at| {
-            let time = i128::from(self.times[at] - first);
+            let time = i128::from(time(at) - first);
             let whole = exact::integer(self.numbers[at], unit);
             Moments {
                 times: sum.times + time,
@@ -521,9 +523,10 @@ impl Series {
 
     /// The slope around the means, for values that span too much to be exact.
     #[allow(clippy::cast_precision_loss, reason = "times within a few hundred years")]
-    fn slope_in_order(&self, range: &Range<usize>) -> Option<f64> {
-        let first = self.times[range.start];
-        let points = || range.clone().map(|at| ((self.times[at] - first) as f64, self.numbers[at]));
+    fn slope_in_order(&self, range: &Range<usize>, times: &[i64]) -> Option<f64> {
+        let first = times[self.row(range.start)];
+        let since = |at: usize| (times[self.row(at)] - first) as f64;
+        let points = || range.clone().map(|at| (since(at), self.numbers[at]));
         let n = range.len() as f64;
         let (sum_t, sum_x) = points().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
         let (mean_t, mean_x) = (sum_t / n, sum_x / n);
@@ -589,14 +592,14 @@ impl Series {
     /// The memory that it takes, in bytes, roughly.
     pub(super) fn bytes(&self) -> usize {
         self.rows.capacity() * 4
-            + (self.times.capacity() + self.numbers.capacity()) * 8
+            + self.numbers.capacity() * 8
             + self.sums.capacity() * 16
             + self.squares.capacity() * 32
             + self.moments.capacity() * 80
             + self.blocks.capacity() * 16
             + (self.previous.capacity() + self.fresh.capacity() + self.days.capacity()) * 4
             + self.latest.by_key.capacity() * 16
-            + (self.latest.by_code.capacity() + self.latest.touched.capacity()) * 4
+            + self.latest.by_code.capacity() * 4
             + self.gaps.capacity() * 32
             + self.sessions.iter().map(|sessions| sessions.capacity() * 4).sum::<usize>()
             + self.decays.iter().map(|decays| decays.capacity() * 16).sum::<usize>()
@@ -604,6 +607,18 @@ impl Series {
 }
 
 impl Latest {
+    /// Forgets a series of so many values.
+    fn clear(&mut self, len: usize) {
+        self.begin = self.begin.saturating_add(place(len));
+        if self.begin > u32::MAX / 2 {
+            self.begin = 0;
+            self.by_code.fill(0);
+        }
+        if !self.by_key.is_empty() {
+            self.by_key.clear();
+        }
+    }
+
     /// Sets the latest place of a text, and gives the one before.
     #[inline]
     fn of_code(&mut self, code: u32, latest: u32) -> u32 {
@@ -611,32 +626,46 @@ impl Latest {
         if place >= self.by_code.len() {
             self.by_code.resize((place + 1).next_power_of_two(), 0);
         }
-        let previous = std::mem::replace(&mut self.by_code[place], latest);
-        if previous == 0 {
-            self.touched.push(code);
-        }
-        previous
+        let before = std::mem::replace(&mut self.by_code[place], self.begin + latest);
+        before.saturating_sub(self.begin)
     }
 }
 
 /// What is left at each event of the sum at the one before it, and the new sum.
 fn index_decays(
     decays: &mut Vec<(f64, f64)>,
-    times: &[i64],
+    places: Range<usize>,
+    time: impl Fn(usize) -> i64,
     numbers: &[f64],
     half_life: i64,
-    from: usize,
 ) {
-    for at in from..times.len() {
+    for at in places {
         let before = at.checked_sub(1).and_then(|before| decays.get(before).copied());
         let left = match before {
-            Some(_) => half(times[at] - times[at - 1], half_life),
+            Some(_) => half(time(at) - time(at - 1), half_life),
             None => 1.0,
         };
         let sum = before.map_or(0.0, |(_, sum)| sum);
         let weight = numbers.get(at).copied().unwrap_or(1.0);
         decays.push((left, sum * left + weight));
     }
+}
+
+/// The first place of what is at least `least` in an ascending list, looked for from its end backwards in
+/// growing steps.
+#[inline]
+pub(super) fn first_from<T: PartialOrd>(ascending: &[T], least: &T) -> usize {
+    let mut step = 1;
+    let mut high = ascending.len();
+    while high > 0 {
+        let low = high.saturating_sub(step);
+        if ascending[low] < *least {
+            return low + ascending[low..high].partition_point(|known| known < least);
+        }
+        high = low;
+        step *= 2;
+    }
+    0
 }
 
 /// What is left of one after a time, by halves.

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -190,9 +189,9 @@ impl SpineRows {
     ///
     /// # Errors
     /// There are more than a training set may have, or a column that is read is not there.
-    pub fn of_ids<'i>(
+    pub fn of_customers(
         timelines: &Timelines,
-        ids: impl Iterator<Item = &'i str>,
+        customers: &Column,
         times: &[Time],
         occasions: Occasions,
         context: &[(String, Type)],
@@ -208,15 +207,30 @@ impl SpineRows {
         let known = timelines.customers().len();
         let mut strangers: Vec<Arc<str>> = Vec::new();
         let places = timelines.places();
-        let mut others: HashMap<&str, usize> = HashMap::new();
-        let mut place = |id: &'i str| match places.get(id) {
-            Some(place) => *place as usize,
-            None => *others.entry(id).or_insert_with(|| {
-                strangers.push(id.into());
-                known + strangers.len() - 1
-            }),
+        let Column::Text(ids) = customers else {
+            return Err(DefinitionError::new("spine", "the ids of customers are texts"));
         };
-        let rows = ids.zip(times).map(|(id, time)| (place(id), *time)).collect();
+        // Each id is looked for once, however many rows it has.
+        let mut found: Vec<Option<usize>> = vec![None; ids.dictionary().len()];
+        let mut place = |code: u32| {
+            let id = ids.dictionary().get(code as usize)?;
+            let place = found.get_mut(code as usize)?;
+            Some(*place.get_or_insert_with(|| match places.get(id.as_ref()) {
+                Some(place) => *place as usize,
+                None => {
+                    strangers.push(id.clone());
+                    known + strangers.len() - 1
+                }
+            }))
+        };
+        let rows: Option<Vec<SpineRow>> = times
+            .iter()
+            .enumerate()
+            .map(|(row, time)| Some((place(ids.codes().at(row))?, *time)))
+            .collect();
+        let Some(rows) = rows else {
+            return Err(DefinitionError::new("spine", "each row needs the id of a customer"));
+        };
         Self { rows, strangers, occasions }.check_size()
     }
 

@@ -84,14 +84,15 @@ pub fn compute(
         .collect();
     let mut numbers = numbers.into_iter().map(Column::Number);
     let mut others = joined(others?, features).into_iter();
-    let values: Vec<Column> = features
+    let mut values: Vec<Column> = features
         .iter()
         .filter_map(|feature| if is_number(feature) { numbers.next() } else { others.next() })
         .collect();
-    let values = match inverse(&order) {
-        None => values,
-        Some(places) => values.into_par_iter().map(|column| column.gather(&places)).collect(),
-    };
+    if let Some(places) = inverse(&order) {
+        let rearrange =
+            |spare: &mut Vec<f64>, column: &mut Column| column.rearrange(&places, spare);
+        values.par_iter_mut().for_each_init(Vec::new, rearrange);
+    }
     let columns = features.iter().map(|feature| (feature.name.clone(), feature.type_)).collect();
     Ok(Table { columns, values })
 }
@@ -177,9 +178,26 @@ fn joined(pieces: Vec<Vec<Column>>, features: &[Feature]) -> Vec<Column> {
 
 /// The places of rows by customer and time, so that each customer is read once and time only goes on.
 fn by_customer(rows: &[SpineRow]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
-    if !rows.is_sorted() {
-        order.par_sort_unstable_by_key(|place| (rows[*place as usize], *place));
+    let places = 0..u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    if rows.is_sorted() {
+        return places.collect();
+    }
+    // First to their customers by counting, then by time within each.
+    let n_customers = rows.iter().map(|(customer, _)| customer + 1).max().unwrap_or(0);
+    let mut ends = vec![0_usize; n_customers];
+    rows.iter().for_each(|(customer, _)| ends[*customer] += 1);
+    let mut before = 0;
+    for end in &mut ends {
+        before += std::mem::replace(end, before);
+    }
+    let mut order = vec![0; rows.len()];
+    for (place, (customer, _)) in places.zip(rows) {
+        order[ends[*customer]] = place;
+        ends[*customer] += 1;
+    }
+    let customer = |place: &u32| rows[*place as usize].0;
+    for rows_of_one in order.chunk_by_mut(|left, right| customer(left) == customer(right)) {
+        rows_of_one.sort_unstable_by_key(|place| (rows[*place as usize].1, *place));
     }
     order
 }

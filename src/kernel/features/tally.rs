@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::Column;
 use super::codes::{Code, with_codes};
+use super::{Column, Texts};
 use crate::domain::Value;
 
 /// What a window holds, for the aggregates that need to know all of it. It moves from one window of a
@@ -68,6 +68,11 @@ impl Tally {
         let best = if std::mem::replace(&mut self.asked, true) {
             self.move_counts(range, column, row);
             self.counts.values().copied().min_by(|left, right| by_count(left, right, column))
+        } else if let Column::Text(texts) = column
+            && texts.dictionary().len() <= FEW_TEXTS
+        {
+            let rows = range.clone().map(&row);
+            return with_codes!(texts.codes(), codes => self.few.mode(rows, codes, texts));
         } else {
             let counts = self.few.count(range.clone().map(&row), column);
             counts.iter().copied().min_by(|left, right| by_count(left, right, column))
@@ -138,6 +143,9 @@ impl Tally {
 /// Texts of a dictionary whose codes are counted by their places.
 const SMALL_DICTIONARY: usize = 4_096;
 
+/// Texts of a dictionary of which the most frequent is looked for among all.
+const FEW_TEXTS: usize = 64;
+
 /// Distinct values up to which a look at all of them is quicker than a sort.
 const FEW: usize = 16;
 
@@ -201,6 +209,26 @@ impl Few {
         }
         counts.iter().for_each(|(_, row)| places[codes[*row].wide() as usize] = 0);
         counts
+    }
+}
+
+impl Few {
+    /// The first row with the most frequent of few texts; of equally frequent ones the least.
+    fn mode<C: Code>(
+        &mut self,
+        rows: impl Iterator<Item = usize> + Clone,
+        codes: &[C],
+        texts: &Texts,
+    ) -> Option<usize> {
+        let mut counts = [0_u32; FEW_TEXTS];
+        // A series has only rows with a text, whose codes are below the number of texts.
+        rows.clone().for_each(|row| counts[codes[row].wide() as usize % FEW_TEXTS] += 1);
+        let counts = counts.iter().zip(0_u32..).zip(texts.dictionary());
+        let counts = counts.filter(|((count, _), _)| **count > 0);
+        let best = counts
+            .max_by(|(left, less), (right, more)| left.0.cmp(right.0).then_with(|| more.cmp(less)));
+        let code = best?.0.1;
+        { rows }.find(|row| codes[*row].wide() == code)
     }
 }
 
