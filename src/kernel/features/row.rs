@@ -47,9 +47,11 @@ impl Values<'_> for Vec<Value> {
 /// The values of a row on their way into columns: most are numbers, which need no tag there.
 #[derive(Debug, Default)]
 pub(super) struct Row<'t> {
-    /// A number for each feature, NaN where it is null or no number.
+    /// A number for each feature, NaN where it is null or no number, of the rows before and this one.
     pub(super) numbers: Vec<f64>,
-    /// Values that are no numbers and not null, with their features.
+    /// Where the numbers of this row begin.
+    begin: usize,
+    /// Values of this row that are no numbers and not null, with their features.
     pub(super) others: Vec<(usize, Other<'t>)>,
 }
 
@@ -74,7 +76,7 @@ impl Other<'_> {
 
 impl<'t> Values<'t> for Row<'t> {
     fn clear(&mut self) {
-        self.numbers.clear();
+        self.begin = self.numbers.len();
         self.others.clear();
     }
 
@@ -84,7 +86,7 @@ impl<'t> Values<'t> for Row<'t> {
     }
 
     fn text(&mut self, texts: &'t Texts, code: u32) {
-        self.others.push((self.numbers.len(), Other::Text(texts, code)));
+        self.others.push((self.numbers.len() - self.begin, Other::Text(texts, code)));
         self.numbers.push(f64::NAN);
     }
 
@@ -94,14 +96,14 @@ impl<'t> Values<'t> for Row<'t> {
             Value::Number(number) => self.number(number),
             Value::Null => self.numbers.push(f64::NAN),
             other => {
-                self.others.push((self.numbers.len(), Other::Value(other)));
+                self.others.push((self.numbers.len() - self.begin, Other::Value(other)));
                 self.numbers.push(f64::NAN);
             }
         }
     }
 
     fn cell(&self, feature: usize) -> Cell<'_> {
-        let number = self.numbers[feature];
+        let number = self.numbers[self.begin + feature];
         if !number.is_nan() {
             return Cell::Number(number);
         }

@@ -299,7 +299,8 @@ impl Series {
         if self.rows.is_empty() {
             return row.min(end);
         }
-        first_from(&self.rows[..end], &place(row))
+        // Rows ascend, so that none is before its place.
+        first_from(&self.rows[..end.min(row)], &place(row))
     }
 
     /// Brings the prefixes up to the last value. `column` has the values by the rows from `base` on,

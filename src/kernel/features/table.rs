@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -37,11 +38,12 @@ pub fn compute(
     job: &Job,
 ) -> Result<Table, Canceled> {
     let order = by_customer(&spine.rows);
+    let rows: Vec<SpineRow> = order.iter().map(|place| spine.rows[*place as usize]).collect();
     let features = view.features();
     let context: Vec<Option<&Column>> =
         view.context().iter().map(|(name, _)| spine.occasions.column(name)).collect();
     let done = AtomicUsize::new(0);
-    let pieces = pieces(&spine.rows, &order, bound);
+    let pieces = pieces(&rows, bound);
     // Numbers, which most features are, are written where they stay.
     let is_number = |feature: &Feature| feature.type_ == Type::Number;
     let (of_numbers, of_others): (Vec<usize>, Vec<usize>) =
@@ -56,15 +58,14 @@ pub fn compute(
             let mut evaluator = bound.evaluator();
             let mut row = Row::default();
             let mut occasion = Vec::with_capacity(context.len());
-            for rows in piece.chunks(TOGETHER) {
+            let places = &order[piece.clone()];
+            let together = rows[piece.clone()].chunks(TOGETHER).zip(places.chunks(TOGETHER));
+            for (rows, places) in together {
                 if job.is_canceled() {
                     return Err(Canceled);
                 }
-                let customer = |place: &u32| spine.rows[*place as usize].0;
-                let of_customers = rows.chunk_by(|left, right| customer(left) == customer(right));
-                of_customers.for_each(|rows| bound.bring_near(customer(&rows[0])));
-                for place in rows {
-                    let (customer, time) = spine.rows[*place as usize];
+                rows.chunk_by(is_same_customer).for_each(|rows| bound.bring_near(rows[0].0));
+                for (&(customer, time), place) in rows.iter().zip(places) {
                     let value = |column: &Option<&Column>| {
                         column.map_or(Value::Null, |column| column.value(*place as usize))
                     };
@@ -73,7 +74,7 @@ pub fn compute(
                     evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut row);
                     columns.push(&row);
                 }
-                columns.flush();
+                columns.take_numbers(&mut row);
             }
             #[allow(clippy::cast_precision_loss, reason = "progress for people")]
             let share = (done.fetch_add(piece.len(), Ordering::Relaxed) + piece.len()) as f32
@@ -99,12 +100,10 @@ pub fn compute(
 
 /// The columns of a piece, as its rows come.
 struct Columns<'c> {
-    /// Where numbers stay, those of rows that are not flushed apart.
+    /// Where numbers stay, those of rows that have not come apart.
     numbers: Vec<&'c mut [f64]>,
     of_numbers: &'c [usize],
-    /// The numbers of rows that are not flushed, row by row: a row that went into all columns at once would
-    /// touch as many pages of memory.
-    waiting: Vec<f64>,
+    n_features: usize,
     others: Vec<Column>,
     of_others: &'c [usize],
     /// What is known of the codes of texts, by column.
@@ -120,11 +119,11 @@ impl<'c> Columns<'c> {
     ) -> Self {
         let others = of_others.iter().map(|place| Column::new(features[*place].type_)).collect();
         let codes = vec![Vec::new(); of_others.len()];
-        Self { numbers, of_numbers, waiting: Vec::new(), others, of_others, codes }
+        Self { numbers, of_numbers, n_features: features.len(), others, of_others, codes }
     }
 
+    /// Takes the values of a row that are no numbers.
     fn push(&mut self, row: &Row<'_>) {
-        self.waiting.extend(self.of_numbers.iter().map(|feature| row.numbers[*feature]));
         let mut said = row.others.iter().peekable();
         let columns = self.others.iter_mut().zip(self.of_others).zip(&mut self.codes);
         for ((column, feature), codes) in columns {
@@ -136,22 +135,22 @@ impl<'c> Columns<'c> {
         }
     }
 
-    /// Moves what waits into the columns.
-    fn flush(&mut self) {
-        let width = self.numbers.len().max(1);
-        let n_rows = self.waiting.len() / width;
-        for (place, column) in self.numbers.iter_mut().enumerate() {
+    /// Takes the numbers of all rows that have come. One row after the other into all columns would touch as
+    /// many pages of memory each time.
+    fn take_numbers(&mut self, row: &mut Row<'_>) {
+        let n_rows = row.numbers.len() / self.n_features.max(1);
+        for (column, feature) in self.numbers.iter_mut().zip(self.of_numbers) {
             let (own, rest) = std::mem::take(column).split_at_mut(n_rows);
-            let values = self.waiting.iter().skip(place).step_by(width);
+            let values = row.numbers.iter().skip(*feature).step_by(self.n_features);
             own.iter_mut().zip(values).for_each(|(own, value)| *own = *value);
             *column = rest;
         }
-        self.waiting.clear();
+        row.numbers.clear();
     }
 }
 
 /// The part of each column that each piece writes.
-fn cut<'c>(columns: &'c mut [Vec<f64>], pieces: &[&[u32]]) -> Vec<Vec<&'c mut [f64]>> {
+fn cut<'c>(columns: &'c mut [Vec<f64>], pieces: &[Range<usize>]) -> Vec<Vec<&'c mut [f64]>> {
     let mut rest: Vec<&mut [f64]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
     let mut parts = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -195,9 +194,13 @@ fn by_customer(rows: &[SpineRow]) -> Vec<u32> {
         order[ends[*customer]] = place;
         ends[*customer] += 1;
     }
-    let customer = |place: &u32| rows[*place as usize].0;
-    for rows_of_one in order.chunk_by_mut(|left, right| customer(left) == customer(right)) {
-        rows_of_one.sort_unstable_by_key(|place| (rows[*place as usize].1, *place));
+    // Each customer's end is where it was filled to.
+    let mut begin = 0;
+    for end in ends {
+        if end - begin > 1 {
+            order[begin..end].sort_unstable_by_key(|place| (rows[*place as usize].1, *place));
+        }
+        begin = end;
     }
     order
 }
@@ -214,12 +217,15 @@ fn inverse(order: &[u32]) -> Option<Vec<u32>> {
     Some(places)
 }
 
-/// Runs of rows that together cost about the same, no customer in two of them.
-fn pieces<'o>(rows: &[SpineRow], order: &'o [u32], bound: &Bound<'_>) -> Vec<&'o [u32]> {
-    let customer = |place: &u32| rows[*place as usize].0;
-    let groups = || order.chunk_by(|left, right| customer(left) == customer(right));
-    let cost = |group: &[u32]| {
-        group.len() + group.first().map_or(0, |row| bound.timelines().rows(customer(row)).len())
+const fn is_same_customer(left: &SpineRow, right: &SpineRow) -> bool {
+    left.0 == right.0
+}
+
+/// Runs of rows by customer that together cost about the same, no customer in two of them.
+fn pieces(rows: &[SpineRow], bound: &Bound<'_>) -> Vec<Range<usize>> {
+    let groups = || rows.chunk_by(is_same_customer);
+    let cost = |group: &[SpineRow]| {
+        group.len() + group.first().map_or(0, |row| bound.timelines().rows(row.0).len())
     };
     let enough = groups().map(cost).sum::<usize>() / PIECES + 1;
     let mut pieces = Vec::new();
@@ -228,12 +234,12 @@ fn pieces<'o>(rows: &[SpineRow], order: &'o [u32], bound: &Bound<'_>) -> Vec<&'o
         end += group.len();
         cost_so_far += cost(group);
         if cost_so_far >= enough {
-            pieces.push(&order[start..end]);
+            pieces.push(start..end);
             (start, cost_so_far) = (end, 0);
         }
     }
     if start < end {
-        pieces.push(&order[start..end]);
+        pieces.push(start..end);
     }
     pieces
 }
