@@ -190,35 +190,53 @@ fn run_id() -> u128 {
     now.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros()
 }
 
-/// A request with events of customers that are there.
+/// Events that are written before the clock runs; what a request costs whoever sends it is taken from whoever
+/// answers it, on the same computer.
+const WRITTEN_EVENTS: usize = 100_000;
+/// What stands in them for the number of the connection and of its request.
+const NUMBER: &str = "00000000-00000000";
+
+/// A request with events of customers that are there, each of an id of its own.
 fn events_of(
     keys: &Keys,
     path: &'static str,
     batch: usize,
 ) -> impl Fn(usize, usize, &mut Vec<u8>) + 'static + use<> {
-    let key = keys.write.clone();
     let run = run_id();
-    move |connection, n, bytes| {
-        let event = |k: usize| {
-            let customer = data::customer(mixed(connection, n * batch + k) % data::customers());
-            format!(
-                "{{\"type\":\"track\",\"userId\":\"{customer}\",\"event\":\"product_viewed\",\
-                 \"messageId\":\"{run}-{connection}-{n}-{k}\",\"timestamp\":\"2026-06-01T12:00:00.000Z\",\
-                 \"properties\":{{\"channel\":\"web\",\"category\":\"category-{}\",\"product\":\"product-{}\",\
-                 \"amount\":{}.5}},\"context\":{{\"library\":{{\"name\":\"bench\",\"version\":\"1.0\"}}}}}}",
-                k % 11,
-                n % 997,
-                n % 100
-            )
-        };
+    let event = |n: usize, k: usize| {
+        let customer = data::customer(mixed(n, k) % data::customers());
+        format!(
+            "{{\"type\":\"track\",\"userId\":\"{customer}\",\"event\":\"product_viewed\",\
+             \"messageId\":\"{run}-{NUMBER}-{k}\",\"timestamp\":\"2026-06-01T12:00:00.000Z\",\
+             \"properties\":{{\"channel\":\"web\",\"category\":\"category-{}\",\"product\":\"product-{}\",\
+             \"amount\":{}.5}},\"context\":{{\"library\":{{\"name\":\"bench\",\"version\":\"1.0\"}}}}}}",
+            k % 11,
+            n % 997,
+            n % 100
+        )
+    };
+    let written = (0..WRITTEN_EVENTS / batch).map(|n| {
         let body = match batch {
-            1 => event(0),
+            1 => event(n, 0),
             _ => {
-                let events: Vec<String> = (0..batch).map(event).collect();
+                let events: Vec<String> = (0..batch).map(|k| event(n, k)).collect();
                 format!("{{\"batch\":[{}]}}", events.join(","))
             }
         };
-        post(path, &key, &body, bytes);
+        let mut bytes = Vec::new();
+        post(path, &keys.write, &body, &mut bytes);
+        let text = std::str::from_utf8(&bytes).unwrap();
+        let places: Vec<usize> = text.match_indices(NUMBER).map(|(place, _)| place).collect();
+        (bytes, places)
+    });
+    let written: Vec<(Vec<u8>, Vec<usize>)> = written.collect();
+    move |connection, n, bytes| {
+        let (body, places) = &written[mixed(connection, n) % written.len()];
+        bytes.extend_from_slice(body);
+        let number = format!("{connection:08}-{n:08}");
+        for place in places {
+            bytes[*place..place + number.len()].copy_from_slice(number.as_bytes());
+        }
     }
 }
 
@@ -248,8 +266,12 @@ pub(crate) fn events(folder: &Path, batch: usize) {
 pub(crate) fn overload(folder: &Path) {
     let (data, keys) = data::make(folder);
     let ours = Server::endpoint(&data);
-    let capacity =
-        load::run(&ours.address, 64, SECONDS, None, events_of(&keys, "/v1/batch", 100)).rate();
+    // Of clients that wait when they are refused, many may send less than few.
+    let closed = |connections: usize| {
+        load::run(&ours.address, connections, SECONDS, None, events_of(&keys, "/v1/batch", 100))
+    };
+    let capacity = [8, 16, 64].map(|connections| closed(connections).rate());
+    let capacity = capacity.into_iter().fold(0.0, f64::max);
     let (before, ..) = ours.resources();
     let request = events_of(&keys, "/v1/batch", 100);
     let result = load::run(&ours.address, 900, 15.0, Some(5.0 * capacity), request);

@@ -47,7 +47,7 @@ impl Maintenance {
 }
 
 /// Lets the threads that answer and write go before this one, and before those that it starts.
-pub(super) fn give_way() {
+pub(crate) fn give_way() {
     #[cfg(unix)]
     if let Err(error) = rustix::process::setpriority_process(None, 5) {
         tracing::debug!(%error, "the work behind the scenes is as urgent as any");

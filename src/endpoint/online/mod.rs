@@ -26,6 +26,7 @@ pub use clock::Clock;
 pub use embedded::{Embedded, Settings};
 pub use incoming::{Incoming, Kind};
 pub use maintenance::Maintenance;
+pub(crate) use maintenance::give_way;
 pub use record::{Exposing, Rejected, Said};
 pub use retention::Retention;
 pub use timeline::{Exposed, Timeline};

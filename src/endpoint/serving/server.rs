@@ -18,7 +18,7 @@ use tower_service::Service as _;
 use super::metrics::Kind;
 use super::router::{Peer, as_problem};
 use super::{Endpoint, Keys, router};
-use crate::online::Settings;
+use crate::online::{Settings, give_way};
 use crate::{Error, Result};
 
 /// How an endpoint is started.
@@ -316,11 +316,16 @@ fn deployment_of(path: &str, endpoint: &Endpoint) -> Option<String> {
     endpoint.deployments.has(name).then(|| name.to_owned())
 }
 
-/// Runs what waits for a disk away from the runtime's threads.
+/// Runs what waits for a disk, or takes long, away from the runtime's threads and behind them.
 pub(super) async fn blocking<T: Send + 'static>(
     endpoint: &Arc<Endpoint>,
     work: impl FnOnce(&Endpoint) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let endpoint = endpoint.clone();
-    tokio::task::spawn_blocking(move || work(&endpoint)).await.map_err(Error::store("run"))?
+    let work = move || {
+        // A refusal or a score does not wait for a batch.
+        give_way();
+        work(&endpoint)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(Error::store("run"))?
 }
