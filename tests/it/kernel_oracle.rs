@@ -352,6 +352,22 @@ fn one_by_one(
     }
 }
 
+/// Nobody has named an event yet, neither the view nor what happened.
+#[test]
+fn a_view_of_all_events_says_that_none_happened() {
+    let mut count = FeatureDefinition::named("visits".parse().unwrap());
+    count.aggregation = AggregationName::ALL.into_iter().find(|name| name.as_str() == "count");
+    let definition = ViewDefinition { name: "all".parse().unwrap(), features: vec![count] };
+    let view = View::check(&definition, &Catalog::default()).unwrap();
+    let mut live = LiveTimeline::new(&view, &[] as &[Event]);
+    let (as_of, mut out) = (AsOf::at(Time(1)), Vec::new());
+    live.values(&view, as_of, &[], &mut out);
+    assert_eq!(out, [Value::Number(0.0)]);
+    live.extend(&view, [&full_event()]);
+    live.values(&view, AsOf::at(Time(i64::MAX)), &[], &mut out);
+    assert_eq!(out, [Value::Number(1.0)]);
+}
+
 /// Runs random cases until so many values were compared.
 fn run(cases: u32, knowledge: Knowledge, at_least: usize) {
     let config = ProptestConfig {

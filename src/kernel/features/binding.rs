@@ -128,6 +128,7 @@ impl Binding {
             };
             binding.features.push(bound);
         }
+        binding.passes.resize_with(view.selections().chunks(TOGETHER).len(), Vec::new);
         timelines.names().iter().for_each(|name| binding.add_name(view, name));
         binding
     }
@@ -176,7 +177,6 @@ impl Binding {
     /// Adds the next name of an event.
     pub(super) fn add_name(&mut self, view: &View, name: &str) {
         let groups = view.selections().chunks(TOGETHER);
-        self.passes.resize_with(groups.len(), Vec::new);
         for (selections, passes) in groups.zip(&mut self.passes) {
             let bit = |selection: &Selection| u8::from(is_among(name, &selection.events));
             passes.push(selections.iter().rev().fold(0, |bits, it| bits << 1 | bit(it)));

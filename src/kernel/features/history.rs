@@ -48,7 +48,7 @@ pub(super) struct History {
     /// The windows of all series in the row that is being computed, as places of their series.
     windows: Vec<Range<usize>>,
     /// The rows that pass the selections that are being read.
-    picked: [Picks; TOGETHER],
+    picked: Vec<Picks>,
 }
 
 impl History {
@@ -61,7 +61,7 @@ impl History {
     /// Gives back the memory that it has in reserve: it is kept for long, and grows rarely.
     pub(super) fn shrink(&mut self) {
         self.series.iter_mut().for_each(Series::shrink);
-        self.picked = Default::default();
+        self.picked = Vec::new();
     }
 
     /// Reads a customer's events up to a time, as far as they are not read yet.
@@ -99,10 +99,14 @@ impl History {
         let base = self.rows.start;
         let new = self.rows.end - base..end - base;
         let events = &timelines.events[self.rows.end..end];
+        self.picked.resize_with(TOGETHER, Picks::default);
         let selections = view.selections().iter().zip(&binding.selections);
         for (place, (selection, bound)) in selections.enumerate() {
             if place % TOGETHER == 0 {
                 pick(&mut self.picked, &binding.passes[place / TOGETHER], events, new.start);
+            }
+            if bound.series.is_empty() {
+                continue;
             }
             let condition = selection.condition.as_ref().map(|(_, condition)| condition);
             let picks = &mut self.picked[place % TOGETHER];
@@ -297,7 +301,7 @@ impl Picks {
 const AT_ONCE: usize = 8;
 
 /// Picks the rows from `first` on, whose events are given, for the selections that each passes by its name.
-fn pick(picked: &mut [Picks; TOGETHER], passes: &[u8], events: &[u32], first: usize) {
+fn pick(picked: &mut [Picks], passes: &[u8], events: &[u32], first: usize) {
     let any = passes.iter().fold(0, |any, bits| any | bits);
     for (place, picks) in picked.iter_mut().enumerate() {
         picks.n = 0;
