@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-use super::series::{Needs, Series, half};
+use super::needs::Needs;
+use super::series::{Series, half};
 use super::tally::{Tally, value_of};
 use super::{Aggregation, Column, Texts, exact};
 use crate::domain::{MICROS_PER_DAY, Time, Value};

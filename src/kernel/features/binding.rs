@@ -1,5 +1,5 @@
 use super::event_filter::is_among;
-use super::series::Needs;
+use super::needs::Needs;
 use super::{Aggregate, Aggregation, Column, Input, Selection, Source, Timelines, View};
 use crate::domain::Span;
 use crate::expression::Expression;

@@ -28,6 +28,7 @@ mod exact;
 mod history;
 mod label;
 mod live;
+mod needs;
 mod row;
 mod series;
 mod spine;

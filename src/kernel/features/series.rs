@@ -1,76 +1,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::Column;
 use super::codes::{Code, with_codes};
 use super::exact::{self, Extent, Wide};
-use super::{Aggregation, Column};
+use super::needs::Needs;
 use crate::domain::MICROS_PER_DAY;
-
-/// What the features over a series need to know of it beside its values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Needs {
-    sums: bool,
-    squares: bool,
-    moments: bool,
-    extremes: bool,
-    distinct: bool,
-    days: bool,
-    gaps: bool,
-    /// Gaps that start a session, in microseconds.
-    sessions: Vec<i64>,
-    /// Half-lives, in microseconds.
-    decays: Vec<i64>,
-    /// Events after the first one.
-    more: bool,
-}
-
-impl Needs {
-    /// Adds what an aggregation over windows of a length, or over all time, needs.
-    pub(super) fn add(&mut self, aggregation: Aggregation, window: Option<i64>) {
-        let of_first = matches!(aggregation, Aggregation::First | Aggregation::DaysSinceFirst);
-        self.more |= !of_first || window.is_some();
-        fn once(list: &mut Vec<i64>, micros: i64) {
-            if !list.contains(&micros) {
-                list.push(micros);
-            }
-        }
-        match aggregation {
-            Aggregation::Sum | Aggregation::Mean => self.sums = true,
-            Aggregation::Variance | Aggregation::Stddev => {
-                self.sums = true;
-                self.squares = true;
-            }
-            Aggregation::Trend => {
-                self.sums = true;
-                self.moments = true;
-            }
-            Aggregation::Min | Aggregation::Max => self.extremes = true,
-            Aggregation::Distinct => self.distinct = true,
-            Aggregation::ActiveDays => self.days = true,
-            Aggregation::StddevGapDays => self.gaps = true,
-            Aggregation::Sessions(gap) => once(&mut self.sessions, gap.micros()),
-            Aggregation::DecayedCount(half_life) | Aggregation::DecayedSum(half_life) => {
-                once(&mut self.decays, half_life.micros());
-            }
-            _ => {}
-        }
-    }
-
-    /// Makes it that of windows that begin anywhere.
-    pub(super) const fn add_later_windows(&mut self) {
-        self.more = true;
-    }
-
-    /// The place of the session counts for a gap.
-    pub(super) fn session(&self, gap: i64) -> usize {
-        self.sessions.iter().position(|known| *known == gap).unwrap_or(0)
-    }
-
-    /// The place of the decayed sums for a half-life.
-    pub(super) fn decay(&self, half_life: i64) -> usize {
-        self.decays.iter().position(|known| *known == half_life).unwrap_or(0)
-    }
-}
 
 /// The selected events of one customer with a value, in order, and prefixes over them: what a window
 /// holds is a range of places, and most aggregates of it are a difference of two prefixes.
