@@ -126,7 +126,7 @@ impl Activity {
     fn log_ui(&self, ui: &mut Ui) {
         // As high without entries as with them: what is below stays where it is when one comes.
         let area = ScrollArea::vertical().id_salt("activity").max_height(240.0);
-        area.auto_shrink(false).show(ui, |ui| self.entries_ui(ui));
+        area.min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| self.entries_ui(ui));
     }
 
     fn entries_ui(&self, ui: &mut Ui) {
