@@ -31,10 +31,10 @@ fn number(n: usize) -> f64 {
     n as f64
 }
 
-impl Window<'_, '_> {
+impl<'t> Window<'_, 't> {
     /// The value of an aggregation where the number of events says it: all do over none, and a count does.
     #[inline]
-    pub(super) fn number_of_few(aggregation: Aggregation, n: usize) -> Option<f64> {
+    pub(super) fn number_by_count(aggregation: Aggregation, n: usize) -> Option<f64> {
         match aggregation {
             Aggregation::Count => Some(number(n)),
             _ if n > 0 => None,
@@ -47,16 +47,13 @@ impl Window<'_, '_> {
             _ => Some(f64::NAN),
         }
     }
-}
 
-impl<'t> Window<'_, 't> {
-    /// The value of an aggregation that gives a number, NaN for null; none if it gives something else.
-    /// `tally` is what the aggregation remembers of the series.
+    /// The value of an aggregation over some events that gives a number, NaN for null; none if it gives
+    /// something else. `tally` is what the aggregation remembers of the series.
     #[inline]
     pub(super) fn number(&self, aggregation: Aggregation, tally: &mut Tally) -> Option<f64> {
         let n = self.range.len();
         match aggregation {
-            Aggregation::Count => return Some(number(n)),
             Aggregation::Distinct => return Some(f64::from(self.series.distinct(&self.range))),
             Aggregation::ActiveDays => {
                 return Some(f64::from(self.series.active_days(&self.range)));
@@ -64,11 +61,6 @@ impl<'t> Window<'_, 't> {
             Aggregation::Sessions(gap) => {
                 let session = self.needs.session(gap.micros());
                 return Some(f64::from(self.series.sessions(session, &self.range)));
-            }
-            Aggregation::Sum | Aggregation::DecayedCount(_) | Aggregation::DecayedSum(_)
-                if n == 0 =>
-            {
-                return Some(0.0);
             }
             Aggregation::Min | Aggregation::Max
                 if !matches!(self.column, Some(Column::Number(_))) =>
@@ -82,7 +74,6 @@ impl<'t> Window<'_, 't> {
             | Aggregation::Mode
             | Aggregation::TopK(_)
             | Aggregation::Histogram(_) => return None,
-            _ if n == 0 => return Some(f64::NAN),
             _ => {}
         }
         let time = |at: usize| self.times[self.series.row(at)];
@@ -126,9 +117,6 @@ impl<'t> Window<'_, 't> {
     ) -> Option<(&'t Texts, u32)> {
         let Some(column @ Column::Text(texts)) = self.column else { return None };
         let picked = match aggregation {
-            Aggregation::First | Aggregation::Last | Aggregation::Mode if self.range.is_empty() => {
-                return Some((texts, Column::NO_TEXT));
-            }
             Aggregation::First => Some(self.row(self.range.start)),
             Aggregation::Last => Some(self.row(self.range.end - 1)),
             Aggregation::Mode => tally.mode(&self.range, column, |at| self.row(at)),
@@ -137,11 +125,8 @@ impl<'t> Window<'_, 't> {
         Some((texts, picked.map_or(Column::NO_TEXT, |row| texts.codes().at(row))))
     }
 
-    /// The value of an aggregation that gives no number; null over nothing.
+    /// The value of an aggregation over some events that gives no number.
     pub(super) fn value(&self, aggregation: Aggregation, tally: &mut Tally) -> Value {
-        if self.range.is_empty() {
-            return Value::Null;
-        }
         let (first, end) = (self.range.start, self.range.end);
         match aggregation {
             Aggregation::Min => self.extreme(std::cmp::Ordering::Less),

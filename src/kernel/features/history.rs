@@ -172,7 +172,7 @@ impl History {
             match feature {
                 BoundFeature::Aggregate { series, window, aggregation, tally } => {
                     let range = self.windows[*window].clone();
-                    if let Some(number) = Window::number_of_few(*aggregation, range.len()) {
+                    if let Some(number) = Window::number_by_count(*aggregation, range.len()) {
                         out.number(number);
                         continue;
                     }

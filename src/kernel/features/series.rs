@@ -79,6 +79,12 @@ fn place(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// The row of a place, where no rows say that each place is its own.
+#[inline]
+fn row_at(rows: &[u32], at: usize) -> usize {
+    rows.get(at).map_or(at, |row| *row as usize)
+}
+
 impl Series {
     /// Begins anew for what features need to know, with the memory that it has.
     pub(super) fn begin(&mut self, needs: &Needs) {
@@ -129,7 +135,7 @@ impl Series {
     /// The row of a place, counted from the customer's first.
     #[inline]
     pub(super) fn row(&self, at: usize) -> usize {
-        self.rows.get(at).map_or(at, |row| *row as usize)
+        row_at(&self.rows, at)
     }
 
     /// Appends the events of rows that have a value. `column` has the values by the rows from `base` on.
@@ -264,7 +270,7 @@ impl Series {
             self.index_days(from, times);
         }
         let Self { rows, gaps, .. } = self;
-        let time = |at: usize| times[rows.get(at).map_or(at, |row| *row as usize)];
+        let time = |at: usize| times[row_at(rows, at)];
         if needs.gaps {
             for at in from..self.len {
                 let gap = at.checked_sub(1).map_or(0, |before| time(at) - time(before));
@@ -321,7 +327,7 @@ impl Series {
             }
             let mut sum = self.moments.last().copied().unwrap_or_default();
             let Self { rows, moments, .. } = self;
-            let time = |at: usize| times[rows.get(at).map_or(at, |row| *row as usize)];
+            let time = |at: usize| times[row_at(rows, at)];
             let first = time(0);
             moments.extend(new.iter().zip(from..).map(|(x, at)| {
                 let time = i128::from(time(at) - first);

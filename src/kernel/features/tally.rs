@@ -72,7 +72,7 @@ impl Tally {
             && texts.dictionary().len() <= FEW_TEXTS
         {
             let rows = range.clone().map(&row);
-            return with_codes!(texts.codes(), codes => self.few.mode(rows, codes, texts));
+            return with_codes!(texts.codes(), codes => most_frequent_text(rows, codes, texts));
         } else {
             let counts = self.few.count(range.clone().map(&row), column);
             counts.iter().copied().min_by(|left, right| by_count(left, right, column))
@@ -212,24 +212,21 @@ impl Few {
     }
 }
 
-impl Few {
-    /// The first row with the most frequent of few texts; of equally frequent ones the least.
-    fn mode<C: Code>(
-        &mut self,
-        rows: impl Iterator<Item = usize> + Clone,
-        codes: &[C],
-        texts: &Texts,
-    ) -> Option<usize> {
-        let mut counts = [0_u32; FEW_TEXTS];
-        // A series has only rows with a text, whose codes are below the number of texts.
-        rows.clone().for_each(|row| counts[codes[row].wide() as usize % FEW_TEXTS] += 1);
-        let counts = counts.iter().zip(0_u32..).zip(texts.dictionary());
-        let counts = counts.filter(|((count, _), _)| **count > 0);
-        let best = counts
-            .max_by(|(left, less), (right, more)| left.0.cmp(right.0).then_with(|| more.cmp(less)));
-        let code = best?.0.1;
-        { rows }.find(|row| codes[*row].wide() == code)
-    }
+/// The first row with the most frequent of few texts; of equally frequent ones the least.
+fn most_frequent_text<C: Code>(
+    mut rows: impl Iterator<Item = usize> + Clone,
+    codes: &[C],
+    texts: &Texts,
+) -> Option<usize> {
+    let mut counts = [0_u32; FEW_TEXTS];
+    // A series has only rows with a text, whose codes are below the number of texts.
+    rows.clone().for_each(|row| counts[codes[row].wide() as usize % FEW_TEXTS] += 1);
+    let counts = counts.iter().zip(0_u32..).zip(texts.dictionary());
+    let counts = counts.filter(|((count, _), _)| **count > 0);
+    let best = counts
+        .max_by(|(left, less), (right, more)| left.0.cmp(right.0).then_with(|| more.cmp(less)));
+    let code = best?.0.1;
+    rows.find(|row| codes[*row].wide() == code)
 }
 
 /// The more frequent first, of equally frequent ones the smaller value.
