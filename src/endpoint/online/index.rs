@@ -237,20 +237,17 @@ impl Index {
     pub(super) fn take(&self, recent: &Recent) -> Result<()> {
         let store = Error::store::<fjall::Error>;
         for (keyspace, rows) in [(&self.timelines, &recent.rows), (&self.scores, &recent.scores)] {
-            let mut sorted: Vec<(&str, &Row)> = rows
-                .iter()
-                .flat_map(|(id, rows)| rows.iter().map(|row| (id.as_str(), row)))
-                .collect();
             // By the bytes of the keys: an id that another begins with comes first, as NUL does.
-            sorted.sort_unstable_by(|(left_id, left), (right_id, right)| {
-                left_id.cmp(right_id).then(left.place.cmp(&right.place))
-            });
-            sorted.dedup_by(|(left_id, left), (right_id, right)| {
-                left_id == right_id && left.place == right.place
-            });
+            let mut ids: Vec<(&String, &Vec<Row>)> = rows.iter().collect();
+            ids.sort_unstable_by_key(|(id, _)| *id);
             let mut run = keyspace.start_ingestion().map_err(store("write its index"))?;
-            for (id, row) in sorted {
-                run.write(key(id, row.place), row.bytes()).map_err(store("write its index"))?;
+            for (id, rows) in ids {
+                let mut rows: Vec<&Row> = rows.iter().collect();
+                rows.sort_unstable_by_key(|row| row.place);
+                rows.dedup_by_key(|row| row.place);
+                for row in rows {
+                    run.write(key(id, row.place), row.bytes()).map_err(store("write its index"))?;
+                }
             }
             run.finish().map_err(store("write its index"))?;
         }
