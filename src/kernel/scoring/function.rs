@@ -109,6 +109,9 @@ impl ScoringFunction {
     /// What the function says of values of the features beside the score: classes, segments or items.
     #[must_use]
     pub fn detail(&self, features: &[Value]) -> Option<Detail> {
+        if !self.says_more() {
+            return None;
+        }
         self.with_encoded(features, |row| self.file.model.detail(row))
     }
 
