@@ -481,7 +481,7 @@ fn what_makes_no_sense_is_refused_with_a_problem() {
     check(endpoint.get(&keys.score, "/v1/score/tiny"), 400, "customer_id");
     check(endpoint.delete(&keys.admin, "/healthz"), 405, "another method");
     let large = vec![b' '; 600_000];
-    check(endpoint.post(&keys.write, "/v1/track", &large), 413, "length limit exceeded");
+    check(endpoint.post(&keys.write, "/v1/track", &large), 413, "send smaller batches");
     let long = json!({ "userId": "x".repeat(257), "event": "order" }).to_string();
     let answer = endpoint.post(&keys.write, "/v1/track", long.as_bytes());
     assert_eq!((answer.status, &answer.body["rejected"]), (200, &json!(1)));

@@ -1,56 +1,92 @@
 //! The collector: the Segment HTTP tracking API as clients really use it.
 
-use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use kernel::domain::{IDENTIFY, Properties, Time, Value, is_system, limits, property_name};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use kernel::domain::Time;
+use serde::Deserialize;
+use serde_json::Value as Json_;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json_};
 
-use super::keys::Keys;
+use super::call::{self, Call};
 use super::state::Endpoint;
 use super::{Role, wire};
-use crate::online::{Incoming, Kind, Rejected};
+use crate::online::{Incoming, Rejected};
 use crate::{Error, Result};
 
 /// The largest body, before and after decompression.
 pub(super) const LARGEST_BODY: usize = 500 * 1024;
 /// Bytes up to which a body is read where it came in: that takes less than handing it over.
 const LONGEST_READ_AT_ONCE: usize = 8 * 1024;
-/// The largest event, as JSON.
-const LARGEST_EVENT: usize = 32 * 1024;
 /// Reasons that an answer carries.
 const REPORTED_REASONS: usize = 10;
 
 /// `POST /v1/{track,identify,page,screen,group,alias,batch}` and the short forms `t i p s g a b`. The
-/// content type is not looked at: SDKs send JSON under several.
-pub(super) async fn collect(
-    State(endpoint): State<Arc<Endpoint>>,
-    Path(method): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<wire::Collected>> {
+/// content type is not looked at: SDKs send JSON under several. Browsers may send from any page: the write
+/// key is public, and says all.
+pub(super) async fn collect(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match take(&endpoint, &parts, body).await {
+        Ok(collected) => Json(collected).into_response(),
+        Err(error) => error.into_response(),
+    };
+    if let Some(origin) = parts.headers.get(header::ORIGIN) {
+        allow_page(response.headers_mut(), origin.clone());
+    }
+    response
+}
+
+/// What a page is told that asks whether it may send.
+pub(super) async fn preflight(headers: HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        allow_page(response.headers_mut(), origin.clone());
+    }
+    response
+}
+
+/// Lets a page read an answer.
+pub(super) fn allow_page(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-retry-count"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Retry-After"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+        (header::VARY, "Origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wire::Collected> {
+    if endpoint.writer.is_busy() {
+        // Refused before anything costs time, as long as too much is admitted.
+        endpoint.metrics.refused.add(1);
+        let_go(body).await;
+        return Err(Error::Busy);
+    }
+    let body = whole(body).await?;
     let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
         endpoint.metrics.refused.add(1);
     })?;
-    let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&headers, &body);
+    let method = method_of(parts);
+    let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&parts.headers, &body);
     let read = if is_short {
-        read(&endpoint, &method, &headers, &body)?
+        read(endpoint, method, &parts.headers, &body)?
     } else {
         // On another thread, so that those that answer are free to refuse and to score.
         let turn = endpoint.reading.acquire().await;
+        let (method, headers) = (method.to_owned(), parts.headers.clone());
         let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body);
-        let read = super::server::blocking(&endpoint, read).await?;
+        let read = super::server::blocking(endpoint, read).await?;
         drop(turn);
         read
     };
@@ -64,13 +100,58 @@ pub(super) async fn collect(
     endpoint.metrics.rejected.add(rejected);
     endpoint.metrics.duplicate.add(duplicate);
     endpoint.metrics.accepted.add(receipts.len() - duplicate);
-    Ok(Json(wire::Collected {
+    Ok(wire::Collected {
         success: true,
         accepted: receipts.len() - duplicate,
         duplicate,
         rejected,
         reasons,
-    }))
+    })
+}
+
+/// What comes after `/v1/` in the path of a request.
+fn method_of(parts: &Parts) -> &str {
+    let path = parts.uri.path();
+    path.strip_prefix("/v1/").unwrap_or(path).trim_end_matches('/')
+}
+
+/// The body of a request, unless it is too large.
+async fn whole(body: Body) -> Result<Bytes> {
+    let mut chunks = body.into_data_stream();
+    let mut all: Option<Vec<u8>> = None;
+    let mut first = Bytes::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Error::BadRequest(format!("half a body: {error}")))?;
+        let n = all.as_ref().map_or(first.len(), Vec::len) + chunk.len();
+        if n > LARGEST_BODY {
+            return Err(Error::TooLarge(format!(
+                "the body is larger than {LARGEST_BODY} bytes; send smaller batches"
+            )));
+        }
+        // Most bodies are one chunk, which needs no copy.
+        match &mut all {
+            Some(all) => all.extend_from_slice(&chunk),
+            None if first.is_empty() => first = chunk,
+            None => {
+                let mut both = Vec::with_capacity(2 * n);
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&chunk);
+                all = Some(both);
+            }
+        }
+    }
+    Ok(all.map_or(first, Bytes::from))
+}
+
+/// Lets what is sent go unread: a connection that is closed before would take the answer with it.
+async fn let_go(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let mut left = LARGEST_BODY;
+    while let Some(Ok(chunk)) = chunks.next().await
+        && chunk.len() <= left
+    {
+        left -= chunk.len();
+    }
 }
 
 /// What a request says.
@@ -91,6 +172,15 @@ fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) ->
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
     }
+    let now = endpoint.clock.as_of();
+    let may_write = |key: Option<&str>| endpoint.keys.check(headers, key, Role::Write, now);
+    // One event is read once; what is wrong with one that cannot be is said below.
+    if let (Some(_), Ok(text)) = (type_, std::str::from_utf8(&body))
+        && let Some(call) = Call::read(text.trim())
+    {
+        may_write(call.write_key())?;
+        return Ok(Read::of([(text.trim(), call.event(type_, None, now))], now));
+    }
     let envelope: Envelope<'_> = wire::parse(&body)?;
     let items = match (type_, envelope.batch) {
         (Some(_), _) => vec![wire::parse(&body)?],
@@ -99,51 +189,43 @@ fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) ->
     };
     let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
     let in_body = in_body.or_else(|| key_of_event(items.first()));
-    let now = endpoint.clock.as_of();
-    endpoint.keys.check(headers, in_body.as_deref(), Role::Write, now)?;
+    may_write(in_body.as_deref())?;
     let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
     let sent_at = sent_at.and_then(|text| text.parse().ok());
-    let mut events = Vec::with_capacity(items.len());
-    let mut rejects = Vec::new();
-    for (place, item) in items.iter().enumerate() {
-        match incoming(item.get(), type_, sent_at, now) {
-            Ok(event) => events.push(event),
-            Err(reason) => rejects.push((place, reason, item.get())),
-        }
-    }
-    let kept = |(_, reason, event): &(usize, String, &str)| Rejected {
-        received_at: now,
-        reason: reason.clone(),
-        event: (*event).to_owned(),
-    };
-    let reasons = rejects.iter().take(REPORTED_REASONS);
-    Ok(Read {
-        received: items.len(),
-        events,
-        rejected: rejects.iter().map(kept).collect(),
-        reasons: reasons.map(|(place, reason, _)| format!("event {place}: {reason}")).collect(),
-    })
+    let items = items.iter().map(|item| item.get());
+    Ok(Read::of(items.map(|item| (item, call::incoming(item, type_, sent_at, now))), now))
 }
 
-/// Refuses before anything costs time, as long as too much is admitted. What was sent is let go unread: a
-/// connection that is closed before would take the answer with it.
-pub(super) async fn refuse_when_busy(
-    State(endpoint): State<Arc<Endpoint>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.method() != Method::POST || !endpoint.writer.is_busy() {
-        return next.run(request).await;
+impl Read {
+    /// What the items of a request say, each with the event that it is, or why it is none.
+    fn of<'i>(
+        items: impl IntoIterator<
+            IntoIter: ExactSizeIterator<Item = (&'i str, std::result::Result<Incoming, String>)>,
+        >,
+        now: Time,
+    ) -> Self {
+        let items = items.into_iter();
+        let received = items.len();
+        let mut read = Self {
+            received,
+            events: Vec::with_capacity(received),
+            rejected: Vec::new(),
+            reasons: Vec::new(),
+        };
+        for (place, (item, event)) in items.enumerate() {
+            match event {
+                Ok(event) => read.events.push(event),
+                Err(reason) => {
+                    if read.reasons.len() < REPORTED_REASONS {
+                        read.reasons.push(format!("event {place}: {reason}"));
+                    }
+                    let event = item.to_owned();
+                    read.rejected.push(Rejected { received_at: now, reason, event });
+                }
+            }
+        }
+        read
     }
-    endpoint.metrics.refused.add(1);
-    let mut body = request.into_body().into_data_stream();
-    let mut left = LARGEST_BODY;
-    while let Some(Ok(bytes)) = body.next().await
-        && bytes.len() <= left
-    {
-        left -= bytes.len();
-    }
-    Error::Busy.into_response()
 }
 
 /// What is around events. The events stay text until each is read, so that one that is no JSON that can be
@@ -156,55 +238,6 @@ struct Envelope<'a> {
     write_key: Option<Json_>,
     #[serde(rename = "sentAt", default)]
     sent_at: Option<Json_>,
-}
-
-/// What is read of an event. SDKs send as much again that is not, and it is skipped, not kept.
-struct Call(Map<String, Json_>);
-
-const READ: [&str; 14] = [
-    "anonymousId",
-    "category",
-    "event",
-    "groupId",
-    "messageId",
-    "name",
-    "originalTimestamp",
-    "previousId",
-    "properties",
-    "sentAt",
-    "timestamp",
-    "traits",
-    "type",
-    "userId",
-];
-
-impl<'de> Deserialize<'de> for Call {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Call;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut fields: A,
-            ) -> std::result::Result<Call, A::Error> {
-                let mut read = Map::new();
-                while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
-                    if READ.contains(&&*name) {
-                        read.insert(name.into_owned(), fields.next_value()?);
-                    } else {
-                        fields.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Call(read))
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
 }
 
 /// The key that browsers write into each event of a batch.
@@ -234,14 +267,14 @@ pub(super) async fn settings(
 }
 
 /// The body, unpacked if its header or its first bytes say that it is gzipped.
-pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
+pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Bytes> {
     if !is_packed(headers, body) {
         if let Some(other) = encoding(headers)
             && !matches!(other.trim(), "" | "identity")
         {
             return Err(Error::UnknownEncoding(other.to_owned()));
         }
-        return Ok(body.to_vec());
+        return Ok(body.clone());
     }
     let mut unpacked = Vec::new();
     let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX) + 1;
@@ -254,7 +287,7 @@ pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>> {
             "the body is larger than {LARGEST_BODY} bytes when unpacked; send smaller batches"
         )));
     }
-    Ok(unpacked)
+    Ok(unpacked.into())
 }
 
 fn encoding(headers: &HeaderMap) -> Option<&str> {
@@ -276,141 +309,4 @@ fn long_name(method: &str) -> Result<&'static str> {
         "alias" | "a" => "alias",
         other => return Err(Error::NotFound(format!("there is no /v1/{other}"))),
     })
-}
-
-fn text<'a>(object: &'a Map<String, Json_>, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Json_::as_str).filter(|text| !text.is_empty())
-}
-
-/// An id: text, or a number as text.
-fn id(object: &Map<String, Json_>, name: &str) -> std::result::Result<Option<String>, String> {
-    let id = match object.get(name) {
-        None | Some(Json_::Null) => return Ok(None),
-        Some(Json_::String(text)) if text.is_empty() => return Ok(None),
-        Some(Json_::String(text)) => text.clone(),
-        Some(Json_::Number(number)) => number.to_string(),
-        Some(_) => return Err(format!("{name} must be a text")),
-    };
-    if !limits::is_id(&id) {
-        return Err(format!("{name} must have at most {} bytes and no NUL", limits::LONGEST_ID));
-    }
-    Ok(Some(id))
-}
-
-fn time(object: &Map<String, Json_>, name: &str) -> Option<Time> {
-    text(object, name).and_then(|text| text.parse().ok())
-}
-
-/// One event of a request, or why it is none. `type_` is what the path says it is.
-fn incoming(
-    item: &str,
-    type_: Option<&str>,
-    batch_sent_at: Option<Time>,
-    now: Time,
-) -> std::result::Result<Incoming, String> {
-    if item.len() > LARGEST_EVENT {
-        return Err(format!("it is larger than {LARGEST_EVENT} bytes"));
-    }
-    if !item.starts_with('{') {
-        return Err("it is not a JSON object".to_owned());
-    }
-    let Call(object) = serde_json::from_str(item).map_err(|error| format!("no JSON: {error}"))?;
-    let object = &object;
-    let type_ = type_.or_else(|| text(object, "type")).unwrap_or("track");
-    let customer_id = id(object, "userId")?;
-    let anonymous_id = match type_ {
-        "alias" => id(object, "previousId")?,
-        _ => id(object, "anonymousId")?,
-    };
-    if customer_id.is_none() && anonymous_id.is_none() {
-        return Err("it has neither a userId nor an anonymousId".to_owned());
-    }
-    let message_id =
-        id(object, "messageId")?.unwrap_or_else(|| format!("made-{}-{}", now.0, Keys::random_id()));
-    let (event, source) = match type_ {
-        "track" => (text(object, "event").ok_or("a track needs an 'event'")?, "properties"),
-        "identify" => (IDENTIFY, "traits"),
-        "alias" => (IDENTIFY, ""),
-        "page" | "screen" => (type_, "properties"),
-        "group" => ("group", "traits"),
-        other => return Err(format!("there is no type '{other}'")),
-    };
-    if type_ == "track" && is_system(event) {
-        return Err(format!("'{event}': names that begin with $ are ours"));
-    }
-    if !limits::is_name(event) {
-        let most = limits::LONGEST_NAME;
-        return Err(format!("its name must have 1 to {most} bytes and no control characters"));
-    }
-    let mut properties = properties(object, source, event == IDENTIFY)?;
-    for name in ["name", "category"] {
-        if let (Some(said), "page" | "screen") = (text(object, name), type_) {
-            properties.entry(name.to_owned()).or_insert_with(|| Value::text(said));
-        }
-    }
-    if let (Some(group), "group") = (id(object, "groupId")?, type_) {
-        properties.insert("group_id".to_owned(), Value::text(group));
-    }
-    let said = time(object, "originalTimestamp").or_else(|| time(object, "timestamp"));
-    let event_time = corrected(said, time(object, "sentAt").or(batch_sent_at), now);
-    if event_time.is_some_and(|time| !time.is_plausible()) {
-        return Err("its time is not between 1900 and 2200".to_owned());
-    }
-    // What the client's clock said is kept where it was corrected.
-    if let (Some(said), Some(corrected)) = (said, event_time)
-        && said != corrected
-    {
-        properties.insert("original_timestamp".to_owned(), Value::text(said.to_string()));
-    }
-    let joins =
-        matches!(type_, "identify" | "alias") && customer_id.is_some() && anonymous_id.is_some();
-    Ok(Incoming {
-        message_id,
-        customer_id,
-        anonymous_id,
-        event: event.to_owned(),
-        event_time,
-        properties,
-        kind: if joins { Kind::Join } else { Kind::Live },
-    })
-}
-
-fn properties(
-    object: &Map<String, Json_>,
-    source: &str,
-    are_traits: bool,
-) -> std::result::Result<Properties, String> {
-    let flat = match object.get(source) {
-        Some(Json_::Object(inner)) => Value::flatten(inner),
-        None | Some(Json_::Null) => Properties::new(),
-        Some(_) => return Err(format!("'{source}' must be an object")),
-    };
-    if flat.len() > limits::MOST_PROPERTIES {
-        return Err(format!("it has more than {} properties", limits::MOST_PROPERTIES));
-    }
-    for (name, value) in &flat {
-        if !limits::is_name(name) {
-            let most = limits::LONGEST_NAME;
-            return Err(format!(
-                "a property's name must have 1 to {most} bytes and no control characters"
-            ));
-        }
-        if let Value::Text(text) = value
-            && text.len() > limits::LONGEST_TEXT
-        {
-            return Err(format!("'{name}' is longer than {} bytes", limits::LONGEST_TEXT));
-        }
-    }
-    let keep = |name: String| if are_traits { name } else { property_name(&name) };
-    Ok(flat.into_iter().map(|(name, value)| (keep(name), value)).collect())
-}
-
-/// The time of an event by our clock: what the client's said, less how far it was off when it sent.
-/// A clock that is less than a second off is taken as it is, and nothing happens after its arrival.
-fn corrected(said: Option<Time>, sent_at: Option<Time>, now: Time) -> Option<Time> {
-    const CLOSE: i64 = 1_000_000;
-    let said = said?;
-    let skew = sent_at.map_or(0, |sent_at| now.0.saturating_sub(sent_at.0));
-    let corrected = if skew.abs() <= CLOSE { said } else { said.plus(skew) };
-    Some(corrected.min(now))
 }

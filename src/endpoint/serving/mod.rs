@@ -7,6 +7,7 @@
 mod acting;
 mod administration;
 mod alerting;
+mod call;
 mod collect;
 mod customers;
 mod deploying;

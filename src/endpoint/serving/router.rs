@@ -2,7 +2,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -24,16 +25,17 @@ pub(super) struct Peer(pub(super) IpAddr);
 
 /// All routes over one endpoint.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
+    // What is asked most has nothing around it.
     let collector = Router::new()
-        .route("/v1/{method}", post(collect::collect))
-        .route("/v1/{method}/", post(collect::collect))
-        .layer(middleware::from_fn_with_state(endpoint.clone(), collect::refuse_when_busy))
+        .route("/v1/{method}", post(collect::collect).options(collect::preflight))
+        .route("/v1/{method}/", post(collect::collect).options(collect::preflight));
+    let pages = Router::new()
         .route("/v1/projects/{key}/settings", get(collect::settings))
         .route("/api/features/{key}", get(flags::growthbook))
-        .layer(DefaultBodyLimit::max(collect::LARGEST_BODY))
         .layer(middleware::from_fn(cors));
+    // They ask for the key themselves.
+    let score = Router::new().route("/v1/score/{name}", get(score::get).post(score::post));
     let scores = Router::new()
-        .route("/v1/score/{name}", get(score::get).post(score::post))
         .route("/v1/rank/{name}", post(rank::rank))
         .route("/v1/recommend/{name}", post(recommend::recommend))
         .route("/v2/models/{name}", get(inference::metadata))
@@ -95,7 +97,8 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(documentation::openapi))
         .route("/", get(documentation::page));
-    let all = collector.merge(scores).merge(administration).merge(operations);
+    let all =
+        collector.merge(pages).merge(score).merge(scores).merge(administration).merge(operations);
     all.fallback(operations::nothing_here).with_state(endpoint)
 }
 
@@ -130,7 +133,7 @@ pub(super) async fn as_problem(response: Response) -> Response {
     problem
 }
 
-/// Browsers may send events from any page: the write key is public, and says all.
+/// What pages ask for from anywhere.
 async fn cors(request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = if request.method() == Method::OPTIONS {
@@ -139,21 +142,19 @@ async fn cors(request: Request, next: Next) -> Response {
         next.run(request).await
     };
     if let Some(origin) = origin {
-        allow(response.headers_mut(), origin);
+        collect::allow_page(response.headers_mut(), origin);
     }
     response
 }
 
-fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-retry-count"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Retry-After"),
-        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-        (header::VARY, "Origin"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+/// Who may have scores: as an argument of a handler, what it is asked costs less than around it.
+pub(super) struct MayScore;
+
+impl FromRequestParts<Arc<Endpoint>> for MayScore {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self> {
+        check(endpoint, &parts.headers, Role::Score).map(|()| Self)
     }
 }
 
@@ -163,7 +164,7 @@ async fn may_score(
     request: Request,
     next: Next,
 ) -> Response {
-    match check(&endpoint, &request, Role::Score) {
+    match check(&endpoint, request.headers(), Role::Score) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
@@ -181,23 +182,22 @@ async fn may_administer(
                        --allow-remote-administration to change that";
         return Error::Forbidden(message.to_owned()).into_response();
     }
-    match check(&endpoint, &request, Role::Admin) {
+    match check(&endpoint, request.headers(), Role::Admin) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
 
-fn check(endpoint: &Endpoint, request: &Request, role: Role) -> Result<()> {
-    only_own_pages(request)?;
-    endpoint.keys.check(request.headers(), None, role, endpoint.clock.as_of())
+fn check(endpoint: &Endpoint, headers: &HeaderMap, role: Role) -> Result<()> {
+    only_own_pages(headers)?;
+    endpoint.keys.check(headers, None, role, endpoint.clock.as_of())
 }
 
 /// All but collecting is for programs, and for the endpoint's own page: a page of somebody else in a browser
 /// on this machine, whatever name it reached us by, must not be able to ask.
-fn only_own_pages(request: &Request) -> Result<()> {
-    let text =
-        |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+fn only_own_pages(headers: &HeaderMap) -> Result<()> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = text(header::HOST).unwrap_or_default();
     let is_own = origin.as_bytes() == format!("http://{host}").as_bytes();
     if is_own && is_this_machine(host) {

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::deployments::{Live, Variant};
 use super::experimenting::{Answering, answering};
 use super::last_scores::Last;
+use super::router::MayScore;
 use super::state::Endpoint;
 use super::wire;
 use crate::online::{Said, Timeline};
@@ -36,6 +37,7 @@ pub(super) struct ScoreQuery {
 
 /// `GET /v1/score/{name}?customer_id=…`.
 pub(super) async fn get(
+    _: MayScore,
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
     Query(query): Query<ScoreQuery>,
@@ -53,6 +55,7 @@ pub(super) async fn get(
 
 /// `POST /v1/score/{name}`: one customer, or many.
 pub(super) async fn post(
+    _: MayScore,
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
     body: Bytes,

@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Time, Value};
+use super::{Properties, Time};
 
 /// The event that sets traits: its properties are the traits, null unsets one.
 pub const IDENTIFY: &str = "$identify";
@@ -14,9 +12,6 @@ pub const SCORE: &str = "$score";
 pub const EXPOSURE: &str = "$exposure";
 /// The event that records that a rule acted on somebody.
 pub const ACTION: &str = "$action";
-
-/// Properties of an event (or traits of an identify), flat, by name.
-pub type Properties = BTreeMap<String, Value>;
 
 /// Something that a customer did, or that was learned of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,31 +50,7 @@ pub const EVENT_FIELDS: [&str; 8] = [
 ];
 
 /// A name that the warehouse needs for itself.
-const MESSAGE_UUID: &str = "message_uuid";
-
-/// The name that a property is kept under: its own, or with `_` after it if every event has that name.
-#[must_use]
-pub fn property_name(name: &str) -> String {
-    let mut name = name.to_owned();
-    let is_taken = |name: &str| {
-        EVENT_FIELDS.iter().chain([&MESSAGE_UUID]).any(|taken| taken.eq_ignore_ascii_case(name))
-    };
-    while is_taken(&name) {
-        name.push('_');
-    }
-    name
-}
-
-/// A property by its name; names differ by more than case, as in SQL. The exact name comes first.
-#[must_use]
-pub fn property<'p>(properties: &'p Properties, name: &str) -> Option<&'p Value> {
-    properties.get(name).or_else(|| {
-        properties
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    })
-}
+pub(super) const MESSAGE_UUID: &str = "message_uuid";
 
 /// Whether an event was made by the product rather than by a customer: its name starts with `$`.
 ///

@@ -9,19 +9,18 @@ mod job;
 mod kind;
 pub mod limits;
 mod name;
+mod properties;
 mod span;
 mod suggestion;
 mod time;
 mod value;
 
 pub use cell::Cell;
-pub use event::{
-    ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, Properties, SCORE, is_system, property,
-    property_name,
-};
+pub use event::{ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, SCORE, is_system};
 pub use job::{Job, Progress};
 pub use kind::ErrorKind;
 pub use name::{Name, NameError};
+pub use properties::{Properties, is_taken, properties_of_json, property, property_name};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;
 pub use time::{MICROS_PER_DAY, Time, TimeError};

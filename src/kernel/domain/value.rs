@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Properties, Time};
+use super::Time;
 
 /// The types that a property, trait or feature can have. Only features have lists and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -218,14 +218,6 @@ impl Value {
         }
     }
 
-    /// Properties of a JSON object: objects inside it are flattened to `outer.inner`.
-    #[must_use]
-    pub fn flatten(object: &serde_json::Map<String, serde_json::Value>) -> Properties {
-        let mut flat = Properties::new();
-        flatten_into("", object, &mut flat);
-        flat
-    }
-
     /// As JSON: times as RFC 3339 text, numbers that are not finite as null.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -240,22 +232,6 @@ impl Value {
                 .iter()
                 .map(|(value, count)| (value.to_string(), serde_json::Value::from(*count)))
                 .collect(),
-        }
-    }
-}
-
-fn flatten_into(
-    prefix: &str,
-    object: &serde_json::Map<String, serde_json::Value>,
-    flat: &mut Properties,
-) {
-    for (key, json) in object {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match json {
-            serde_json::Value::Object(inner) => flatten_into(&name, inner, flat),
-            scalar => {
-                flat.insert(name, Value::from_json(scalar));
-            }
         }
     }
 }
@@ -332,15 +308,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn nested_properties_are_flat() {
-        let json = serde_json::json!({"a": 1, "b": {"c": {"d": "x"}, "e": null}, "f": [1, 2]});
-        let flat = Value::flatten(json.as_object().unwrap());
-        assert_eq!(flat["a"], Value::Number(1.0));
-        assert_eq!(flat["b.c.d"], Value::text("x"));
-        assert_eq!(flat["b.e"], Value::Null);
-        assert_eq!(flat["f"], Value::text("[1,2]"));
     }
 }
