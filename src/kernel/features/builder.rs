@@ -262,17 +262,19 @@ impl TimelinesBuilder {
         drop(self.rows);
         let events = pick(&self.events, &order);
         drop(self.events);
-        let properties =
-            self.columns.into_par_iter().map(|(name, column)| (name, column.gather(&order)));
+        let properties = self.columns.into_par_iter().with_min_len(piece(order.len()));
+        let properties = properties.map(|(name, column)| (name, column.gather(&order)));
         let properties = properties.collect();
         let names = self.names.dictionary().to_vec();
         let own: Vec<bool> = names.iter().map(|name| !is_system(name)).collect();
         let is_own = |row: &usize| own[events[*row] as usize];
         let first_seen = offsets
             .par_windows(2)
+            .with_min_len(FEW_ROWS)
             .map(|pair| (pair[0]..pair[1]).find(is_own).map_or(i64::MAX, |row| times[row]))
             .collect();
-        let latest = (0..times.len()).into_par_iter().filter(is_own).map(|row| times[row]).max();
+        let rows = (0..times.len()).into_par_iter().with_min_len(FEW_ROWS);
+        let latest = rows.filter(is_own).map(|row| times[row]).max();
         let observed_until = Time(latest.unwrap_or(i64::MIN));
         Timelines {
             customers,
@@ -321,7 +323,8 @@ impl Rows {
             }
             rest = after;
         }
-        unsorted.into_par_iter().for_each(|own| own.sort_by(compare));
+        let unsorted = unsorted.into_par_iter().with_min_len(piece(self.customers.len()));
+        unsorted.for_each(|own| own.sort_by(compare));
         (offsets, order)
     }
 }
@@ -331,6 +334,15 @@ fn code(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
+/// Rows that one thread orders sooner than another one takes them over: the timeline of one customer is
+/// made where it is asked for.
+const FEW_ROWS: usize = 16 * 1024;
+
+/// The least pieces of work over so many rows that are shared between threads, where each is over many.
+const fn piece(n_rows: usize) -> usize {
+    if n_rows < FEW_ROWS { usize::MAX } else { 1 }
+}
+
 fn pick<T: Copy + Send + Sync>(values: &[T], order: &[u32]) -> Vec<T> {
-    order.par_iter().map(|row| values[*row as usize]).collect()
+    order.par_iter().with_min_len(FEW_ROWS).map(|row| values[*row as usize]).collect()
 }
