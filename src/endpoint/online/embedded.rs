@@ -668,7 +668,8 @@ impl TimelineStore for Embedded {
 
     fn memory(&self) -> usize {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        self.cache.bytes() + recent.all().map(|recent| recent.bytes).sum::<usize>()
+        let recent: usize = recent.all().map(|recent| recent.bytes).sum();
+        self.cache.bytes() + recent + self.index.known_bytes()
     }
 }
 

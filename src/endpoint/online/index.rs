@@ -4,6 +4,7 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::known::Known;
 use super::maintenance::give_way;
 use super::recent::{MessageHash, Place, Recent, Row};
 use crate::{Error, Result};
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 const BLOCK_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Sorted runs that are merged with what is below them together: each merge writes all of that anew.
 const RUNS: u8 = 8;
+/// Messages that are read before a look at what else is to be done.
+const READ_AT_ONCE: usize = 4096;
 /// The offset after the last record of the log that is here.
 const CHECKPOINT: &str = "checkpoint";
 /// The latest arrival that is here.
@@ -36,6 +39,7 @@ pub(super) struct Index {
     /// Ids that were sent as those of known customers: they cannot be joined to another.
     customers: Keyspace,
     state: Keyspace,
+    known: Known,
 }
 
 impl std::fmt::Debug for Index {
@@ -117,6 +121,7 @@ impl Index {
             joined: keyspace("joined")?,
             customers: keyspace("customers")?,
             state: keyspace("state")?,
+            known: Known::default(),
             database,
         })
     }
@@ -207,8 +212,42 @@ impl Index {
         batch.commit().map_err(Error::store("write its index"))
     }
 
+    /// Reads which messages there are, if that is due, so that most of those that are not there cost no look
+    /// into the runs. Between many of them `goes_on` does what must not wait, and says whether to read on.
+    pub(super) fn learn_messages(&self, goes_on: &mut dyn FnMut() -> Result<bool>) -> Result<()> {
+        let n = self.messages.approximate_len();
+        if !self.known.is_due(n) {
+            return Ok(());
+        }
+        // What the index takes from here on is added to the filter; what it has now is read.
+        let filter = self.known.begin(n);
+        let mut read = || -> Result<bool> {
+            for (place, message) in self.messages.iter().enumerate() {
+                if place.is_multiple_of(READ_AT_ONCE) && !goes_on()? {
+                    return Ok(false);
+                }
+                let key = message.key().map_err(Error::store("read its messages"))?;
+                if let Ok(hash) = key.as_ref().try_into() {
+                    filter.add(hash);
+                }
+            }
+            Ok(true)
+        };
+        let read = read();
+        self.known.end(matches!(read, Ok(true)).then(|| filter.clone()));
+        read.map(|_| ())
+    }
+
+    /// The memory of what is known of messages, in bytes.
+    pub(super) fn known_bytes(&self) -> usize {
+        self.known.bytes()
+    }
+
     /// The offset of the event with a message id.
     pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<u64>> {
+        if !self.known.may_have(hash) {
+            return Ok(None);
+        }
         let known = self.messages.get(hash).map_err(Error::store("read a message"))?;
         Ok(known.map(|value| pair(&value).0))
     }
@@ -259,6 +298,7 @@ impl Index {
             run.write(hash.as_slice(), value).map_err(store("write its index"))?;
         }
         run.finish().map_err(store("write its index"))?;
+        self.known.add(recent.messages.keys());
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for (anonymous, customer) in &recent.aliases {
             batch.insert(&self.aliases, anonymous.as_str(), customer.as_str());
@@ -313,5 +353,45 @@ impl Index {
             batch.remove(&self.customers, id.as_str());
         }
         batch.commit().map_err(Error::store("erase a customer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_before_while_and_after_they_are_learned() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        let hash = |n: u64| -> MessageHash { u128::from(n).to_be_bytes() };
+        let take = |range: std::ops::Range<u64>| {
+            let mut recent = Recent::default();
+            range.for_each(|n| recent.add_message(hash(n), n, 0));
+            index.take(&recent).unwrap();
+        };
+        let is_right = |end: u64| {
+            (0..end + 100).all(|n| index.message(&hash(n)).unwrap() == (n < end).then_some(n))
+        };
+        let end = 3 * READ_AT_ONCE as u64;
+        take(0..end);
+        assert!(is_right(end) && index.known_bytes() == 0);
+        let mut rounds = 0;
+        let goes_on = &mut || {
+            rounds += 1;
+            take(end + rounds - 1..end + rounds);
+            Ok(true)
+        };
+        index.learn_messages(goes_on).unwrap();
+        assert_eq!(rounds, 3);
+        assert!(is_right(end + 3) && index.known_bytes() > 0);
+        take(end + 3..end + 9);
+        assert!(is_right(end + 9));
+        index.learn_messages(&mut || panic!("it is not due")).unwrap();
+        drop(index);
+        let index = Index::open(folder.path()).unwrap();
+        index.learn_messages(&mut || Ok(false)).unwrap();
+        assert_eq!(index.known_bytes(), 0, "it was left at that");
+        assert_eq!(index.message(&hash(1)).unwrap(), Some(1));
     }
 }

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,15 @@ impl Maintenance {
                 give_way();
                 let mut forget_at = Instant::now();
                 let mut wait = LOOK_EVERY;
+                let is_stopping = || matches!(stopped.try_recv(), Err(TryRecvError::Disconnected));
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                     wait = LOOK_EVERY;
-                    if let Err(error) = look_after(&store, &mut forget_at) {
+                    let mut look_after = || look_after(&store, &mut forget_at);
+                    let looked = look_after().and_then(|()| {
+                        let goes_on = &mut || look_after().map(|()| !is_stopping());
+                        store.index().learn_messages(goes_on)
+                    });
+                    if let Err(error) = looked {
                         tracing::warn!(%error, "the index is not up to date; trying again");
                         wait = REST;
                     }

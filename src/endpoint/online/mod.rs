@@ -14,6 +14,7 @@ mod erasing;
 mod group;
 mod incoming;
 mod index;
+mod known;
 pub mod log;
 mod maintenance;
 mod recent;
