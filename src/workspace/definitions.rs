@@ -178,7 +178,7 @@ impl Project {
         }
         Err(Error::NotFound(format!(
             "no function of this project has the hash {hash}, which is live; it was deployed from \
-             elsewhere, or trained anew since"
+             elsewhere, or trained anew since: 'fullcircle runs NAME --use RUN' chooses an earlier run"
         )))
     }
 }

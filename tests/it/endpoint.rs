@@ -385,6 +385,56 @@ fn client_clocks_are_corrected_and_nothing_is_in_the_future() {
     assert!(corrected["event_time"].as_str() <= corrected["received_at"].as_str());
     assert!(corrected["event_time"].as_str() < Some("2090"), "{corrected}");
     assert_eq!(corrected["properties"]["original_timestamp"], "2090-01-01T00:00:00Z");
+    for (said, kept) in [(json!(1_700_000_000_000_u64), "1700000000000"), (json!("now"), "now")] {
+        let body = json!({ "userId": kept, "event": "order", "timestamp": said });
+        endpoint.post(&endpoint.keys.write, "/v1/track", body.to_string().as_bytes());
+        let event = endpoint.customer(kept)["timeline"][0].clone();
+        assert_eq!(event["event_time"], event["received_at"], "what is no time is not guessed");
+        assert_eq!(event["properties"]["original_timestamp"], kept);
+    }
+}
+
+#[test]
+fn a_run_of_the_log_ends_where_the_log_does() {
+    let endpoint = TestEndpoint::new();
+    let event = |n: usize| match n {
+        2 => json!({ "x": 1 }),
+        _ => {
+            json!({ "type": "track", "userId": "ada", "event": "order", "messageId": n.to_string() })
+        }
+    };
+    for n in 0..5 {
+        let body = event(n).to_string();
+        endpoint.post(&endpoint.keys.write, "/v1/track", body.as_bytes());
+    }
+    let run = |from: u64| {
+        let run = endpoint.get(&endpoint.keys.admin, &format!("/v1/events?from={from}&limit=3"));
+        let n = run.body["events"].as_array().unwrap().len();
+        (n, run.body["next"].as_u64().unwrap(), run.body["end"].as_bool().unwrap())
+    };
+    assert_eq!(run(0), (2, 3, false), "one of three records is no event");
+    assert_eq!(run(3), (2, 5, true));
+    assert_eq!(run(5), (0, 5, true));
+}
+
+#[test]
+fn a_page_of_a_timeline_has_all_events_of_its_last_time() {
+    let endpoint = TestEndpoint::new();
+    let event = |n: usize| {
+        let day = if n < 2 { "02" } else { "01" };
+        json!({ "type": "track", "userId": "ada", "event": "order", "messageId": n.to_string(),
+            "timestamp": format!("2026-01-{day}T00:00:00Z") })
+    };
+    let batch = json!({ "batch": (0..9).map(event).collect::<Vec<_>>() }).to_string();
+    endpoint.post(&endpoint.keys.write, "/v1/batch", batch.as_bytes());
+    let page = |query: &str| {
+        let path = format!("/v1/customers/ada?{query}");
+        endpoint.get(&endpoint.keys.score, &path).body["timeline"].as_array().unwrap().len()
+    };
+    assert_eq!(page("limit=1"), 2, "both of the second day");
+    assert_eq!(page("limit=3"), 9);
+    assert_eq!(page("limit=3&before=2026-01-02T00:00:00Z"), 7);
+    assert_eq!(page("limit=3&before=2026-01-01T00:00:00Z"), 0);
 }
 
 #[test]
@@ -406,6 +456,12 @@ fn a_deployment_switches_and_rolls_back() {
     let none = endpoint.post(&endpoint.keys.admin, "/v1/deployments/tiny/rollback", b"");
     assert_eq!(none.status, 400, "{none:?}");
     assert!(none.body["detail"].as_str().unwrap().contains("no earlier version"));
+    for change in ["rollback", "promote", "stop"] {
+        let path = format!("/v1/deployments/tinny/{change}");
+        let unknown = endpoint.post(&endpoint.keys.admin, &path, b"");
+        assert_eq!(unknown.status, 404, "{unknown:?}");
+        assert!(unknown.body["detail"].as_str().unwrap().contains("did you mean 'tiny'"));
+    }
 }
 
 #[test]

@@ -38,8 +38,13 @@ fn keys_are_replaced_with_overlap_and_ended() {
     for key in [&endpoint.keys.write, &new] {
         assert_eq!(track_with(&endpoint, key).status, 200, "both are valid for a while");
     }
+    for overlap in [3e11, 1e300] {
+        let forever = post(&endpoint, &path, &json!({ "overlap_seconds": overlap }));
+        assert_eq!(forever.status, 400, "{forever:?}");
+    }
     let ended = endpoint.delete(&endpoint.keys.admin, &format!("/v1/keys/{write}"));
     assert_eq!(ended.status, 200, "{ended:?}");
+    assert_eq!(post(&endpoint, &path, &json!({})).status, 400, "what has ended is not rotated");
     endpoint.restart();
     assert_eq!(track_with(&endpoint, &endpoint.keys.write).status, 401);
     assert_eq!(track_with(&endpoint, &new).status, 200);

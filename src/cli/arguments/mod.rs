@@ -14,7 +14,7 @@ use workspace::insights::InsightKind;
 
 /// A workbench for customer data: from raw events to a live decision about one customer.
 #[derive(Debug, Parser)]
-#[command(name = "fullcircle", version, about, max_term_width = 100)]
+#[command(name = "fullcircle", version, max_term_width = 100)]
 pub struct Arguments {
     /// What to do; without it, the workbench opens.
     #[command(subcommand)]

@@ -646,17 +646,21 @@ impl TimelineStore for Embedded {
                 for row in self.recent_rows(&id, scores) {
                     take(row.place, row.bytes())?;
                 }
-                let mut n = 0;
+                let (mut n, mut last) = (0, None);
                 self.index.rows(&id, scores, true, |place, bytes| {
                     n += usize::from(place.time < before.0);
+                    last = last.or((n >= limit).then_some(place.time));
                     take(place, bytes)?;
-                    Ok(n < limit)
+                    Ok(last.is_none_or(|last| place.time == last))
                 })?;
             }
         }
         page.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
         page.dedup_by_key(|(place, _)| *place);
-        page.truncate(limit);
+        if let Some((last, _)) = limit.checked_sub(1).and_then(|last| page.get(last)) {
+            let last = last.time;
+            page.retain(|(place, _)| place.time >= last);
+        }
         Ok(page.into_iter().map(|(_, event)| event).collect())
     }
 

@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -19,6 +19,8 @@ const READ_AT_ONCE: usize = 4096;
 const CHECKPOINT: &str = "checkpoint";
 /// The latest arrival that is here.
 const CLOCK: &str = "clock";
+/// There while something that was removed may be on the disk.
+const REMOVED: &str = "removed";
 /// Before the ids of a customer who is being erased.
 const ERASING: &str = "erasing/";
 
@@ -40,6 +42,8 @@ pub(super) struct Index {
     customers: Keyspace,
     state: Keyspace,
     known: Known,
+    /// How often something was removed since the start.
+    removed: Mutex<u64>,
 }
 
 impl std::fmt::Debug for Index {
@@ -122,6 +126,7 @@ impl Index {
             customers: keyspace("customers")?,
             state: keyspace("state")?,
             known: Known::default(),
+            removed: Mutex::default(),
             database,
         })
     }
@@ -191,6 +196,9 @@ impl Index {
             {
                 removed.push(key.to_vec());
             }
+        }
+        if !removed.is_empty() {
+            self.note_removed()?;
         }
         for run in removed.chunks(10_000) {
             let mut batch = self.database.batch();
@@ -340,8 +348,41 @@ impl Index {
         names.collect()
     }
 
+    /// Notes that something is to be removed, which is on the disk until the runs are merged.
+    fn note_removed(&self) -> Result<()> {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        *removed += 1;
+        self.state.insert(REMOVED, "").map_err(Error::store("write its index"))
+    }
+
+    /// Whether what was removed is still on the disk.
+    pub(super) fn has_removed(&self) -> Result<bool> {
+        self.state.contains_key(REMOVED).map_err(Error::store("read its index"))
+    }
+
+    /// Merges all runs, so that what was removed is gone from the disk. That takes as long as it takes to write
+    /// everything anew.
+    pub(super) fn purge(&self) -> Result<()> {
+        let removed = || self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *removed();
+        let store = Error::store::<fjall::Error>;
+        for keyspace in
+            [&self.timelines, &self.scores, &self.joined, &self.aliases, &self.customers]
+        {
+            // That something was removed is in memory still.
+            keyspace.rotate_memtable_and_wait().map_err(store("purge its index"))?;
+            keyspace.major_compact().map_err(store("purge its index"))?;
+        }
+        let removed = removed();
+        if *removed == before {
+            self.state.remove(REMOVED).map_err(store("write its index"))?;
+        }
+        Ok(())
+    }
+
     /// Removes all that is known under ids.
     pub(super) fn erase(&self, ids: &[String]) -> Result<()> {
+        self.note_removed()?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for id in ids {
             for keyspace in [&self.timelines, &self.scores, &self.joined] {
@@ -393,5 +434,42 @@ mod tests {
         index.learn_messages(&mut || Ok(false)).unwrap();
         assert_eq!(index.known_bytes(), 0, "it was left at that");
         assert_eq!(index.message(&hash(1)).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn what_was_erased_is_off_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        let mut recent = Recent::default();
+        for (n, id) in ["ada", "eve"].into_iter().enumerate() {
+            let bytes = format!("the address of {id}").into_bytes();
+            let (place, range) = (Place { time: 1, seq: n as u64, tie: 0 }, 0..bytes.len());
+            recent.add_row(id, false, Row::new(place, 0, bytes.into(), range));
+        }
+        index.take(&recent).unwrap();
+        let is_there = |text: &str| {
+            let mut folders = vec![folder.path().to_owned()];
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(folder).unwrap() {
+                    let path = entry.unwrap().path();
+                    let found = || {
+                        let bytes = std::fs::read(&path).unwrap();
+                        String::from_utf8_lossy(&bytes).contains(text)
+                    };
+                    match path.is_dir() {
+                        true => folders.push(path),
+                        false if found() => return true,
+                        false => {}
+                    }
+                }
+            }
+            false
+        };
+        assert!(is_there("the address of ada") && !index.has_removed().unwrap());
+        index.erase(&["ada".to_owned()]).unwrap();
+        assert!(index.has_removed().unwrap());
+        index.purge().unwrap();
+        assert!(!is_there("the address of ada") && is_there("the address of eve"));
+        assert!(!index.has_removed().unwrap());
     }
 }

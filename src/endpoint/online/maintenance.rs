@@ -10,6 +10,8 @@ use crate::{Error, Result};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// After a failure it is left alone so long.
 const REST: Duration = Duration::from_secs(10);
+/// What was removed is taken off the disk so often at most.
+const PURGE_EVERY: Duration = Duration::from_mins(10);
 /// How often the past is forgotten.
 const FORGET_EVERY: Duration = Duration::from_hours(24);
 
@@ -33,6 +35,7 @@ impl Maintenance {
                 give_way();
                 let mut forget_at = Instant::now();
                 let mut wait = LOOK_EVERY;
+                let mut purging = Purging::default();
                 let is_stopping = || matches!(stopped.try_recv(), Err(TryRecvError::Disconnected));
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                     wait = LOOK_EVERY;
@@ -41,6 +44,7 @@ impl Maintenance {
                         let goes_on = &mut || look_after().map(|()| !is_stopping());
                         store.index().learn_messages(goes_on)
                     });
+                    let looked = looked.and_then(|()| purging.go_on(&store));
                     if let Err(error) = looked {
                         tracing::warn!(%error, "the index is not up to date; trying again");
                         wait = REST;
@@ -57,6 +61,35 @@ pub(crate) fn give_way() {
     #[cfg(unix)]
     if let Err(error) = rustix::process::setpriority_process(None, 5) {
         tracing::debug!(%error, "the work behind the scenes is as urgent as any");
+    }
+}
+
+/// Takes what was removed off the disk, beside everything else: it may take minutes.
+#[derive(Default)]
+struct Purging {
+    began: Option<Instant>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Purging {
+    fn go_on(&mut self, store: &Arc<Embedded>) -> Result<()> {
+        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
+            let purged = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            return purged.inspect(|()| tracing::info!("what was removed is off the disk"));
+        }
+        let rests = self.began.is_some_and(|began| began.elapsed() < PURGE_EVERY);
+        if self.thread.is_some() || rests || !store.index().has_removed()? {
+            return Ok(());
+        }
+        self.began = Some(Instant::now());
+        let store = store.clone();
+        let thread = std::thread::Builder::new().name("purging".to_owned());
+        let thread = thread.spawn(move || {
+            give_way();
+            store.index().purge()
+        });
+        self.thread = Some(thread.map_err(Error::store("start a thread"))?);
+        Ok(())
     }
 }
 

@@ -190,7 +190,8 @@ pub trait TimelineStore: Send + Sync {
     /// The store cannot be read.
     fn customers(&self, after: &str, limit: usize) -> Result<Option<Vec<String>>>;
 
-    /// The events of a customer before a time, newest first, at most so many; recorded scores are there.
+    /// The events of a customer before a time, newest first, at most so many, but all that happened when the
+    /// last of them did, so that the next page goes on before that time; recorded scores are there.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -57,6 +57,10 @@ pub(super) async fn rotate_key(
         let now = endpoint.clock.as_of();
         #[allow(clippy::cast_possible_truncation, reason = "microseconds of a span")]
         let until = now.plus((overlap * 1e6) as i64);
+        if !until.is_plausible() {
+            let message = format!("overlap_seconds: a key is valid until {} at most", Time::LATEST);
+            return Err(Error::BadRequest(message));
+        }
         let (key, kept) = endpoint.keys.rotate(&*endpoint.config, &id, until, now)?;
         Ok(Json(wire::NewKey { key, about: wire::Key::from(&kept) }))
     })

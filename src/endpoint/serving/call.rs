@@ -141,6 +141,14 @@ impl Scalar<'_> {
         Ok(Some(id))
     }
 
+    /// What was written, text or number.
+    fn written(&self) -> Option<String> {
+        match self {
+            Self::Number(number) => Some(number.to_string()),
+            other => other.text().map(str::to_owned),
+        }
+    }
+
     fn time(&self) -> Option<Time> {
         self.text().and_then(|text| text.parse().ok())
     }
@@ -277,7 +285,8 @@ impl<'a> Call<'a> {
         {
             properties.insert("group_id".to_owned(), Value::text(group));
         }
-        let said = self.original_timestamp.time().or_else(|| self.timestamp.time());
+        let stamps = [&self.original_timestamp, &self.timestamp];
+        let said = stamps.iter().find_map(|stamp| stamp.time());
         let event_time = corrected(said, self.sent_at.time().or(batch_sent_at), now);
         if event_time.is_some_and(|time| !time.is_plausible()) {
             return Err("its time is not between 1900 and 2200".to_owned());
@@ -287,6 +296,10 @@ impl<'a> Call<'a> {
             && said != corrected
         {
             properties.insert("original_timestamp".to_owned(), Value::text(said.to_string()));
+        }
+        // So is what is no time, where that of its arrival stands for it.
+        if let (None, Some(said)) = (said, stamps.iter().find_map(|stamp| stamp.written())) {
+            properties.insert("original_timestamp".to_owned(), Value::text(said));
         }
         let joins = matches!(type_, "identify" | "alias")
             && customer_id.is_some()

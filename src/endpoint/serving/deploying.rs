@@ -85,6 +85,7 @@ pub(super) async fn promote(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
 ) -> Result<Json<wire::Deployment>> {
+    endpoint.deployments.get(&name)?;
     change(endpoint, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         let Some(version) = challenger.or_else(|| record.shadow.take()) else {
@@ -103,6 +104,7 @@ pub(super) async fn stop(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
 ) -> Result<Json<wire::Deployment>> {
+    endpoint.deployments.get(&name)?;
     change(endpoint, &name, |record, at| {
         let challenger = record.challenger.take().map(|challenger| challenger.version);
         for version in challenger.into_iter().chain(record.shadow.take()) {
@@ -118,6 +120,7 @@ pub(super) async fn roll_back(
     State(endpoint): State<Arc<Endpoint>>,
     Path(name): Path<String>,
 ) -> Result<Json<wire::Deployment>> {
+    endpoint.deployments.get(&name)?;
     change(endpoint, &name, |record, at| {
         let [.., before, _] = *record.champions else {
             let message = format!("'{}' has no earlier version to roll back to", record.name);

@@ -69,8 +69,10 @@ pub(super) async fn export(
     let limit = query.limit.unwrap_or(RUN).clamp(1, LONGEST_RUN);
     super::server::blocking(&endpoint, move |endpoint| {
         let from = query.last.map_or(query.from, |n| endpoint.log.next().saturating_sub(n));
+        let log_ends = endpoint.log.next();
         let (mut events, next) = endpoint.log.read(from, limit)?;
-        let end = events.len() < limit;
+        // A run has fewer events than records: some were not taken, or were erased.
+        let end = next >= log_ends;
         events.retain(|event| event.seq >= LIVE_SEQ);
         Ok(Json(wire::LogRun { endpoint: endpoint.id.clone(), next, end, events }))
     })

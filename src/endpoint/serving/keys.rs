@@ -180,6 +180,10 @@ impl KeyRing {
     ) -> Result<(String, Kept)> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut old = self.find(id)?;
+        if old.valid_until.is_some_and(|ended| ended <= now) {
+            let message = format!("the key '{id}' has ended; make a new one instead");
+            return Err(Error::BadRequest(message));
+        }
         let (key, kept) = new_key(old.role, now, old.requests_per_second)?;
         old.valid_until = Some(old.valid_until.map_or(until, |earlier| earlier.min(until)));
         self.keep(store, &[old, kept.clone()])?;

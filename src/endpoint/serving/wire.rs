@@ -482,6 +482,7 @@ impl From<KernelReason> for Reason {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CustomerQuery {
+    /// At most so many events, and those of the same time as the last one.
     pub(super) limit: Option<usize>,
     /// Only events strictly before this time.
     pub(super) before: Option<Time>,
