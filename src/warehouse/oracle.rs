@@ -226,7 +226,7 @@ pub(crate) fn spine_at(micros: i64) -> String {
 impl crate::Warehouse {
     /// The SQL of a view at an instant, as "Show SQL" shows it.
     #[must_use]
-    pub fn view_sql_at(view: &View, as_of: kernel::domain::Time) -> String {
-        view_sql(view, &spine_at(as_of.0), Knowledge::AsItWas)
+    pub fn view_sql_at(view: &View, as_of: kernel::domain::Time, knowledge: Knowledge) -> String {
+        view_sql(view, &spine_at(as_of.0), knowledge)
     }
 }

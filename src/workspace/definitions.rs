@@ -72,7 +72,10 @@ impl Project {
     /// # Errors
     /// There is no such view, or it makes no sense on this data.
     pub fn view(&self, name: &Name) -> Result<View> {
-        Ok(View::check(&self.view_definition(name)?, &self.catalog()?)?)
+        View::check(&self.view_definition(name)?, &self.catalog()?).map_err(|error| Error::File {
+            path: self.definition_path("views", name, "toml"),
+            message: error.to_string(),
+        })
     }
 
     /// Saves a view that makes sense on this data.

@@ -161,7 +161,7 @@ impl Project {
             rows: shown.iter().map(|row| (id(row), table.row(*row))).collect(),
             timelines: shown.iter().map(mark).collect(),
             relation,
-            sql: Warehouse::view_sql_at(&view, as_of),
+            sql: Warehouse::view_sql_at(&view, as_of, kernel::features::Knowledge::AsItWas),
             seconds,
             n_customers: n,
         })

@@ -95,9 +95,14 @@ impl Project {
     ///
     /// # Errors
     /// There is no such view, or it makes no sense.
-    pub fn view_sql(&self, name: &Name, as_of: Option<Time>) -> Result<String> {
+    pub fn view_sql(
+        &self,
+        name: &Name,
+        as_of: Option<Time>,
+        knowledge: Knowledge,
+    ) -> Result<String> {
         let as_of = as_of.map_or_else(|| self.now(), Ok)?;
-        Ok(Warehouse::view_sql_at(&self.view(name)?, as_of))
+        Ok(Warehouse::view_sql_at(&self.view(name)?, as_of, knowledge))
     }
 
     /// The features of one customer as of a time, by name.

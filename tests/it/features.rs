@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use kernel::domain::{Job, Time, Value};
-use kernel::features::{Bound, Knowledge, SpineRows, View, ViewDefinition, compute};
+use kernel::domain::{Element, Job, Time, Type, Value};
+use kernel::features::{
+    Bound, Knowledge, Label, LabelDefinition, SpineRows, View, ViewDefinition, compute,
+};
 use serde_json::Value as Json;
 use warehouse::Warehouse;
 use warehouse::import::Options;
@@ -276,9 +278,35 @@ fn numbers_at_the_edge_have_a_defined_result() {
 }
 
 #[test]
-fn too_much_is_refused_with_a_reason() {
+fn a_label_takes_what_its_aggregation_needs() {
     let project = support::Project::new();
     let file = project.file("e.csv", "customer_id,event,event_time,amount\nc,order,2024-01-01,1\n");
+    project.import(&file, &Options::default());
+    let check = |text: &str| {
+        let definition: LabelDefinition = toml::from_str(text).unwrap();
+        let checked = Label::check(&definition, &project.warehouse.catalog().unwrap(), None);
+        checked.map(|label| label.type_of()).map_err(|error| error.to_string())
+    };
+    let amount = "horizon = \"30d\"\nproperty = \"amount\"\naggregation = ";
+    let needs = [
+        ("\"quantile\"\np = 0.9", Type::Number),
+        ("\"last_k\"\nk = 3", Type::List(Element::Number)),
+        ("\"decayed_sum\"\nhalf_life = \"7d\"", Type::Number),
+    ];
+    for (aggregation, type_) in needs {
+        assert_eq!(check(&format!("{amount}{aggregation}")).unwrap(), type_);
+    }
+    let sessions = "horizon = \"30d\"\naggregation = \"sessions\"\ngap = \"30m\"";
+    assert_eq!(check(sessions).unwrap(), Type::Number);
+    let said = check("horizon = \"30d\"\naggregation = \"count_by\"").unwrap_err();
+    assert!(said.contains("a label is one value"), "{said}");
+}
+
+#[test]
+fn too_much_is_refused_with_a_reason() {
+    let project = support::Project::new();
+    let file =
+        project.file("e.csv", "customer_id,event,event_time,amount,note\nc,order,2024-01-01,1,x\n");
     project.import(&file, &Options::default());
     let many = |n: usize| -> String {
         (0..n)
@@ -297,6 +325,19 @@ fn too_much_is_refused_with_a_reason() {
     let cycle = "[[features]]\nname = \"a\"\nexpression = \"b + 1\"\n[[features]]\nname = \"b\"\nexpression = \"a + 1\"\n";
     let said = checked(cycle, &project.warehouse).unwrap_err();
     assert!(said.contains("there is no column 'b' here"), "{said}");
+    let by = "[[features]]\nname = \"b\"\naggregation = \"count_by\"\nby = \"note\"\ncategories = ";
+    let categories: Vec<String> = (0..150).map(|n| format!("\"c{n}\"")).collect();
+    let by = format!("{by}[{}]\n", categories.join(", "));
+    let said = checked(&(many(1_900) + &by), &project.warehouse).unwrap_err();
+    assert!(said.contains("at most 2000 features"), "those of each category count: {said}");
+    // A sum of many terms is long, not deep.
+    let score: Vec<String> = (0..100).map(|n| format!("{n} * f{n}")).collect();
+    let score = format!("[[features]]\nname = \"s\"\nexpression = \"{}\"\n", score.join(" + "));
+    assert_eq!(values(&(many(100) + &score), &project.warehouse).len(), 101);
+    let deep = format!("{}1{}", "(".repeat(200), ")".repeat(200));
+    let deep = format!("[[features]]\nname = \"d\"\nexpression = \"{deep}\"\n");
+    let said = checked(&deep, &project.warehouse).unwrap_err();
+    assert!(said.contains("nested deeper"), "{said}");
     for (wrong, part) in [
         (amount("top_k"), "needs a k between 1 and 1000"),
         (amount("sum").replace("amount", "amuont"), "did you mean 'amount'?"),
@@ -396,6 +437,15 @@ fn timelines_are_the_same_whole_in_ranges_extended_and_from_their_file() {
     drop(again);
     // In ranges where all do not fit.
     let mut again = Warehouse::open(folder.path()).unwrap();
+    let until = again.timelines(view.reads(), &job).unwrap().observed_until();
     again.set_timelines_budget(4 << 20);
     assert_eq!(all_values(&again, &view), extended);
+    let mut n = 0;
+    let each = again.each_timelines(view.reads(), &job, |range| {
+        n += 1;
+        assert_eq!(range.observed_until(), until, "a label of any customer is observed until then");
+        Ok::<(), warehouse::Error>(())
+    });
+    each.unwrap();
+    assert!(n > 1);
 }

@@ -17,8 +17,16 @@ pub(super) fn run(arguments: &Customer) -> Result {
     }
     let instant = as_of.map_or_else(|| project.now(), Ok)?;
     let mut views = serde_json::Map::new();
+    let mut problems = Vec::new();
     for view in project.views()? {
-        let features = project.features_of(&view, &arguments.id, instant)?;
+        // A view that makes no sense on this data does not keep the others from being shown.
+        let features = match project.features_of(&view, &arguments.id, instant) {
+            Ok(features) => features,
+            Err(error) => {
+                problems.push(error.to_string());
+                continue;
+            }
+        };
         let features: serde_json::Map<_, _> =
             features.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect();
         views.insert(view.to_string(), features.into());
@@ -31,6 +39,7 @@ pub(super) fn run(arguments: &Customer) -> Result {
             "as_of": instant,
             "event_count": own,
             "features": views,
+            "problems": problems,
             "timeline": timeline,
         }));
         return Ok(());
@@ -41,6 +50,9 @@ pub(super) fn run(arguments: &Customer) -> Result {
         for (name, value) in features.as_object().into_iter().flatten() {
             output::line(&format!("  {name:<28} {value}"));
         }
+    }
+    for problem in &problems {
+        output::remark(&format!("a view is left out: {problem}"));
     }
     output::line("\ntimeline, newest first");
     for event in events.iter().rev().take(SHOWN) {

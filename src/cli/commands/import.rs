@@ -34,7 +34,10 @@ pub(super) fn run(arguments: Import) -> Result {
         output::line(&format!("  {}:{}{column}: {}", reject.source, reject.line, reject.reason));
     }
     if report.rejected > 0 {
-        output::line("all rejected rows: fullcircle query \"SELECT * FROM rejected_rows\"");
+        output::line(&format!(
+            "all rejected rows: fullcircle query --project {} \"SELECT * FROM rejected_rows\"",
+            arguments.to.project.display()
+        ));
     }
     Ok(())
 }

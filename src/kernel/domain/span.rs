@@ -52,7 +52,9 @@ impl FromStr for Span {
         let error = || SpanError(text.to_owned());
         let (unit, scale) =
             UNITS.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(error)?;
-        let number: i64 = text.trim_end_matches(unit).parse().map_err(|_not_a_number| error())?;
+        let digits =
+            text.strip_suffix(unit).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        let number: i64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(error)?;
         let micros = number.checked_mul(scale).ok_or_else(error)?;
         if micros <= 0 || micros > LONGEST { Err(error()) } else { Ok(Self { micros }) }
     }
@@ -92,7 +94,7 @@ mod tests {
         for text in ["5m", "90s", "1h", "7d", "30d", "12w"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
-        for text in ["", "d", "0d", "-3d", "1.5d", "7x", "99999999999d", "40000d"] {
+        for text in ["", "d", "0d", "-3d", "1.5d", "7x", "99999999999d", "40000d", "5mm", "+7d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

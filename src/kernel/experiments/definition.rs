@@ -400,7 +400,7 @@ impl Measure {
             property: self.property.clone(),
             condition: self.condition.clone(),
             horizon: Some(horizon),
-            positive: None,
+            ..LabelDefinition::default()
         }
     }
 }

@@ -30,7 +30,7 @@ use node::Node;
 /// The longest source text, in bytes.
 pub const LONGEST_SOURCE: usize = 8 * 1024;
 /// The deepest nesting.
-pub const DEEPEST: usize = 32;
+pub const DEEPEST: usize = 128;
 /// The most nodes of a checked expression, which bounds the cost of one evaluation.
 pub const MOST_NODES: usize = 1_000;
 

@@ -31,8 +31,9 @@ pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
         other => ExpressionError::from_parser(&other.to_string(), end(source)),
     };
     let mut parser = Parser::new(&DuckDbDialect {})
-        // The parser counts a few levels for each of ours.
-        .with_recursion_limit(4 * DEEPEST)
+        // What is within parentheses takes the stack of the parser, a few levels for each of ours; a long sum
+        // does not.
+        .with_recursion_limit(DEEPEST)
         .try_with_sql(source)
         .map_err(parser_error)?;
     let expression = parser.parse_expr().map_err(parser_error)?;

@@ -25,6 +25,18 @@ pub struct LabelDefinition {
     /// Which events, by an expression over their own properties.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// The quantile, for `quantile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+    /// How many values, for `first_k` and `last_k`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<u32>,
+    /// The pause that ends a session, for `sessions`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Span>,
+    /// When an event counts half, for `decayed_count` and `decayed_sum`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life: Option<Span>,
     /// How far ahead: events with `t <= event_time < t + horizon`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<Span>,
@@ -109,10 +121,17 @@ impl Label {
         feature.events.clone_from(&definition.events);
         feature.property.clone_from(&definition.property);
         feature.condition.clone_from(&definition.condition);
+        (feature.p, feature.k) = (definition.p, definition.k);
+        (feature.gap, feature.half_life) = (definition.gap, definition.half_life);
         let counts = [AggregationName::Histogram, AggregationName::TopK];
         if counts.contains(&aggregation) {
             // A label of items has all of them.
             feature.k = Some(MOST_ITEMS);
+        }
+        let by = [AggregationName::CountBy, AggregationName::SumBy];
+        if by.contains(&aggregation) {
+            let message = "a label is one value; use histogram or top_k for one a category";
+            return Err(DefinitionError::new("label, aggregation", message));
         }
         View::of_one(name, aggregation, &feature, catalog)
     }

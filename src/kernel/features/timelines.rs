@@ -76,6 +76,12 @@ impl Timelines {
         self.observed_until
     }
 
+    /// Timelines of some of the customers, where the events of all reach until a time.
+    #[must_use]
+    pub fn of_part(self, observed_until: Time) -> Self {
+        Self { observed_until, ..self }
+    }
+
     /// The event times by row.
     #[must_use]
     pub fn times(&self) -> &[i64] {

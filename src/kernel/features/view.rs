@@ -108,6 +108,11 @@ impl View {
                     .map_err(|error| error.of(&feature.name))?;
                 view.features.push(checked);
             }
+            if view.features.len() > MOST_FEATURES {
+                let message =
+                    format!("a view has at most {MOST_FEATURES} features; one for each category");
+                return Err(DefinitionError::new("features", message).of(&written.name));
+            }
         }
         Ok(view)
     }

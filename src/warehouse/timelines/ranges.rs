@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use duckdb::Connection;
-use kernel::domain::{Job, Type};
+use kernel::domain::{Job, Time, Type};
 use kernel::expression::quote_text;
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
 
@@ -43,10 +43,11 @@ impl Warehouse {
             return take(self.timelines(catalog, job)?);
         }
         let connection = self.connect()?;
+        let until = observed_until(&connection).map_err(Error::duckdb("read its events"))?;
         for condition in ranges {
             let mut builder = TimelinesBuilder::new(catalog);
             read_into(&mut builder, &connection, catalog, &condition, job)?;
-            take(Arc::new(builder.finish()))?;
+            take(Arc::new(builder.finish().of_part(until)))?;
         }
         Ok(())
     }
@@ -74,6 +75,14 @@ impl Warehouse {
         };
         Ok(starts.iter().enumerate().map(range).collect())
     }
+}
+
+/// The time of the latest event of all customers; system events do not count.
+fn observed_until(connection: &Connection) -> duckdb::Result<Time> {
+    let sql =
+        "SELECT epoch_us(max(event_time)) FROM stored_events WHERE NOT starts_with(event, '$')";
+    let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(Time(latest.unwrap_or(i64::MIN)))
 }
 
 /// A value takes its bytes twice while rows are ordered.

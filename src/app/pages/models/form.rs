@@ -291,6 +291,9 @@ impl Form {
         }
         let positive = self.positive.trim();
         let has_positive = self.task() == Task::Classification && !positive.is_empty();
+        // What only the file says of an aggregation stays while that does.
+        let same = Some(aggregation) == old.label.aggregation;
+        let rest = if same { old.label.clone() } else { LabelDefinition::default() };
         Ok(LabelDefinition {
             aggregation: Some(aggregation),
             events: vec![self.event.clone()],
@@ -298,6 +301,7 @@ impl Form {
             condition: old.label.condition.clone(),
             horizon,
             positive: has_positive.then(|| positive.to_owned()),
+            ..rest
         })
     }
 
