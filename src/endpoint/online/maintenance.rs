@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -68,12 +68,26 @@ pub(crate) fn give_way() {
 #[derive(Default)]
 struct Purging {
     began: Option<Instant>,
-    thread: Option<JoinHandle<Result<()>>>,
+    /// The thread, and what hears when it has let go of the store.
+    thread: Option<(JoinHandle<Result<()>>, Receiver<()>)>,
+}
+
+/// Who stops waits so long for it; what is not done then is done after the next start.
+const LONGEST_END: Duration = Duration::from_secs(3);
+
+impl Drop for Purging {
+    fn drop(&mut self) {
+        if let Some((_, ended)) = self.thread.take()
+            && ended.recv_timeout(LONGEST_END) == Err(RecvTimeoutError::Timeout)
+        {
+            tracing::info!("what was removed goes off the disk after the next start");
+        }
+    }
 }
 
 impl Purging {
     fn go_on(&mut self, store: &Arc<Embedded>) -> Result<()> {
-        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
+        if let Some((thread, _)) = self.thread.take_if(|(thread, _)| thread.is_finished()) {
             let purged = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             return purged.inspect(|()| tracing::info!("what was removed is off the disk"));
         }
@@ -84,11 +98,15 @@ impl Purging {
         self.began = Some(Instant::now());
         let store = store.clone();
         let thread = std::thread::Builder::new().name("purging".to_owned());
+        let (ends, ended) = sync_channel(0);
         let thread = thread.spawn(move || {
             give_way();
-            store.index().purge()
+            let purged = store.index().purge();
+            drop(store);
+            drop::<SyncSender<()>>(ends);
+            purged
         });
-        self.thread = Some(thread.map_err(Error::store("start a thread"))?);
+        self.thread = Some((thread.map_err(Error::store("start a thread"))?, ended));
         Ok(())
     }
 }
