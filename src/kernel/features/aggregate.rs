@@ -129,8 +129,8 @@ impl<'t> Window<'_, 't> {
     pub(super) fn value(&self, aggregation: Aggregation, tally: &mut Tally) -> Value {
         let (first, end) = (self.range.start, self.range.end);
         match aggregation {
-            Aggregation::Min => self.extreme(std::cmp::Ordering::Less),
-            Aggregation::Max => self.extreme(std::cmp::Ordering::Greater),
+            Aggregation::Min => self.extreme(false, tally),
+            Aggregation::Max => self.extreme(true, tally),
             Aggregation::First => self.at(first),
             Aggregation::Last => self.at(end - 1),
             Aggregation::FirstK(k) => self.list(first..(first + k).min(end)),
@@ -190,20 +190,11 @@ impl<'t> Window<'_, 't> {
         Value::List(range.map(|at| self.at(at)).collect())
     }
 
-    fn extreme(&self, wanted: std::cmp::Ordering) -> Value {
-        let Some(column) = self.column else { return Value::Null };
-        // Equal keys are equal values: most rows need no look at the value itself.
-        let mut best = (column.key(self.row(self.range.start)), self.at(self.range.start));
-        for at in self.range.clone().skip(1) {
-            let key = column.key(self.row(at));
-            if key != best.0 {
-                let value = self.at(at);
-                if value.order(&best.1) == wanted {
-                    best = (key, value);
-                }
-            }
-        }
-        best.1
+    fn extreme(&self, is_greatest: bool, tally: &mut Tally) -> Value {
+        self.column.map_or(Value::Null, |column| {
+            let row = tally.extreme(&self.range, is_greatest, column, |at| self.row(at));
+            row.map_or(Value::Null, |row| value_of(row, column))
+        })
     }
 
     fn top(&self, k: usize, tally: &mut Tally) -> Vec<(Value, u64)> {

@@ -335,9 +335,14 @@ impl Aggregation {
         })
     }
 
-    /// Whether it needs to know all that a window holds.
-    pub(super) const fn needs_tally(self) -> bool {
-        matches!(self, Self::Quantile(_) | Self::Mode | Self::TopK(_) | Self::Histogram(_))
+    /// Whether it needs to know all that a window holds, where its value has a type.
+    pub(super) fn needs_tally(self, type_: Type) -> bool {
+        match self {
+            Self::Quantile(_) | Self::Mode | Self::TopK(_) | Self::Histogram(_) => true,
+            // Of numbers a series knows the extremes.
+            Self::Min | Self::Max => type_ != Type::Number,
+            _ => false,
+        }
     }
 
     /// The type of its value, given the type of its property.

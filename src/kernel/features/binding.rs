@@ -110,7 +110,7 @@ impl Binding {
                     let window = before + own.partition_point(|place| *place < window);
                     let aggregation = aggregate.aggregation;
                     let mut tally = 0;
-                    if aggregation.needs_tally() {
+                    if aggregation.needs_tally(feature.type_) {
                         tally = binding.n_tallies;
                         binding.n_tallies += 1;
                     }

@@ -29,6 +29,7 @@ mod history;
 mod label;
 mod live;
 mod needs;
+mod ranked;
 mod row;
 mod series;
 mod spine;

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::codes::{Code, with_codes};
+use super::ranked::{By, FEW_DISTINCT, Ranked};
 use super::{Column, Texts};
 use crate::domain::Value;
 
@@ -17,6 +18,7 @@ pub(super) struct Tally {
     /// How often each value is in the window, and a row that has it.
     counts: HashMap<u64, (u64, usize), foldhash::fast::RandomState>,
     sorted: Sorted,
+    ranked: Ranked,
     /// Room for the counts of a window on its own.
     few: Few,
 }
@@ -39,6 +41,7 @@ impl Tally {
             self.counts.clear();
         }
         self.sorted.blocks.clear();
+        self.ranked.clear();
     }
 
     /// The most frequent values of a window, at most `k`, by count and then by value. `row` gives the
@@ -54,8 +57,39 @@ impl Tally {
             let counts = self.few.count(range.clone().map(&row), column).to_vec();
             return most_frequent(counts, k, column);
         }
-        self.move_counts(range, column, row);
+        self.move_counts(range, By::Count, column, row);
+        if self.ranked.is_on() {
+            let best = self.ranked.counts().take(k);
+            return best.map(|(count, row)| (value_of(row, column), count)).collect();
+        }
         most_frequent(self.counts.values().copied().collect(), k, column)
+    }
+
+    /// A row with the least value of a window, or with the greatest.
+    pub(super) fn extreme(
+        &mut self,
+        range: &Range<usize>,
+        is_greatest: bool,
+        column: &Column,
+        row: impl Fn(usize) -> usize,
+    ) -> Option<usize> {
+        let order = |left: &usize, right: &usize| column.order(*left, *right);
+        let of = |mut rows: &mut dyn Iterator<Item = usize>| match is_greatest {
+            true => (&mut rows).max_by(order),
+            false => (&mut rows).min_by(order),
+        };
+        if !std::mem::replace(&mut self.asked, true) {
+            // Equal keys are equal values: most rows need no look at the value itself.
+            let mut last = None;
+            let is_new = |row: &usize| last.replace(column.key(*row)) != Some(column.key(*row));
+            return of(&mut range.clone().map(&row).filter(is_new));
+        }
+        self.move_counts(range, By::Value, column, row);
+        match (self.ranked.is_on(), is_greatest) {
+            (true, true) => self.ranked.rows().next_back(),
+            (true, false) => self.ranked.rows().next(),
+            (false, _) => of(&mut self.counts.values().map(|(_, row)| *row)),
+        }
     }
 
     /// A row with the most frequent value of a window; of equally frequent ones the first.
@@ -66,8 +100,11 @@ impl Tally {
         row: impl Fn(usize) -> usize,
     ) -> Option<usize> {
         let best = if std::mem::replace(&mut self.asked, true) {
-            self.move_counts(range, column, row);
-            self.counts.values().copied().min_by(|left, right| by_count(left, right, column))
+            self.move_counts(range, By::Count, column, row);
+            match self.ranked.counts().next() {
+                Some(best) => Some(best),
+                None => self.counts.values().copied().min_by(|l, r| by_count(l, r, column)),
+            }
         } else if let Column::Text(texts) = column
             && texts.dictionary().len() <= FEW_TEXTS
         {
@@ -80,20 +117,33 @@ impl Tally {
         best.map(|(_, row)| row)
     }
 
-    /// Moves the counts to a window.
-    fn move_counts(&mut self, range: &Range<usize>, column: &Column, row: impl Fn(usize) -> usize) {
+    /// Moves the counts to a window, and where they are many, their order.
+    fn move_counts(
+        &mut self,
+        range: &Range<usize>,
+        by: By,
+        column: &Column,
+        row: impl Fn(usize) -> usize,
+    ) {
         let (entering, leaving) = self.move_to(range);
         for row in entering.into_iter().flatten().map(&row) {
-            self.counts.entry(column.key(row)).or_insert((0, row)).0 += 1;
+            let (count, first) = self.counts.entry(column.key(row)).or_insert((0, row));
+            *count += 1;
+            self.ranked.change(*count - 1, *count, *first, column);
         }
         for row in leaving.into_iter().flatten().map(&row) {
             let key = column.key(row);
-            if let Some(entry) = self.counts.get_mut(&key) {
-                entry.0 -= 1;
-                if entry.0 == 0 {
+            if let Some((count, first)) = self.counts.get_mut(&key) {
+                *count -= 1;
+                let (count, first) = (*count, *first);
+                self.ranked.change(count + 1, count, first, column);
+                if count == 0 {
                     self.counts.remove(&key);
                 }
             }
+        }
+        if !self.ranked.is_on() && self.counts.len() > FEW_DISTINCT {
+            self.ranked.begin(by, self.counts.values().copied(), column);
         }
     }
 
@@ -132,6 +182,7 @@ impl Tally {
         if kept == 0 || kept * 2 < from.len() {
             self.counts.clear();
             self.sorted.blocks.clear();
+            self.ranked.clear();
             return ([to.clone(), 0..0], [0..0, 0..0]);
         }
         let before = |a: &Range<usize>, b: &Range<usize>| a.start..b.start.max(a.start);
@@ -318,17 +369,28 @@ mod tests {
     proptest! {
         #[test]
         fn a_moved_window_is_a_new_window(
-            numbers in proptest::collection::vec((-20..20_i8).prop_map(f64::from), 1..80),
-            moves in proptest::collection::vec((0..80_usize, 0..80_usize), 1..30),
+            numbers in proptest::collection::vec((-60..60_i8).prop_map(f64::from), 1..200),
+            moves in proptest::collection::vec((0..200_usize, 0..200_usize), 1..30),
         ) {
             let column = Column::Number(numbers.clone());
             let mut moved = Tally::default();
             let mut counted = Tally::default();
+            let (mut modes, mut least, mut greatest) =
+                (Tally::default(), Tally::default(), Tally::default());
             for (a, b) in moves {
                 let (start, end) = (a.min(b).min(numbers.len()), a.max(b).min(numbers.len()));
                 let range = start..end;
                 let top = counted.top(&range, 3, &column, |at| at);
                 prop_assert_eq!(top, Tally::default().top(&range, 3, &column, |at| at));
+                let mode = modes.mode(&range, &column, |at| at).map(|row| numbers[row]);
+                let anew = Tally::default().mode(&range, &column, |at| at);
+                prop_assert_eq!(mode, anew.map(|row| numbers[row]));
+                for (tally, is_greatest) in [(&mut least, false), (&mut greatest, true)] {
+                    let row = tally.extreme(&range, is_greatest, &column, |at| at);
+                    let own = numbers[range.clone()].iter().copied();
+                    let best = if is_greatest { own.reduce(f64::max) } else { own.reduce(f64::min) };
+                    prop_assert_eq!(row.map(|row| numbers[row]), best);
+                }
                 if !range.is_empty() {
                     let quantile = moved.quantile(&range, 0.3, &numbers);
                     let anew = Tally::default().quantile(&range, 0.3, &numbers);
