@@ -93,7 +93,7 @@ const QUEUE: usize = 4_096;
 const LEAST_ALLOWED: usize = 256 * 1024;
 const MOST_ALLOWED: usize = 16 * 1024 * 1024;
 /// What is admitted is to be answered so soon.
-const LONGEST_WAIT: Duration = Duration::from_millis(30);
+const LONGEST_WAIT: Duration = Duration::from_millis(16);
 /// Events and bytes of one group.
 const GROUP: usize = 5_000;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
