@@ -216,10 +216,14 @@ fn most_frequent(x: &str, filter: &str, k: usize) -> String {
 
 /// The rows of a view at an instant: every customer with an event before it.
 #[must_use]
-pub(crate) fn spine_at(micros: i64) -> String {
+pub(crate) fn spine_at(micros: i64, knowledge: Knowledge) -> String {
+    let known = match knowledge {
+        Knowledge::AsItWas => String::new(),
+        Knowledge::AsItWasKnown => format!("received_at < make_timestamp({micros}) AND "),
+    };
     format!(
         "SELECT DISTINCT customer_id, make_timestamp({micros}) AS as_of FROM events
-   WHERE event_time < make_timestamp({micros}) AND NOT starts_with(event, '$') AND event <> '{IDENTIFY}'"
+   WHERE {known}event_time < make_timestamp({micros}) AND NOT starts_with(event, '$') AND event <> '{IDENTIFY}'"
     )
 }
 
@@ -227,6 +231,6 @@ impl crate::Warehouse {
     /// The SQL of a view at an instant, as "Show SQL" shows it.
     #[must_use]
     pub fn view_sql_at(view: &View, as_of: kernel::domain::Time, knowledge: Knowledge) -> String {
-        view_sql(view, &spine_at(as_of.0), knowledge)
+        view_sql(view, &spine_at(as_of.0, knowledge), knowledge)
     }
 }

@@ -366,7 +366,11 @@ impl Plan {
         strangers: bool,
     ) -> Result<SpineRows> {
         let Some(file) = &self.file else {
-            return Ok(self.spine.rows(timelines, self.view.context())?);
+            return Ok(self.spine.rows(
+                timelines,
+                self.view.context(),
+                self.spec.spine.knowledge,
+            )?);
         };
         let id = |row: usize| match file.customers.cell(row) {
             Cell::Text(id) => id,

@@ -56,7 +56,7 @@ impl Project {
         let as_of = as_of.map_or_else(|| self.now(), Ok)?;
         let mut relation = Relation::default();
         self.warehouse.each_timelines(view.reads(), job, |timelines| {
-            let rows = SpineRows::at(&timelines, as_of);
+            let rows = SpineRows::as_of(&timelines, AsOf { time: as_of, knowledge });
             let bound = Bound::new(&view, &timelines);
             let table = compute(&view, &bound, &rows, knowledge, job)
                 .map_err(|Canceled| Error::Canceled)?;

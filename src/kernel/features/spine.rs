@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Column, DefinitionError, Knowledge, Timelines};
+use super::{AsOf, Column, DefinitionError, Knowledge, Timelines};
 use crate::domain::{Span, Time, Type};
 
 /// The rows of a training set before features, as a model spec writes them: which customers, when.
@@ -112,7 +112,8 @@ impl SpineDefinition {
 }
 
 impl Spine {
-    /// Its rows, by time and then customer. At given times a row is a customer with an event before; of
+    /// Its rows, by time and then customer. At given times a row is a customer with an event before, and as
+    /// it was known with one that had been received; of
     /// events each is a row, also the first of a customer. `context` names what is read of the occasion.
     ///
     /// # Errors
@@ -121,9 +122,10 @@ impl Spine {
         &self,
         timelines: &Timelines,
         context: &[(String, Type)],
+        knowledge: Knowledge,
     ) -> Result<SpineRows, DefinitionError> {
         let rows = match self {
-            Self::At(times) => at(timelines, times, context)?,
+            Self::At(times) => at(timelines, times, context, knowledge)?,
             Self::Events(events) => of_events(timelines, events, context),
             Self::File(file) => {
                 let message = format!("the rows of '{file}' were not read");
@@ -138,6 +140,7 @@ fn at(
     timelines: &Timelines,
     times: &[Time],
     context: &[(String, Type)],
+    knowledge: Knowledge,
 ) -> Result<SpineRows, DefinitionError> {
     if let Some((name, _)) = context.first() {
         let message = format!(
@@ -149,7 +152,7 @@ fn at(
     let rows = times
         .iter()
         .flat_map(|time| customers().map(move |customer| (customer, *time)))
-        .filter(|(customer, time)| timelines.first_seen(*customer).is_some_and(|seen| seen < *time))
+        .filter(|(customer, time)| timelines.is_seen(*customer, AsOf { time: *time, knowledge }))
         .take(MOST_ROWS + 1);
     Ok(SpineRows { rows: rows.collect(), ..SpineRows::default() })
 }
@@ -181,7 +184,13 @@ impl SpineRows {
     /// Every customer with an event before a time.
     #[must_use]
     pub fn at(timelines: &Timelines, time: Time) -> Self {
-        at(timelines, &[time], &[]).unwrap_or_default()
+        Self::as_of(timelines, AsOf::at(time))
+    }
+
+    /// Every customer with an event before a time, and as it was known with one that had been received.
+    #[must_use]
+    pub fn as_of(timelines: &Timelines, as_of: AsOf) -> Self {
+        at(timelines, &[as_of.time], &[], as_of.knowledge).unwrap_or_default()
     }
 
     /// Rows of given ids and times, in their order. An id without a timeline is a customer without
@@ -273,5 +282,44 @@ impl Occasions {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(known, _)| known == name).map(|(_, column)| column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Event, Properties};
+    use crate::features::Catalog;
+
+    #[test]
+    fn who_was_not_known_yet_has_no_row_as_it_was_known() {
+        let event = |customer: &str, event: &str, (time, received): (i64, i64)| Event {
+            message_id: format!("{customer}-{event}"),
+            customer_id: customer.to_owned(),
+            anonymous_id: None,
+            event: event.to_owned(),
+            event_time: Time(time),
+            received_at: Time(received),
+            seq: 0,
+            properties: Properties::new(),
+        };
+        let events = [
+            event("early", "order", (1, 2)),
+            event("late", "order", (1, 10)),
+            event("scored", "$score", (1, 2)),
+            event("scored", "order", (2, 10)),
+        ];
+        let timelines = Timelines::of_events(&Catalog::default(), &events);
+        let seen = |time: i64, knowledge: Knowledge| {
+            let as_of = AsOf { time: Time(time), knowledge };
+            let rows = SpineRows::as_of(&timelines, as_of);
+            let ids =
+                rows.rows.iter().map(|(customer, _)| timelines.customers()[*customer].as_ref());
+            ids.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(5, Knowledge::AsItWas), ["early", "late", "scored"]);
+        assert_eq!(seen(5, Knowledge::AsItWasKnown), ["early"]);
+        assert_eq!(seen(10, Knowledge::AsItWasKnown), ["early"]);
+        assert_eq!(seen(11, Knowledge::AsItWasKnown), ["early", "late", "scored"]);
     }
 }

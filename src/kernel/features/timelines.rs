@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::{Column, TraitTimeline};
-use crate::domain::Time;
+use super::{AsOf, Column, TraitTimeline};
+use crate::domain::{Time, is_system};
 
 /// The timelines of customers as plain columns in customer order: what the kernel runs over.
 ///
@@ -68,6 +68,18 @@ impl Timelines {
     #[must_use]
     pub fn first_seen(&self, customer: usize) -> Option<Time> {
         self.first_seen.get(customer).filter(|time| **time != i64::MAX).map(|time| Time(*time))
+    }
+
+    /// Whether anything was known of a customer as of a time. System events do not count.
+    pub(super) fn is_seen(&self, customer: usize, as_of: AsOf) -> bool {
+        let is_before = |seen: Time| seen < as_of.time;
+        if !self.first_seen(customer).is_some_and(is_before) {
+            return false;
+        }
+        let Some(received) = &self.received else { return true };
+        let is_own = |row: usize| !is_system(&self.names[self.events[row] as usize]);
+        let mut before = self.rows(customer).take_while(|row| self.times[*row] < as_of.time.0);
+        before.any(|row| as_of.knows(received[row]) && is_own(row))
     }
 
     /// The time of the latest event of all: what happened later is not known.
