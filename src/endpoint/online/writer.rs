@@ -364,6 +364,8 @@ fn answer(requests: Vec<Append>, n: &[usize], result: Result<Vec<Receipt>>) {
             Err(error) => Err(error.clone()),
         };
         start += n;
+        // Its place is free before it hears that: what it sends next is not one too many.
+        drop(request.admission);
         // Who has gone away does not hear the answer; the events are durable all the same.
         if request.answer.send(own).is_err() {
             tracing::debug!("a client went away before its answer");
