@@ -88,7 +88,9 @@ impl Drop for Purging {
 impl Purging {
     fn go_on(&mut self, store: &Arc<Embedded>) -> Result<()> {
         if let Some((thread, _)) = self.thread.take_if(|(thread, _)| thread.is_finished()) {
-            let purged = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            // What it could not do does not end what brings the index up to date.
+            let ended = |_| Error::store("purge its index")("its thread ended with a panic");
+            let purged = thread.join().map_err(ended)?;
             return purged.inspect(|()| tracing::info!("what was removed is off the disk"));
         }
         let rests = self.began.is_some_and(|began| began.elapsed() < PURGE_EVERY);

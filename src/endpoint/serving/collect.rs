@@ -33,28 +33,20 @@ const REPORTED_REASONS: usize = 10;
 /// key is public, and says all.
 pub(super) async fn collect(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut response = match take(&endpoint, &parts, body).await {
-        Ok(collected) => Json(collected).into_response(),
-        Err(error) => error.into_response(),
-    };
-    if let Some(origin) = parts.headers.get(header::ORIGIN) {
-        allow_page(response.headers_mut(), origin.clone());
-    }
-    response
+    let collected = take(&endpoint, &parts, body).await;
+    for_page(parts.headers.get(header::ORIGIN), collected.map(Json).into_response())
 }
 
 /// What a page is told that asks whether it may send.
 pub(super) async fn preflight(headers: HeaderMap) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        allow_page(response.headers_mut(), origin.clone());
-    }
-    response
+    for_page(headers.get(header::ORIGIN), StatusCode::NO_CONTENT.into_response())
 }
 
-/// Lets a page read an answer.
-pub(super) fn allow_page(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+/// An answer that the page which asked, if one did, may read.
+pub(super) fn for_page(origin: Option<&HeaderValue>, mut response: Response) -> Response {
+    let Some(origin) = origin else { return response };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,OPTIONS"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-retry-count"),
@@ -64,6 +56,7 @@ pub(super) fn allow_page(headers: &mut HeaderMap, origin: HeaderValue) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    response
 }
 
 async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wire::Collected> {

@@ -136,15 +136,12 @@ pub(super) async fn as_problem(response: Response) -> Response {
 /// What pages ask for from anywhere.
 async fn cors(request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = if request.method() == Method::OPTIONS {
+    let response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
         next.run(request).await
     };
-    if let Some(origin) = origin {
-        collect::allow_page(response.headers_mut(), origin);
-    }
-    response
+    collect::for_page(origin.as_ref(), response)
 }
 
 /// Who may have scores: as an argument of a handler, what it is asked costs less than around it.
