@@ -251,6 +251,29 @@ fn amount(aggregation: &str) -> String {
 }
 
 #[test]
+fn what_a_file_says_of_arrivals_is_what_was_known() {
+    let project = support::Project::new();
+    let file = project.file(
+        "e.csv",
+        "customer_id,event,event_time,received_at,amount\n\
+         c,order,2024-01-01,2024-01-01,1\nc,order,2024-01-02,2024-02-01,10\n\
+         c,order,2024-01-03,,100\n",
+    );
+    project.import(&file, &Options::default());
+    let view = checked(&amount("sum"), &project.warehouse).unwrap();
+    let sums = |knowledge: Knowledge| {
+        ["2024-01-02T12:00:00Z", "2024-01-10", "2024-02-02"].map(|as_of| {
+            let timelines = project.warehouse.timelines(view.reads(), &Job::unwatched()).unwrap();
+            let spine = SpineRows::at(&timelines, as_of.parse().unwrap());
+            let bound = Bound::new(&view, &timelines);
+            compute(&view, &bound, &spine, knowledge, &Job::unwatched()).unwrap().row(0)[0].clone()
+        })
+    };
+    assert_eq!(sums(Knowledge::AsItWas), [11.0, 111.0, 111.0].map(Value::Number));
+    assert_eq!(sums(Knowledge::AsItWasKnown), [1.0, 101.0, 111.0].map(Value::Number));
+}
+
+#[test]
 fn numbers_at_the_edge_have_a_defined_result() {
     let project = support::Project::new();
     // What is not finite is missing; the sum of the rest is too large for a number, and missing too.

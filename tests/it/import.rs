@@ -565,3 +565,97 @@ fn a_warehouse_of_an_earlier_version_goes_on() {
         assert_eq!(rows, ["a 2.5 2024-01-05T00:00:00Z", "b 3 2024-01-02T00:00:00Z"]);
     }
 }
+
+#[test]
+fn arrivals_say_since_when_a_row_was_known() {
+    let project = Project::new();
+    let csv = "customer,event,time,received_at,amount\n\
+               a,buy,2024-01-01,2024-01-05T10:00:00Z,1\n\
+               a,buy,2024-01-02,,2\n\
+               a,buy,2024-01-03,2024-01-02,3\n\
+               a,buy,2024-01-04,soon,4\n\
+               a,buy,2024-01-05,1600-01-01,5\n";
+    let report = project.import(&project.file("late.csv", csv), &Options::default());
+    assert_eq!(counts(&report), [5, 3, 0, 2]);
+    let reasons: Vec<_> =
+        report.rejects.iter().map(|r| (r.column.as_deref(), r.reason.as_str())).collect();
+    assert_eq!(reasons[0], (Some("received_at"), "not a time as iso: soon"));
+    assert!(reasons[1].1.contains("not between 1900 and 2200"), "{reasons:?}");
+    let arrivals = "SELECT amount, received_at FROM events ORDER BY amount";
+    let kept = project.query(arrivals);
+    let expected = [
+        ["1", "2024-01-05T10:00:00Z"],
+        ["2", "2024-01-02T00:00:00Z"],
+        ["3", "2024-01-03T00:00:00Z"],
+    ];
+    assert_eq!(kept, expected, "known when it happened where nothing says more, and never before");
+
+    // What is exported comes back as it was, also where there are events already.
+    let copy = project.folder.path().join("copy.parquet");
+    let sql = "SELECT * EXCLUDE (anonymous_id, seq) FROM events";
+    project.warehouse.export(sql, &copy, &Job::unwatched()).unwrap();
+    assert_eq!(counts(&project.import(&copy, &Options::default())), [3, 0, 3, 0]);
+    let other = Project::new();
+    other.import(
+        &other.file("first.csv", "customer,event,time\nz,buy,2024-01-01\n"),
+        &Options::default(),
+    );
+    assert_eq!(counts(&other.import(&copy, &Options::default())), [3, 3, 0, 0]);
+    assert_eq!(other.query(&format!("{arrivals} LIMIT 3")), expected);
+    assert_eq!(project.query("SELECT * FROM events ORDER BY seq")[0].len(), 8, "no property more");
+
+    // Any column, written in its own way; and traits.
+    let traits = "customer,time,seen,plan\na,2024-01-01,1704880800,pro\n";
+    let options =
+        Options { traits: true, received_at: Some("seen".to_owned()), ..Options::default() };
+    project.import(&project.file("traits.csv", traits), &options);
+    let known = project.query("SELECT trait, event_time, received_at FROM traits");
+    assert_eq!(known, [["plan", "2024-01-01T00:00:00Z", "2024-01-10T10:00:00Z"]]);
+}
+
+#[test]
+fn what_becomes_of_values_unexpectedly_is_said() {
+    let project = Project::new();
+    let csv = |amounts: &[&str]| {
+        let row = |(n, amount): (usize, &&str)| format!("c{n},buy,2024-01-01,{amount}\n");
+        let rows: String = amounts.iter().enumerate().map(row).collect();
+        format!("customer,event,time,amount\n{rows}")
+    };
+    let report =
+        project.import(&project.file("a.csv", csv(&["1", "inf", "NaN", "2"])), &Options::default());
+    assert_eq!(
+        report.remarks,
+        ["'amount': 2 values that are infinite or not a number (NaN) are kept as null"]
+    );
+    let mut amounts = vec!["5"; 19];
+    amounts.push("n/a");
+    let odd = project.file("b.csv", csv(&amounts));
+    let options =
+        Options { types: [("amount".to_owned(), Type::Number)].into(), ..Options::default() };
+    let strict = Project::new();
+    let report = strict.import(&odd, &options);
+    assert_eq!((counts(&report), report.remarks.len()), ([20, 19, 0, 1], 0));
+    let report = project.import(&odd, &Options::default());
+    assert_eq!(report.accepted, 20);
+    let said = report.remarks.join("\n");
+    assert!(said.contains("1 of 20 values are no numbers, such as 'n/a'"), "{said}");
+    assert!(said.contains("'amount' was a number and is text now"), "{said}");
+}
+
+#[test]
+fn an_event_with_too_many_properties_costs_only_itself() {
+    let project = Project::new();
+    let wide: Vec<String> = (0..10_000).map(|n| format!("\"p{n}\":{n}")).collect();
+    let head = "\"customer_id\":\"c\",\"event\":\"order\",\"event_time\":\"2024-01-02\"";
+    let lines = format!(
+        "{{{head},\"amount\":1}}\n{{{head},{}}}\n{{{head},\"amount\":2,\"later\":3}}\n",
+        wide.join(",")
+    );
+    let report = project.import(&project.file("wide.ndjson", lines), &Options::default());
+    assert_eq!(counts(&report), [3, 2, 0, 1]);
+    assert!(report.rejects[0].reason.contains("10003 values; there can be 1000"), "{report:?}");
+    assert_eq!(
+        project.query("SELECT amount, later FROM events ORDER BY 1"),
+        [["1", ""], ["2", "3"]]
+    );
+}

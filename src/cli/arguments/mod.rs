@@ -10,6 +10,7 @@ pub(crate) use live::{
     AtEndpoint, Backup, Deploy, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
     Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify,
 };
+use workspace::Type;
 use workspace::insights::InsightKind;
 
 /// A workbench for customer data: from raw events to a live decision about one customer.
@@ -171,9 +172,27 @@ pub struct Import {
     /// The column with an id for each row.
     #[arg(long)]
     pub message_id: Option<String>,
+    /// The column that says when a row arrived: from then on it was known.
+    #[arg(long)]
+    pub received_at: Option<String>,
+    /// The type of a column, as COLUMN=number, text, boolean or time; what does not fit is rejected.
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
+    pub types: Vec<(String, Type)>,
+    /// A column that is not imported.
+    #[arg(long = "leave-out", value_name = "COLUMN")]
+    pub left_out: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// Reads `COLUMN=TYPE`.
+fn column_type(said: &str) -> Result<(String, Type), String> {
+    let (column, type_) = said.rsplit_once('=').ok_or("write COLUMN=TYPE, like amount=number")?;
+    let known = [Type::Number, Type::Text, Type::Boolean, Type::Time];
+    let type_ = known.into_iter().find(|known| known.to_string() == type_);
+    let type_ = type_.ok_or("the type is number, text, boolean or time")?;
+    Ok((column.to_owned(), type_))
 }
 
 /// `fullcircle query`.

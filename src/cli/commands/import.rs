@@ -16,8 +16,10 @@ pub(super) fn run(arguments: Import) -> Result {
         event: arguments.event,
         event_name: arguments.event_name,
         message_id: arguments.message_id,
+        received_at: arguments.received_at,
         traits: arguments.traits,
-        ..Options::default()
+        types: arguments.types.into_iter().collect(),
+        left_out: arguments.left_out,
     };
     let report = project.import(&arguments.files, &options, &output::watched_job())?;
     if arguments.json.json {
@@ -28,6 +30,9 @@ pub(super) fn run(arguments: Import) -> Result {
         "read {}, accepted {}, duplicate {}, rejected {} in {:.1} s",
         report.read, report.accepted, report.duplicate, report.rejected, report.seconds
     ));
+    for remark in &report.remarks {
+        output::line(&format!("  {remark}"));
+    }
     for reject in report.rejects.iter().take(SHOWN) {
         let column =
             reject.column.as_ref().map(|name| format!(", column {name}")).unwrap_or_default();

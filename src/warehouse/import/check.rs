@@ -25,6 +25,7 @@ pub(super) struct Checker<'a> {
     mapping: &'a Mapping,
     places: Places,
     time_format: TimeFormat,
+    received_format: TimeFormat,
     /// Those of which a value was seen, and so a type.
     properties: Vec<Property<'a>>,
     /// Those of which no value was seen yet.
@@ -43,6 +44,7 @@ struct Places {
     time: Option<usize>,
     event: Option<usize>,
     message_id: Option<usize>,
+    received_at: Option<usize>,
 }
 
 /// A column that becomes a property.
@@ -53,6 +55,8 @@ struct Property<'a> {
     name: String,
     type_: Type,
     forced: bool,
+    /// Numbers that are infinite or none, which are kept as null.
+    unkept: u64,
 }
 
 /// Rows that are good.
@@ -63,6 +67,8 @@ pub(super) struct Checked {
     pub(super) customers: ArrayRef,
     pub(super) events: ArrayRef,
     pub(super) times: Vec<i64>,
+    /// When they arrived, which is never before they happened; none where no column says it.
+    pub(super) received: Option<Vec<i64>>,
     /// A column a property: those that the proposal has a type of, then the others as they were opened.
     pub(super) properties: Vec<ArrayRef>,
     /// The properties whose first values are here, with their types.
@@ -101,23 +107,29 @@ impl<'a> Checker<'a> {
             time: perhaps(&mapping.time)?,
             event: perhaps(&mapping.event)?,
             message_id: perhaps(&mapping.message_id)?,
+            received_at: perhaps(&mapping.received_at)?,
         };
         let property = |(place, column): (usize, &'a ProposedColumn)| {
             let name = column.property.clone()?;
             let (type_, forced) = (column.type_, column.forced);
-            Some(Property { place, column: &column.name, name, type_, forced })
+            Some(Property { place, column: &column.name, name, type_, forced, unkept: 0 })
         };
         let properties = proposal.columns.iter().enumerate().filter_map(property);
         let (properties, open) =
             properties.partition(|property| proposal.columns[property.place].has_type());
         let names = proposal.columns.iter().filter_map(|column| column.property.as_deref());
         let named = proposal.columns.iter().enumerate();
-        let named = named.filter_map(|(place, c)| c.property.as_deref().map(|name| (name, place)));
+        let named = named.filter_map(|(place, c)| Some((c.property.clone()?, place)));
+        // Arrivals tell rows apart as a property would, so that a row has the same id with and without them.
+        let arrival =
+            places.received_at.map(|place| (property_name(&proposal.columns[place].name), place));
+        let named = named.chain(arrival);
         Ok(Self {
             files: proposal.files.iter().map(|file| file.display().to_string()).collect(),
             mapping,
             places,
             time_format: TimeFormat::named(&mapping.time_format),
+            received_format: TimeFormat::named(&mapping.received_format),
             ids: Ids::new(named),
             properties,
             open,
@@ -133,7 +145,13 @@ impl<'a> Checker<'a> {
         let mut faults: Vec<Option<Fault<'a>>> = vec![None; n];
         let customers = as_texts(&rows.columns[self.places.customer]);
         let events = self.events(&rows);
-        let times = self.times(&rows);
+        let times = match self.places.time {
+            Some(place) => micros(&rows.columns[place], &self.time_format),
+            // Traits without a time hold always.
+            None => vec![Some(Time::ALWAYS.0); rows.n()],
+        };
+        let received = self.places.received_at;
+        let received = received.map(|place| micros(&rows.columns[place], &self.received_format));
         let heads = Heads {
             customers: texts(&customers),
             events: texts(&events),
@@ -143,15 +161,20 @@ impl<'a> Checker<'a> {
         for (row, fault) in faults.iter_mut().enumerate() {
             *fault = self.fault(&heads, times[row], row);
         }
+        if let Some(received) = &received {
+            self.check_arrivals(&rows, received, &mut faults);
+        }
         self.take_later(&rows);
         let opened = self.open(&rows);
         let mut properties = Vec::with_capacity(self.properties.len());
-        for property in &self.properties {
+        for property in &mut self.properties {
             let raw = &rows.columns[property.place];
             let (array, misfits) = typed(raw, property.type_, property.forced, &self.time_format);
             if !misfits.is_empty() && !property.forced {
                 return Err(Stop::Misfit);
             }
+            let nulls = array.null_count() - raw.null_count();
+            property.unkept += nulls.saturating_sub(misfits.len()) as u64;
             for (row, text) in misfits {
                 let reason = || format!("not a {}: {}", property.type_, cut(&text));
                 faults[row].get_or_insert_with(|| (property.column, reason()));
@@ -169,11 +192,19 @@ impl<'a> Checker<'a> {
         let mut keep: Vec<bool> = faults.iter().map(Option::is_none).collect();
         let ids = self.ids.of_rows(&rows.columns, &heads, &times, &mut keep);
         let rejects = self.rejects(&rows, faults);
+        let received = received.map(|received| {
+            let arrival = |(received, time): (&Option<i64>, i64)| {
+                received.map_or(time, |received| received.max(time))
+            };
+            let kept = received.iter().zip(times.iter().copied()).zip(&keep);
+            kept.filter(|(_, keep)| **keep).map(|(row, _)| arrival(row)).collect()
+        });
         let numbers = (self.last_seq + 1..).zip(&keep).filter(|(_, keep)| **keep);
         let checked = Checked {
             seqs: numbers.map(|(number, _)| number).collect(),
             ids,
             times: times.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(t, _)| *t).collect(),
+            received,
             n_read: (n + rows.rejects.len()) as u64,
             customers: only(&customers, &keep)?,
             events: only(&events, &keep)?,
@@ -185,13 +216,23 @@ impl<'a> Checker<'a> {
         Ok(checked)
     }
 
+    /// What was not kept as it was written.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
+        let unkept = self.properties.iter().filter(|property| property.unkept > 0);
+        unkept.map(|property| {
+            let (name, n) = (&property.name, property.unkept);
+            format!("'{name}': {n} values that are infinite or not a number (NaN) are kept as null")
+        })
+    }
+
     /// Makes properties of columns that were not promised.
     fn take_later(&mut self, rows: &Rows) {
         let first = rows.columns.len() - rows.later.len();
         for (place, column) in (first..).zip(&rows.later).skip(self.n_columns - first) {
             let name = free_name(property_name(column), &mut self.taken);
             self.ids.add(&name, place);
-            self.open.push(Property { place, column: "", name, type_: Type::Text, forced: false });
+            let type_ = Type::Text;
+            self.open.push(Property { place, column: "", name, type_, forced: false, unkept: 0 });
             self.n_columns = place + 1;
         }
     }
@@ -229,18 +270,27 @@ impl<'a> Checker<'a> {
         ))
     }
 
-    fn times(&self, rows: &Rows) -> Vec<Option<i64>> {
-        let Some(place) = self.places.time else {
-            // Traits without a time hold always.
-            return vec![Some(Time::ALWAYS.0); rows.n()];
-        };
-        let values = RawValues::of(&rows.columns[place]);
-        let micros = |row| match values.cell(row) {
-            Cell::Time(time) => Some(time.0),
-            Cell::Null => None,
-            _ => values.text(row).and_then(|text| self.time_format.micros(&text)),
-        };
-        (0..rows.n()).map(micros).collect()
+    /// Blames arrivals that are written but are no time.
+    fn check_arrivals(
+        &self,
+        rows: &Rows,
+        received: &[Option<i64>],
+        faults: &mut [Option<Fault<'a>>],
+    ) {
+        let Some(place) = self.places.received_at else { return };
+        let written = RawValues::of(&rows.columns[place]);
+        let column = self.mapping.received_at.as_deref().unwrap_or_default();
+        for (row, received) in received.iter().enumerate() {
+            let reason = match received {
+                Some(time) if !Time(*time).is_plausible() => implausible(Time(*time)),
+                Some(_) => continue,
+                None => match written.text(row) {
+                    Some(text) => no_time(&self.received_format, &text),
+                    None => continue,
+                },
+            };
+            faults[row].get_or_insert((column, reason));
+        }
     }
 
     /// What is wrong with who, when, what and which of a row.
@@ -259,14 +309,12 @@ impl<'a> Checker<'a> {
         let column = mapping.time.as_deref().unwrap_or(NO_COLUMN);
         let Some(time) = time else {
             let written = heads.written_times.as_ref().and_then(|times| times.text(row));
-            let reason = written.map_or_else(
-                || "no time".to_owned(),
-                |text| format!("not a time as {}: {}", self.time_format, cut(&text)),
-            );
+            let reason = written
+                .map_or_else(|| "no time".to_owned(), |text| no_time(&self.time_format, &text));
             return Some((column, reason));
         };
         if !Time(time).is_plausible() {
-            return Some((column, format!("not between 1900 and 2200: {}", Time(time))));
+            return Some((column, implausible(Time(time))));
         }
         let column = mapping.event.as_deref().unwrap_or(NO_COLUMN);
         let event = match heads.events.is_null(row) {
@@ -316,6 +364,25 @@ pub(super) struct Heads<'b> {
     pub(super) events: &'b StringArray,
     written_times: Option<RawValues<'b>>,
     pub(super) message_ids: Option<RawValues<'b>>,
+}
+
+/// The times of a column, in microseconds.
+fn micros(column: &ArrayRef, format: &TimeFormat) -> Vec<Option<i64>> {
+    let values = RawValues::of(column);
+    let micros = |row| match values.cell(row) {
+        Cell::Time(time) => Some(time.0),
+        Cell::Null => None,
+        _ => values.text(row).and_then(|text| format.micros(&text)),
+    };
+    (0..column.len()).map(micros).collect()
+}
+
+fn no_time(format: &TimeFormat, text: &str) -> String {
+    format!("not a time as {format}: {}", cut(text))
+}
+
+fn implausible(time: Time) -> String {
+    format!("not between 1900 and 2200: {time}")
 }
 
 /// As much of a text as a reason shows.

@@ -12,6 +12,8 @@ pub(super) struct Facts {
     pub(super) n: u64,
     pub(super) not_null: u64,
     numbers: u64,
+    /// The first text that is no number.
+    odd: Option<String>,
     booleans: u64,
     iso_times: u64,
     /// Digits that are an id and not a number were seen.
@@ -25,6 +27,8 @@ pub(super) struct Facts {
 
 /// Values that say how times are written.
 const TIME_SAMPLE: u64 = 5_000;
+/// Characters of a text that a remark shows.
+const ODD_WIDTH: usize = 40;
 /// Whole numbers below this are kept by an `f64`; what is beyond is an id.
 pub(super) const KEPT_WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -71,7 +75,10 @@ impl Facts {
         self.ids |= is_like_an_id(text);
         if as_number(text).is_some() {
             self.numbers += 1;
-        } else if boolean_of(text).is_some() {
+            return;
+        }
+        self.odd.get_or_insert_with(|| text.chars().take(ODD_WIDTH).collect());
+        if boolean_of(text).is_some() {
             self.booleans += 1;
         } else if TimeFormat::Iso.micros(text).is_some() {
             self.iso_times += 1;
@@ -89,6 +96,19 @@ impl Facts {
             None if self.iso_times == self.not_null => Type::Time,
             None => Type::Text,
         }
+    }
+
+    /// Says of texts that are nearly all numbers what keeps them from being numbers.
+    pub(super) fn remark(&self, column: &str) -> Option<String> {
+        let odd = self.odd.as_ref().filter(|_| self.own.is_none() && !self.ids)?;
+        let texts = self.not_null - self.numbers;
+        (texts * 10 <= self.not_null).then(|| {
+            format!(
+                "'{column}' is text: {texts} of {} values are no numbers, such as '{odd}'; \
+                 as numbers (--type {column}=number), these rows are rejected",
+                self.not_null
+            )
+        })
     }
 
     /// The format that most of its values have, if that is most of them.

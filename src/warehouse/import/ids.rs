@@ -31,7 +31,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new<'a>(properties: impl Iterator<Item = (&'a str, usize)>) -> Self {
+    pub(super) fn new(properties: impl Iterator<Item = (String, usize)>) -> Self {
         let hashed = properties.map(|(name, place)| (xxh3_64(name.as_bytes()), place));
         let mut properties: Vec<(u64, usize)> = hashed.collect();
         properties.sort_unstable();

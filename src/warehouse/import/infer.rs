@@ -45,7 +45,10 @@ const TIME: [&str; 14] = [
 ];
 const EVENT: [&str; 7] = ["event", "eventname", "eventtype", "action", "activity", "type", "name"];
 const MESSAGE_ID: [&str; 4] = ["messageid", "eventid", "eventuuid", "uuid"];
+const RECEIVED_AT: [&str; 5] = ["receivedat", "arrivedat", "ingestedat", "loadedat", "knownat"];
 
+/// Columns that are no properties: who, when, what, which and since when.
+pub(super) const ROLES: usize = 5;
 /// Rows of a preview.
 const PREVIEW_ROWS: usize = 50;
 /// Rows whose columns are summarized, and cells of them at most.
@@ -109,12 +112,11 @@ impl Look {
 
 /// Refuses files with more columns than there can be properties.
 pub(super) fn check_width(source: &Source, columns: &Columns, options: &Options) -> Result<()> {
-    // Who, when, what and which take a few columns beside the properties.
-    const MOST_COLUMNS: usize = schema::MOST_PROPERTIES + 4;
+    const MOST_COLUMNS: usize = schema::MOST_PROPERTIES + ROLES;
     let n_columns = columns.names.len().saturating_sub(options.left_out.len());
     if n_columns > MOST_COLUMNS {
         return Err(Error::Mapping(format!(
-            "{} has {n_columns} columns; there can be {} properties: leave columns out",
+            "{} has {n_columns} columns; there can be {} properties: leave columns out (--leave-out)",
             source.title(),
             schema::MOST_PROPERTIES
         )));
@@ -191,13 +193,27 @@ pub(super) fn propose(
     for column in options.types.keys().chain(&options.left_out) {
         said("property", &Some(column.clone()))?;
     }
-    let time_format = options.time_format.clone().unwrap_or_else(|| {
-        time.as_ref()
-            .and_then(|time| names.iter().position(|name| name == time))
-            .and_then(time_format)
-            .map_or_else(|| "iso".to_owned(), |format| format.to_string())
-    });
-    let mapping = Mapping { kind, customer, time, time_format, event, event_name, message_id };
+    let is_free = |place: usize| is_time(place) && Some(names[place]) != time.as_deref();
+    let received_at =
+        said("arrival", &options.received_at)?.or_else(|| by_name(&RECEIVED_AT, &is_free));
+    let format_of = |column: &Option<String>| {
+        let place = names.iter().position(|name| Some(*name) == column.as_deref())?;
+        time_format(place).map(|format| format.to_string())
+    };
+    let time_format = options.time_format.clone().or_else(|| format_of(&time));
+    let time_format = time_format.unwrap_or_else(|| "iso".to_owned());
+    let received_format = format_of(&received_at).unwrap_or_else(|| time_format.clone());
+    let mapping = Mapping {
+        kind,
+        customer,
+        time,
+        time_format,
+        event,
+        event_name,
+        message_id,
+        received_at,
+        received_format,
+    };
     let columns = proposed_columns(&names, look, &mapping, options);
     Ok(Proposal {
         files: source.files.clone(),
@@ -219,6 +235,7 @@ fn proposed_columns(
         mapping.time.as_ref(),
         mapping.event.as_ref(),
         mapping.message_id.as_ref(),
+        mapping.received_at.as_ref(),
     ];
     let mut taken: Vec<String> = Vec::new();
     names
@@ -240,6 +257,9 @@ fn proposed_columns(
                     .then(|| free_name(property_name(column), &mut taken)),
                 type_,
                 forced: forced.is_some(),
+                remark: (!used && !left_out && forced.is_none())
+                    .then(|| facts.remark(column))
+                    .flatten(),
                 null_share,
             }
         })

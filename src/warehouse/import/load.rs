@@ -38,6 +38,8 @@ struct Target {
     last: i64,
     /// Whether rows may have an id of their own.
     has_ids: bool,
+    /// Whether rows say when they arrived.
+    has_arrivals: bool,
 }
 
 /// What became of rows so far.
@@ -46,6 +48,7 @@ struct Counts {
     read: u64,
     appended: u64,
     rejects: Vec<Reject>,
+    remarks: Vec<String>,
 }
 
 impl Warehouse {
@@ -59,6 +62,7 @@ impl Warehouse {
         job: &Job,
     ) -> std::result::Result<ImportReport, Stop> {
         let (report, growing) = self.transaction(job, |connection| {
+            let before = schema::properties(connection)?;
             let mut target = Target::find(connection, proposal)?;
             let growing = match target.is_first() {
                 true => Growing::begin(self, connection, target.property_columns())?,
@@ -77,6 +81,7 @@ impl Warehouse {
                 rejected,
                 seconds: started.elapsed().as_secs_f64(),
                 rejects: counts.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
+                remarks: [proposal.remarks(), counts.remarks, target.retyped(&before)].concat(),
             };
             record(connection, &source.files, &report, &counts.rejects)
                 .map_err(Error::duckdb("record the import"))?;
@@ -118,6 +123,7 @@ impl Warehouse {
                     job.report(title.as_str(), rows.share * ALL_READ);
                     flow.next(rows)
                 });
+                flow.counts.remarks.extend(flow.checker.remarks());
                 read.map(|()| (flow.counts, flow.growing))
             });
             let reading = reading.map_err(Error::io("start a thread for", &source.files[0]))?;
@@ -161,7 +167,7 @@ impl Flow<'_> {
                 customer: &|row| customers.value(row),
                 event: &|row| events.value(row),
                 times: &checked.times,
-                received: &checked.times,
+                received: checked.received.as_ref().unwrap_or(&checked.times),
                 seqs: &checked.seqs,
             };
             timelines.add(&run, &checked.properties);
@@ -216,7 +222,8 @@ impl Target {
             (RowKind::Traits, _) => "new_traits",
         };
         let has_ids = proposal.mapping.message_id.is_some();
-        let mut target = Self { kind, table, properties: Vec::new(), last, has_ids };
+        let has_arrivals = proposal.mapping.received_at.is_some();
+        let mut target = Self { kind, table, properties: Vec::new(), last, has_ids, has_arrivals };
         let beside = match kind {
             RowKind::Events => format!("SELECT {} FROM stored_events", target.list("")),
             RowKind::Traits => "SELECT * FROM traits".to_owned(),
@@ -249,6 +256,15 @@ impl Target {
         Ok(())
     }
 
+    /// Says which properties had another type before.
+    fn retyped(&self, before: &[(String, Type)]) -> Vec<String> {
+        let retyped = self.properties.iter().filter_map(|(_, column, type_)| {
+            let (_, was) = before.iter().find(|(known, was)| known == column && was != type_)?;
+            Some(format!("'{column}' was a {was} and is {type_} now: these files have it so"))
+        });
+        retyped.collect()
+    }
+
     /// Inserts the rows of an outlet, and of the outlets for more columns that are asked for.
     fn take(
         &mut self,
@@ -279,7 +295,8 @@ impl Target {
             RowKind::Events => {
                 let heads = ["message_uuid", "customer_id", "event", "event_time", "seq"];
                 let id = self.has_ids.then_some("message_id");
-                let own = id.into_iter().chain(heads);
+                let arrival = self.has_arrivals.then_some("received_at");
+                let own = id.into_iter().chain(heads).chain(arrival);
                 own.chain(self.properties.iter().map(|(_, column, _)| column.as_str())).collect()
             }
             RowKind::Traits => schema::TRAIT_COLUMNS.to_vec(),
@@ -317,7 +334,9 @@ impl Target {
             RowKind::Events => {
                 let id = self.has_ids.then(|| text("message_id"));
                 let heads = [text("customer_id"), text("event"), time("event_time"), seq];
-                id.into_iter().chain([message_id::uuid_field()]).chain(heads).collect::<Vec<_>>()
+                let heads = [message_id::uuid_field()].into_iter().chain(heads);
+                let arrival = self.has_arrivals.then(|| time("received_at"));
+                id.into_iter().chain(heads).chain(arrival).collect::<Vec<_>>()
             }
             RowKind::Traits => vec![
                 text("message_id"),
@@ -358,7 +377,12 @@ impl Target {
             Arc::new(TimestampMicrosecondArray::from(checked.times.clone())),
             Arc::new(Int64Array::from(checked.seqs.clone())),
         ];
-        Ok(id.into_iter().chain(heads).chain(checked.properties.iter().cloned()).collect())
+        let arrival = checked
+            .received
+            .clone()
+            .map(|received| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(received)) });
+        let heads = id.into_iter().chain(heads).chain(arrival);
+        Ok(heads.chain(checked.properties.iter().cloned()).collect())
     }
 
     /// A row for each trait that has a value.
@@ -380,14 +404,16 @@ impl Target {
         let of_row = |text: &dyn Fn(usize) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| text(*row))))
         };
-        let times = rows.iter().map(|row| checked.times[*row]);
-        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
+        let times_of = |times: &[i64]| -> ArrayRef {
+            let times = rows.iter().map(|row| times[*row]);
+            Arc::new(TimestampMicrosecondArray::from_iter_values(times))
+        };
         let seqs = rows.iter().map(|row| checked.seqs[*row]);
         vec![
             of_row(&|row| checked.ids[row].text()),
             of_row(&|row| customers.text(row).unwrap_or_default().into()),
-            times.clone(),
-            times,
+            times_of(&checked.times),
+            times_of(checked.received.as_ref().unwrap_or(&checked.times)),
             Arc::new(Int64Array::from_iter_values(seqs)),
             Arc::new(StringArray::from_iter_values(names)),
             Arc::new(StringArray::from_iter_values(values)),

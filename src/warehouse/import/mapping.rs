@@ -21,6 +21,8 @@ pub struct Options {
     pub event_name: Option<String>,
     /// The column with an id for each row.
     pub message_id: Option<String>,
+    /// The column that says when it arrived, and so from when on it was known.
+    pub received_at: Option<String>,
     /// Each row sets traits of a customer.
     pub traits: bool,
     /// Types of properties that must hold: rows that do not fit are rejected.
@@ -56,6 +58,10 @@ pub struct Mapping {
     pub event_name: Option<String>,
     /// The column with an id for each row.
     pub message_id: Option<String>,
+    /// The column that says when it arrived; without it, each row was known when it happened.
+    pub received_at: Option<String>,
+    /// How arrivals are written.
+    pub received_format: String,
 }
 
 /// How files would be imported.
@@ -84,10 +90,20 @@ pub struct ProposedColumn {
     pub type_: Type,
     /// Whether the person said the type, so that what does not fit is rejected.
     pub forced: bool,
+    /// What a person may not expect of it, if there is something.
+    pub remark: Option<String>,
     /// Missing values in the rows that were looked at, between 0 and 1.
     pub null_share: f64,
     /// What the values of the first rows are like.
     pub summary: ColumnSummary,
+}
+
+impl Proposal {
+    /// What a person may not expect of the columns.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.columns.iter().filter_map(|column| column.remark.clone()).collect()
+    }
 }
 
 impl ProposedColumn {

@@ -54,6 +54,8 @@ pub struct ImportReport {
     pub seconds: f64,
     /// The first rejected rows.
     pub rejects: Vec<Reject>,
+    /// What became of values that a person may not expect.
+    pub remarks: Vec<String>,
 }
 
 /// A row that could not be read.

@@ -9,13 +9,16 @@ use serde_json::value::RawValue;
 use super::lines::{End, Lines};
 use super::text::{Builder, bare};
 use super::{Columns, Rows, Stop, Take};
-use crate::Result;
+use crate::import::infer::ROLES;
 use crate::import::source::Source;
+use crate::{Result, schema};
 
 /// Objects inside of objects are flattened this deep; what is deeper stays JSON text.
 const DEEPEST: usize = 16;
 /// The most columns that files can have; names beyond are read as one does that has too many.
 const MOST_COLUMNS: usize = 20_000;
+/// The most values of one line; a line with more is rejected, and the names in it are not columns.
+const MOST_VALUES: usize = schema::MOST_PROPERTIES + ROLES;
 
 /// The columns of the first rows: a name `outer.inner` for every value in them.
 pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
@@ -33,9 +36,15 @@ pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
                 Some(End::At(end)) => end,
             };
             if let Ok(text) = std::str::from_utf8(bare(lines.bytes(end))) {
-                let _is_object = leaves(text, "", 0, &mut |name, _| {
+                let known = places.names.len();
+                let mut n_values = 0;
+                let _is_object = leaves(text, "", 0, &mut |name, value| {
+                    n_values += usize::from(value.is_some());
                     places.add(name);
                 });
+                if n_values > MOST_VALUES {
+                    places.forget(known);
+                }
             }
             lines.take(end, 1);
             n += 1;
@@ -60,6 +69,13 @@ impl Places {
             return Some(self.names.len() - 1);
         }
         known
+    }
+
+    /// Takes back the names that came after so many.
+    fn forget(&mut self, known: usize) {
+        for name in self.names.drain(known..) {
+            self.by_name.remove(&name);
+        }
     }
 }
 
@@ -91,8 +107,11 @@ pub(super) fn read(
                 Ok(text) if text.trim().is_empty() => {}
                 Ok(text) => {
                     values.clear();
-                    values.resize(places.names.len(), None);
+                    let known = places.names.len();
+                    values.resize(known, None);
+                    let mut n_values = 0;
                     let is_object = leaves(text, "", 0, &mut |name, value| {
+                        n_values += usize::from(value.is_some());
                         if value.is_some()
                             && let Some(place) = places.add(name)
                         {
@@ -100,7 +119,12 @@ pub(super) fn read(
                             values[place] = value;
                         }
                     });
-                    if is_object {
+                    if n_values > MOST_VALUES {
+                        places.forget(known);
+                        let most = schema::MOST_PROPERTIES;
+                        let reason = format!("{n_values} values; there can be {most} properties");
+                        rows.reject(path, line, &reason, text);
+                    } else if is_object {
                         rows.widen(places.names.len());
                         rows.push_values(line, &values, text.len());
                     } else {

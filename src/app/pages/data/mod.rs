@@ -1,19 +1,20 @@
+mod columns;
+
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use eframe::egui::{self, Grid, RichText, ScrollArea, Ui};
-use workspace::{
-    ColumnSummary, Command, EventKind, MOST_PROPERTIES, Options, Proposal, RowKind, Value,
-};
+use workspace::{Command, EventKind, MOST_PROPERTIES, Options, Proposal, RowKind, Value};
+
+use columns::columns_ui;
 
 use super::features::FIRST_VIEW;
 use super::{error_ui, heading};
 use crate::Page;
 use crate::state::{Outbox, State};
-use crate::theme::{Tokens, strong};
+use crate::theme::Tokens;
 use crate::widgets::{
-    bars_ui, card, choice, empty_state, grid_ui, primary_button, section, shorten, text_field,
-    thousands,
+    card, choice, empty_state, grid_ui, primary_button, section, shorten, text_field, thousands,
 };
 
 /// Import: files, how to read them, what became of them.
@@ -135,11 +136,12 @@ impl Data {
                 next_ui(ui, state, outbox);
             });
         });
+        remarks_ui(ui, state, proposal);
+        rejects_ui(ui, state);
+        columns_ui(ui, proposal, &mut self.options);
         if self.options != before {
             outbox.send(Command::Propose(self.files.clone(), self.options.clone()));
         }
-        rejects_ui(ui, state);
-        columns_ui(ui, proposal);
         section(ui, "First rows");
         let names: Vec<String> =
             proposal.columns.iter().map(|column| column.name.clone()).collect();
@@ -186,6 +188,7 @@ impl Data {
             }
         }
         column(ui, "Message id", mapping.message_id.as_ref(), &mut self.options.message_id);
+        column(ui, "Arrived", mapping.received_at.as_ref(), &mut self.options.received_at);
     }
 }
 
@@ -233,6 +236,16 @@ fn next_ui(ui: &mut Ui, state: &State, outbox: &mut Outbox) {
     }
 }
 
+/// What became of values, or will, that a person may not expect.
+fn remarks_ui(ui: &mut Ui, state: &State, proposal: &Proposal) {
+    let proposed = proposal.remarks();
+    let imported = state.imported.value().map(|report| report.remarks.clone());
+    let new = imported.unwrap_or_default().into_iter().filter(|known| !proposed.contains(known));
+    for remark in new.chain(proposed.iter().cloned()) {
+        ui.add(egui::Label::new(RichText::new(remark).color(Tokens::at(ui).warn)).wrap());
+    }
+}
+
 fn rejects_ui(ui: &mut Ui, state: &State) {
     let Some(report) = state.imported.value().filter(|report| report.rejected > 0) else { return };
     section(ui, "Rejected rows");
@@ -243,63 +256,6 @@ fn rejects_ui(ui: &mut Ui, state: &State) {
     }
 }
 
-fn columns_ui(ui: &mut Ui, proposal: &Proposal) {
-    let tokens = Tokens::at(ui);
-    section(ui, "Columns");
-    let remark = "Missing values are of all rows that were looked at; what is right of it, of the first ones.";
-    ui.label(RichText::new(remark).small().color(tokens.weak));
-    Grid::new("columns").num_columns(7).spacing([24.0, 4.0]).striped(false).show(ui, |ui| {
-        let titles = ["column", "becomes", "type", "missing", "distinct", "from", "to"];
-        for title in titles {
-            ui.label(RichText::new(title).small().color(tokens.weak));
-        }
-        ui.end_row();
-        for column in &proposal.columns {
-            ui.label(RichText::new(shorten(&column.name, 40)).font(strong(12.5)));
-            ui.label(match &column.property {
-                Some(property) if property == &column.name => "property".to_owned(),
-                Some(property) => format!("property {property}"),
-                None => role(proposal, &column.name).to_owned(),
-            });
-            ui.label(match column.has_type() {
-                true => column.type_.to_string(),
-                false => "as its first value".to_owned(),
-            });
-            ui.label(RichText::new(format!("{:.1} %", column.null_share * 100.0)).monospace());
-            profile_ui(ui, &column.summary);
-            ui.end_row();
-        }
-    });
-}
-
-/// What the first values of a column are like.
-fn profile_ui(ui: &mut Ui, summary: &ColumnSummary) {
-    let distinct = summary.distinct.map(|n| thousands(u64::try_from(n).unwrap_or(0)));
-    ui.label(RichText::new(distinct.unwrap_or_default()).monospace());
-    let (least, largest) = summary.range.clone().unwrap_or_default();
-    for end in [least, largest] {
-        ui.label(RichText::new(shorten(&end, 24)).monospace().size(11.5)).on_hover_text(end);
-    }
-    bars_ui(ui, &summary.histogram, 90.0, 16.0, "");
-}
-
-fn role(proposal: &Proposal, column: &str) -> &'static str {
-    let mapping = &proposal.mapping;
-    let is = |mapped: &Option<String>| mapped.as_deref() == Some(column);
-    if mapping.customer == column {
-        "the customer"
-    } else if is(&mapping.time) {
-        "the time"
-    } else if is(&mapping.event) {
-        "the event"
-    } else if is(&mapping.message_id) {
-        "the message id"
-    } else {
-        "left out"
-    }
-}
-
-/// What was imported before.
 /// Asks for the kinds of events, once for each state of the data.
 fn ask_for_inventory(state: &State, outbox: &mut Outbox) {
     let events = state.look().summary.events;
