@@ -1,5 +1,6 @@
 //! Keys: what each may do, how often, and until when. Only hashes are kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -92,7 +93,7 @@ struct Allowance {
     at: Instant,
 }
 
-type ByHash = HashMap<[u8; 32], Known>;
+type ByHash = HashMap<[u8; 32], Known, foldhash::quality::RandomState>;
 
 /// The keys that are valid. Which is asked about is found by its hash, so that time tells nothing.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ impl KeyRing {
     }
 
     fn read(&self, store: &dyn ConfigStore) -> Result<()> {
-        let mut known = ByHash::new();
+        let mut known = ByHash::default();
         for name in store.names(KEPT)? {
             let Some(bytes) = store.get(&name)? else { continue };
             let kept: Kept = serde_json::from_slice(&bytes).map_err(Error::store("read a key"))?;
@@ -220,7 +221,7 @@ impl KeyRing {
         now: Time,
     ) -> Result<()> {
         let name = wanted.name();
-        let Some(key) = key_of(headers).or_else(|| body_key.map(str::to_owned)) else {
+        let Some(key) = key_of(headers).or_else(|| body_key.map(Cow::Borrowed)) else {
             return Err(Error::Unauthorized(format!(
                 "this needs a {name} key: send it as 'Authorization: Bearer KEY'"
             )));
@@ -300,20 +301,21 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// The key of a request: bearer, `X-API-Key`, or the user of basic authentication, as SDKs send it.
-fn key_of(headers: &HeaderMap) -> Option<String> {
+fn key_of(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     if let Some(key) = headers.get("x-api-key").and_then(|value| value.to_str().ok()) {
-        return Some(key.to_owned());
+        return Some(Cow::Borrowed(key));
     }
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(rest.trim().to_owned());
+        return Some(Cow::Borrowed(rest.trim()));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
-    Some(decoded.split(':').next().unwrap_or_default().to_owned()).filter(|key| !key.is_empty())
+    let user = decoded.split(':').next().unwrap_or_default();
+    (!user.is_empty()).then(|| Cow::Owned(user.to_owned()))
 }
 
 impl Keys {

@@ -478,8 +478,8 @@ pub(super) fn hash(features: &[Value]) -> u128 {
             Value::Null => bytes.push(b'-'),
             Value::Boolean(boolean) => bytes.extend_from_slice(&[b'b', u8::from(*boolean)]),
             Value::Number(number) => {
-                bytes.push(b'n');
-                bytes.extend_from_slice(&number.to_bits().to_le_bytes());
+                let [a, b, c, d, e, f, g, h] = number.to_bits().to_le_bytes();
+                bytes.extend_from_slice(&[b'n', a, b, c, d, e, f, g, h]);
             }
             Value::Text(text) => say(&mut bytes, text),
             other => say(&mut bytes, &other.to_string()),

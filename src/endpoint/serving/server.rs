@@ -258,7 +258,10 @@ impl Answers {
             Kind::Collect | Kind::Other => None,
         };
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(self.peer);
+        if kind == Kind::Other {
+            // Only administration asks where a request comes from.
+            request.extensions_mut().insert(self.peer);
+        }
         let answer = AssertUnwindSafe(self.router.call(request)).catch_unwind();
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
             Ok(Ok(Ok(response))) => as_problem(response).await,
