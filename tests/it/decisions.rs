@@ -192,11 +192,69 @@ fn the_open_inference_protocol_scores_by_customer_and_by_rows() {
         ("", json!([tensor("ordres", "FP64", json!([1]))]), 400),
         ("", misshapen(json!([2])), 400),
         ("", misshapen(json!([u64::MAX, 3])), 400),
+        ("", json!([]), 400),
+        ("", json!([tensor("orders", "FP64", json!([3.0]))]), 400),
+        (
+            "",
+            json!([
+                tensor("orders", "BYTES", json!(["many"])),
+                tensor("country", "BYTES", json!(["FR"]))
+            ]),
+            400,
+        ),
+        (
+            "",
+            json!([
+                tensor("orders", "INT8", json!([300])),
+                tensor("country", "BYTES", json!(["FR"]))
+            ]),
+            400,
+        ),
+        ("", json!([tensor("customer_id", "BYTES", json!([null]))]), 400),
+        ("", json!([tensor("customer_id", "STRING", json!(["ada"]))]), 400),
+        (
+            "",
+            json!([
+                tensor("customer_id", "BYTES", json!(["ada"])),
+                tensor("customer_id", "BYTES", json!(["bob"]))
+            ]),
+            400,
+        ),
     ] {
         let refused = ask(path, inputs);
         assert_eq!(refused.status, status, "{refused:?}");
         assert!(refused.body["error"].is_string(), "clients look for 'error': {refused:?}");
     }
+    // An output can be asked for alone; what is given beside a customer counts instead of what is known.
+    let body = json!({
+        "inputs": [tensor("customer_id", "BYTES", json!(["nobody"])), tensor("orders", "INT64", json!([3])),
+            tensor("country", "BYTES", json!(["FR"]))],
+        "outputs": [{ "name": "score" }],
+    });
+    let said = infer("", body.to_string().as_bytes(), None).body;
+    assert_eq!(said["outputs"].as_array().unwrap().len(), 1, "{said}");
+    assert_eq!(said["outputs"][0]["data"][0].as_f64(), Some(expected));
+    let unknown = json!({ "inputs": body["inputs"], "outputs": [{ "name": "scor" }] });
+    assert_eq!(infer("", unknown.to_string().as_bytes(), None).status, 400);
+}
+
+#[test]
+fn rows_of_one_answer_say_their_own_versions() {
+    let (endpoint, _) = with_orders();
+    deploy_as(&endpoint, &function(1.5), json!({ "role": "challenger", "percent": 50 }));
+    let customers: Vec<String> = (0..40).map(|n| format!("c{n}")).collect();
+    let body = json!({ "inputs": [tensor("customer_id", "BYTES", json!(customers))] }).to_string();
+    let path = "/v2/models/tiny/infer";
+    let said = endpoint.post(&endpoint.keys.score, path, body.as_bytes()).body;
+    assert!(said["model_version"].is_null(), "there are two: {said}");
+    let versions = said["outputs"][2]["data"].as_array().unwrap();
+    for (n, customer) in customers.iter().enumerate() {
+        let score =
+            endpoint.get(&endpoint.keys.score, &format!("/v1/score/tiny?customer_id={customer}"));
+        assert_eq!(score.body["version"], versions[n], "{customer}");
+        assert_eq!(score.body["score"], said["outputs"][0]["data"][n], "{customer}");
+    }
+    assert!(versions.contains(&json!(1)) && versions.contains(&json!(2)), "{versions:?}");
 }
 
 #[test]
@@ -205,7 +263,7 @@ fn every_shape_of_mlflow_gives_the_same_score() {
     for body in [
         json!({ "dataframe_records": [{ "customer_id": "ada" }] }),
         json!({ "dataframe_split": { "columns": ["orders", "country"], "data": [[3, "FR"]] } }),
-        json!({ "instances": [{ "orders": 3 }] }),
+        json!({ "instances": [{ "orders": 3, "country": null }] }),
         json!({ "inputs": { "orders": [3.0], "country": [null] } }),
     ] {
         let answer =

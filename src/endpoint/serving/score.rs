@@ -42,6 +42,9 @@ pub(super) async fn get(
     Path(name): Path<String>,
     Query(query): Query<ScoreQuery>,
 ) -> Result<Json<wire::ScoreAnswer>> {
+    if query.customer_id.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Error::BadRequest("the customer_id is not UTF-8 text".to_owned()));
+    }
     let request = wire::ScoreRequest {
         customer_id: Some(query.customer_id),
         customer_ids: Vec::new(),
@@ -289,15 +292,16 @@ fn again(live: &Live, customer_id: &str, last: &Last, freshness: wire::Freshness
     }
 }
 
-/// The score of one customer now, recorded: of the function that answers for them, or of one that was
-/// asked for by name.
+/// The score of one customer now and its version, recorded: of the function that answers for them, or of one
+/// that was asked for by name. `give` may put other values in the place of what is known; it says whether it did.
 pub(super) fn score_one(
     endpoint: &Endpoint,
     live: &Live,
     asked: Option<&Arc<Variant>>,
     id: &str,
     context: &Properties,
-) -> Result<KernelScore> {
+    give: impl FnOnce(&Variant, &mut [Value]) -> Result<bool>,
+) -> Result<(KernelScore, u32)> {
     check_id(id)?;
     let started = Instant::now();
     let as_of = AsOf { time: endpoint.clock.as_of(), knowledge: Knowledge::AsItWasKnown };
@@ -306,13 +310,18 @@ pub(super) fn score_one(
         Some(asked) => Answering::of(asked.clone()),
         None => answering(endpoint, live, &timeline, as_of)?,
     };
-    let scored = scored(endpoint, &answering.variant, &timeline, as_of, context)?;
+    let variant = &*answering.variant;
+    let mut scored = scored(endpoint, variant, &timeline, as_of, context)?;
+    if give(variant, &mut scored.features)? {
+        scored.score = variant.function.score_features(&scored.features);
+    }
     answering.expose(endpoint, &timeline, as_of);
-    watched(endpoint, live, &answering.variant, &scored, as_of);
+    watched(endpoint, live, variant, &scored, as_of);
     let said = answer_of(live, &answering, timeline.customer_id(), as_of, &scored, false);
     endpoint.writer.record([record(&said, hash(&scored.features), context)]);
     endpoint.metrics.scored(1, started.elapsed());
-    Ok(scored)
+    let version = variant.version;
+    Ok((scored, version))
 }
 
 /// The score of a timeline for who asked for more than it: recorded as any other.
@@ -339,7 +348,8 @@ pub(super) fn check_id(id: &str) -> Result<()> {
     if limits::is_id(id) {
         return Ok(());
     }
-    Err(Error::BadRequest(format!("a customer_id has 1 to {} bytes", limits::LONGEST_ID)))
+    let most = limits::LONGEST_ID;
+    Err(Error::BadRequest(format!("a customer_id has 1 to {most} bytes and is not blank")))
 }
 
 /// Refuses what no function that is live reads of the occasion.
