@@ -141,16 +141,30 @@ impl Scalar<'_> {
         Ok(Some(id))
     }
 
-    /// What was written, text or number.
-    fn written(&self) -> Option<String> {
+    /// Whether something is said, be it empty.
+    fn is_there(&self) -> bool {
+        !matches!(self, Self::Nothing) && !matches!(self, Self::Text(text) if text.is_empty())
+    }
+
+    /// A time: ISO 8601, or seconds, milliseconds or microseconds since 1970.
+    fn time(&self) -> Option<Time> {
         match self {
-            Self::Number(number) => Some(number.to_string()),
-            other => other.text().map(str::to_owned),
+            Self::Number(number) => number.as_f64().and_then(since_1970),
+            other => {
+                let text = other.text()?;
+                text.parse().ok().or_else(|| text.parse().ok().and_then(since_1970))
+            }
         }
     }
 
-    fn time(&self) -> Option<Time> {
-        self.text().and_then(|text| text.parse().ok())
+    /// Why it is no time.
+    fn no_time(&self) -> String {
+        let said = match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.chars().take(60).collect(),
+            Self::Nothing | Self::Other => "what it has".to_owned(),
+        };
+        format!("its timestamp is no time of ISO 8601 and none since 1970: {said}")
     }
 }
 
@@ -248,6 +262,9 @@ impl<'a> Call<'a> {
             "alias" => self.previous_id.id("previousId")?,
             _ => self.anonymous_id.id("anonymousId")?,
         };
+        if type_ == "alias" && (customer_id.is_none() || anonymous_id.is_none()) {
+            return Err("an alias needs a userId and a previousId".to_owned());
+        }
         if customer_id.is_none() && anonymous_id.is_none() {
             return Err("it has neither a userId nor an anonymousId".to_owned());
         }
@@ -286,7 +303,8 @@ impl<'a> Call<'a> {
             properties.insert("group_id".to_owned(), Value::text(group));
         }
         let stamps = [&self.original_timestamp, &self.timestamp];
-        let said = stamps.iter().find_map(|stamp| stamp.time());
+        let said = stamps.iter().find(|stamp| stamp.is_there());
+        let said = said.map(|stamp| stamp.time().ok_or_else(|| stamp.no_time())).transpose()?;
         let event_time = corrected(said, self.sent_at.time().or(batch_sent_at), now);
         if event_time.is_some_and(|time| !time.is_plausible()) {
             return Err("its time is not between 1900 and 2200".to_owned());
@@ -296,10 +314,6 @@ impl<'a> Call<'a> {
             && said != corrected
         {
             properties.insert("original_timestamp".to_owned(), Value::text(said.to_string()));
-        }
-        // So is what is no time, where that of its arrival stands for it.
-        if let (None, Some(said)) = (said, stamps.iter().find_map(|stamp| stamp.written())) {
-            properties.insert("original_timestamp".to_owned(), Value::text(said));
         }
         let joins = matches!(type_, "identify" | "alias")
             && customer_id.is_some()
@@ -314,6 +328,19 @@ impl<'a> Call<'a> {
             kind: if joins { Kind::Join } else { Kind::Live },
         })
     }
+}
+
+/// A time since 1970 by the size of its number: from 1973 on, seconds, milliseconds and microseconds have no
+/// number in common before the year 5000.
+#[allow(clippy::cast_possible_truncation, reason = "microseconds of the next thousands of years")]
+fn since_1970(number: f64) -> Option<Time> {
+    let micros = match number.abs() {
+        1e8..1e11 => number * 1e6,
+        1e11..1e14 => number * 1e3,
+        1e14..1e17 => number,
+        _ => return None,
+    };
+    Some(Time(micros.round() as i64))
 }
 
 /// What a field says of an event or a customer; nothing where it is not there, or null.
@@ -331,17 +358,12 @@ fn properties(
     if flat.len() > limits::MOST_PROPERTIES {
         return Err(format!("it has more than {} properties", limits::MOST_PROPERTIES));
     }
-    for (name, value) in &flat {
+    for name in flat.keys() {
         if !limits::is_name(name) {
             let most = limits::LONGEST_NAME;
             return Err(format!(
                 "a property's name must have 1 to {most} bytes and no control characters"
             ));
-        }
-        if let Value::Text(text) = value
-            && text.len() > limits::LONGEST_TEXT
-        {
-            return Err(format!("'{name}' is longer than {} bytes", limits::LONGEST_TEXT));
         }
     }
     if !are_traits {

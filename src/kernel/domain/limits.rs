@@ -5,7 +5,7 @@ pub const LONGEST_ID: usize = 256;
 /// Whether a text can be a customer id or a message id.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST_ID && !text.contains('\0')
+    !text.trim().is_empty() && text.len() <= LONGEST_ID && !text.contains('\0')
 }
 
 /// Whether a text can be the name of an event, property or trait.
@@ -18,5 +18,3 @@ pub fn is_name(text: &str) -> bool {
 pub const LONGEST_NAME: usize = 128;
 /// The most properties of one event.
 pub const MOST_PROPERTIES: usize = 200;
-/// The longest text value, in bytes.
-pub const LONGEST_TEXT: usize = 8 * 1024;
