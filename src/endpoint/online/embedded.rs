@@ -6,7 +6,7 @@ use kernel::domain::{Event, Time, Value};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
-use super::backup;
+use super::backup::{self, COPY_FILE, make_folder};
 use super::cache::Cache;
 use super::config::Config;
 use super::group::{self, Change};
@@ -110,7 +110,7 @@ impl Embedded {
     /// # Errors
     /// The folder cannot be written, is open in another process, or has another format.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(Error::store("make its data folder"))?;
+        make_folder(folder).map_err(Error::store("make its data folder"))?;
         check_format(folder)?;
         // The index is locked by the process that has it open, and with it the folder.
         let index = open_index(&folder.join("index"))?;
@@ -540,8 +540,9 @@ impl EventLog for Embedded {
             let (from, to) = (self.folder.join(name), to.join(name));
             backup::copy_all(&from, &to, &files).map_err(Error::store("make a backup"))?;
         }
-        std::fs::write(to.join(FORMAT_FILE), FORMAT.to_string())
-            .map_err(Error::store("make a backup"))?;
+        for (file, said) in [(COPY_FILE, ""), (FORMAT_FILE, &FORMAT.to_string())] {
+            std::fs::write(to.join(file), said).map_err(Error::store("make a backup"))?;
+        }
         Ok(to)
     }
 }

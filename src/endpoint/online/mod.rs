@@ -23,6 +23,7 @@ mod retention;
 mod timeline;
 mod writer;
 
+pub(crate) use backup::COPY_FILE;
 pub use clock::Clock;
 pub use embedded::{Embedded, Settings};
 pub use incoming::{Incoming, Kind};

@@ -70,6 +70,11 @@ pub(super) async fn export(
     super::server::blocking(&endpoint, move |endpoint| {
         let from = query.last.map_or(query.from, |n| endpoint.log.next().saturating_sub(n));
         let log_ends = endpoint.log.next();
+        if from > log_ends {
+            return Err(Error::BadRequest(format!(
+                "the log ends before {log_ends}: {from} was in another log, or in one that was lost"
+            )));
+        }
         let (mut events, next) = endpoint.log.read(from, limit)?;
         // A run has fewer events than records: some were not taken, or were erased.
         let end = next >= log_ends;

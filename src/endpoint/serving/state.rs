@@ -8,10 +8,12 @@ use super::last_scores::LastScores;
 use super::metrics::Metrics;
 use super::server::Config;
 use super::tending::Tending;
-use crate::Result;
 use crate::experiments::Experiments;
 use crate::monitoring::{Outbox, Rules, Sending, Watch};
-use crate::online::{Clock, ConfigStore, Embedded, EventLog, Maintenance, TimelineStore, Writer};
+use crate::online::{
+    COPY_FILE, Clock, ConfigStore, Embedded, EventLog, Maintenance, TimelineStore, Writer,
+};
+use crate::{Error, Result};
 
 /// Everything that handlers share.
 pub struct Endpoint {
@@ -43,6 +45,22 @@ pub struct Endpoint {
     pub(super) id: String,
 }
 
+/// The id of an endpoint: of one that begins, or is a copy of another, a new one, because its log goes on
+/// in its own way.
+fn id_of(store: &dyn ConfigStore, config: &Config) -> Result<String> {
+    let mark = config.data.join(COPY_FILE);
+    let is_copy = mark.exists();
+    if let (Some(id), false) = (store.get("id")?, is_copy) {
+        return Ok(String::from_utf8_lossy(&id).into_owned());
+    }
+    let id = Keys::random_id();
+    store.put(&[("id".to_owned(), id.clone().into_bytes())])?;
+    if is_copy {
+        std::fs::remove_file(mark).map_err(Error::store("begin with a copy"))?;
+    }
+    Ok(id)
+}
+
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("id", &self.id).finish_non_exhaustive()
@@ -63,14 +81,7 @@ impl Endpoint {
     pub fn open(config: &Config) -> Result<(Self, Option<Keys>)> {
         let store = Arc::new(Embedded::open(&config.data, config.store)?);
         let (keys, new_keys) = KeyRing::open(&*store, store.clock().as_of())?;
-        let id = match store.get("id")? {
-            Some(id) => String::from_utf8_lossy(&id).into_owned(),
-            None => {
-                let id = Keys::random_id();
-                store.put(&[("id".to_owned(), id.clone().into_bytes())])?;
-                id
-            }
-        };
+        let id = id_of(&*store, config)?;
         let outbox = Arc::new(Outbox::open(&*store)?);
         outbox.forget(&*store, store.erased_late())?;
         let watch = Watch::open(&*store, store.clock().as_of())?;
