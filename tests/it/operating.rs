@@ -1,5 +1,6 @@
 //! Operating an endpoint: keys, limits, freshness, deadlines, backups, retention, documentation.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use endpoint::online::Retention;
@@ -272,4 +273,102 @@ fn the_documentation_names_every_route_and_loads_nothing_from_elsewhere() {
     assert_eq!(ask(&endpoint.url, None), 200);
     assert_eq!(ask("http://evil.example", None), 403);
     assert_eq!(ask("http://evil.example", Some("evil.example")), 403, "a name that leads here");
+}
+
+#[test]
+fn history_that_is_none_is_refused() {
+    let endpoint = TestEndpoint::new();
+    let good = json!({
+        "message_id": "m", "customer_id": "a", "event": "order", "event_time": "2020-01-01T00:00:00Z",
+        "received_at": "2020-01-01T00:00:00Z", "seq": 1, "properties": {},
+    });
+    let publish = |event: &Json| {
+        endpoint.post(&endpoint.keys.admin, "/v1/history", event.to_string().as_bytes()).status
+    };
+    for (field, value) in [
+        ("message_id", json!("")),
+        ("customer_id", json!("x".repeat(300))),
+        ("event", json!("")),
+        ("event_time", json!("2300-01-01")),
+        ("received_at", json!("2019-01-01")),
+        ("seq", json!(1_u64 << 50)),
+    ] {
+        let mut bad = good.clone();
+        bad[field] = value;
+        assert_eq!(publish(&bad), 400, "{field}");
+    }
+    assert_eq!(publish(&good), 200);
+    // The same place in time and order, from another project: both are kept.
+    let mut other = good.clone();
+    other["message_id"] = json!("n");
+    assert_eq!(publish(&other), 200);
+    assert_eq!(endpoint.customer("a")["event_count"], 2);
+}
+
+/// The answer to bytes that no client would send.
+fn raw(endpoint: &TestEndpoint, request: &str) -> String {
+    let address = endpoint.url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let mut bytes = [0; 4096];
+    while !String::from_utf8_lossy(&answer).contains("\"type\"") {
+        let n = stream.read(&mut bytes).unwrap();
+        assert!(n > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&bytes[..n]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn what_is_refused_says_what_http_wants_said() {
+    let endpoint = TestEndpoint::new();
+    let status = |path: &str| endpoint.get(&endpoint.keys.score, path).status;
+    assert_eq!((status("/v1/nope"), status("/v1/score"), status("/v1/track")), (404, 404, 405));
+    let nobody = endpoint.get("", "/v1/score/tiny?customer_id=ada");
+    assert_eq!(nobody.status, 401);
+    assert!(nobody.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+    for (head, expected) in [
+        ("GET /ping HTTP/1.1\r\n\r\n", "400"),
+        ("GET /ping HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
+        (
+            "POST /v1/batch HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\nexpect: 100-continue\r\n\r\n",
+            "413",
+        ),
+        ("OPTIONS /v1/nope HTTP/1.1\r\nhost: a\r\norigin: http://a.example\r\n\r\n", "404"),
+    ] {
+        let answer = raw(&endpoint, head);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{head} {answer}");
+    }
+    // A proxy on this machine hands on what comes from elsewhere.
+    let request = agent()
+        .get(format!("{}/v1/keys", endpoint.url))
+        .header("authorization", format!("Bearer {}", endpoint.keys.admin));
+    assert_eq!(read(request.header("x-forwarded-for", "10.1.2.3").call().unwrap()).status, 403);
+    assert_eq!(endpoint.get(&endpoint.keys.admin, "/v1/keys").status, 200);
+}
+
+#[test]
+fn a_copy_is_another_endpoint_and_is_pulled_from_its_start() {
+    let mut endpoint = TestEndpoint::new();
+    endpoint.track("ada", "order", &json!({}));
+    let admin = endpoint.keys.admin.clone();
+    let copy = endpoint.post(&admin, "/v1/backup", b"").body["folder"].as_str().unwrap().to_owned();
+    endpoint.track("ada", "order", &json!({}));
+    endpoint.track("ada", "order", &json!({}));
+    let folder = tempfile::tempdir().unwrap();
+    let project = workspace::Project::open(folder.path()).unwrap();
+    let pulled = |endpoint: &TestEndpoint| {
+        let client = workspace::Client::new(&endpoint.url, Some(admin.clone()));
+        project.pull(&client, &workspace::Job::unwatched()).unwrap().accepted
+    };
+    assert_eq!(pulled(&endpoint), 3);
+    assert_eq!(endpoint.get(&admin, "/v1/events?from=99").status, 400, "no such place");
+    // The copy lacks two of them; what it gets comes where they were.
+    endpoint.data = std::path::PathBuf::from(&copy);
+    endpoint.restart();
+    endpoint.track("bo", "order", &json!({}));
+    endpoint.track("bo", "order", &json!({}));
+    assert_eq!(pulled(&endpoint), 2);
+    assert_eq!(pulled(&endpoint), 0);
 }

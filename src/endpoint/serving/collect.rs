@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use kernel::domain::Time;
@@ -38,8 +38,23 @@ pub(super) async fn collect(State(endpoint): State<Arc<Endpoint>>, request: Requ
 }
 
 /// What a page is told that asks whether it may send.
-pub(super) async fn preflight(headers: HeaderMap) -> Response {
-    for_page(headers.get(header::ORIGIN), StatusCode::NO_CONTENT.into_response())
+pub(super) async fn preflight(uri: Uri, headers: HeaderMap) -> Response {
+    let may = is_method(method_of(&uri)).map(|()| StatusCode::NO_CONTENT).into_response();
+    for_page(headers.get(header::ORIGIN), may)
+}
+
+/// Another way to ask: of what is there, or of what is not.
+pub(super) async fn other_method(uri: Uri, headers: HeaderMap) -> Response {
+    let answer = match is_method(method_of(&uri)) {
+        Ok(()) => {
+            let message = "events are sent by POST";
+            let mut refusal = super::problem::document(StatusCode::METHOD_NOT_ALLOWED, message);
+            refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST,OPTIONS"));
+            refusal
+        }
+        Err(nothing) => nothing.into_response(),
+    };
+    for_page(headers.get(header::ORIGIN), answer)
 }
 
 /// An answer that the page which asked, if one did, may read.
@@ -66,11 +81,18 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
         let_go(body).await;
         return Err(Error::Busy);
     }
+    if length_of(&parts.headers).is_some_and(|length| length > LARGEST_BODY) {
+        // Who asks first need not send it.
+        if !parts.headers.contains_key(header::EXPECT) {
+            let_go(body).await;
+        }
+        return Err(too_large());
+    }
     let body = whole(body).await?;
     let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
         endpoint.metrics.refused.add(1);
     })?;
-    let method = method_of(parts);
+    let method = method_of(&parts.uri);
     let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&parts.headers, &body);
     let read = if is_short {
         read(endpoint, method, &parts.headers, &body)?
@@ -103,8 +125,8 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
 }
 
 /// What comes after `/v1/` in the path of a request.
-fn method_of(parts: &Parts) -> &str {
-    let path = parts.uri.path();
+fn method_of(uri: &Uri) -> &str {
+    let path = uri.path();
     path.strip_prefix("/v1/").unwrap_or(path).trim_end_matches('/')
 }
 
@@ -117,9 +139,7 @@ async fn whole(body: Body) -> Result<Bytes> {
         let chunk = chunk.map_err(|error| Error::BadRequest(format!("half a body: {error}")))?;
         let n = all.as_ref().map_or(first.len(), Vec::len) + chunk.len();
         if n > LARGEST_BODY {
-            return Err(Error::TooLarge(format!(
-                "the body is larger than {LARGEST_BODY} bytes; send smaller batches"
-            )));
+            return Err(too_large());
         }
         // Most bodies are one chunk, which needs no copy.
         match &mut all {
@@ -134,6 +154,15 @@ async fn whole(body: Body) -> Result<Bytes> {
         }
     }
     Ok(all.map_or(first, Bytes::from))
+}
+
+fn too_large() -> Error {
+    Error::TooLarge(format!("the body is larger than {LARGEST_BODY} bytes; send smaller batches"))
+}
+
+/// The length of a body, where its headers say it.
+fn length_of(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Lets what is sent go unread: a connection that is closed before would take the answer with it.
@@ -160,7 +189,7 @@ struct Read {
 /// Reads a request whose key allows it.
 fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) -> Result<Read> {
     let body = unpack(headers, body)?;
-    let is_batch = matches!(method, "batch" | "b" | "import");
+    let is_batch = is_batch(method);
     let type_ = if is_batch { None } else { Some(long_name(method)?) };
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
@@ -252,9 +281,12 @@ pub(super) async fn settings(
 ) -> Result<Json<Json_>> {
     let now = endpoint.clock.as_of();
     endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Write, now)?;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text("host").unwrap_or_default();
+    // A proxy says how it was asked itself.
+    let protocol = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
     let ours = serde_json::json!({
-        "apiKey": key, "apiHost": format!("{host}/v1"), "protocol": "http",
+        "apiKey": key, "apiHost": format!("{host}/v1"), "protocol": protocol,
     });
     Ok(Json(serde_json::json!({ "integrations": { "Segment.io": ours } })))
 }
@@ -271,7 +303,7 @@ pub(super) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Bytes> {
     }
     let mut unpacked = Vec::new();
     let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX) + 1;
-    flate2::read::GzDecoder::new(body.as_ref())
+    flate2::read::MultiGzDecoder::new(body.as_ref())
         .take(limit)
         .read_to_end(&mut unpacked)
         .map_err(|error| Error::BadRequest(format!("the body is not gzip: {error}")))?;
@@ -290,6 +322,15 @@ fn encoding(headers: &HeaderMap) -> Option<&str> {
 fn is_packed(headers: &HeaderMap, body: &Bytes) -> bool {
     encoding(headers).is_some_and(|encoding| encoding.contains("gzip"))
         || body.starts_with(&[0x1f, 0x8b])
+}
+
+fn is_batch(method: &str) -> bool {
+    matches!(method, "batch" | "b" | "import")
+}
+
+/// Whether events are sent under a name.
+fn is_method(method: &str) -> Result<()> {
+    if is_batch(method) { Ok(()) } else { long_name(method).map(|_| ()) }
 }
 
 fn long_name(method: &str) -> Result<&'static str> {

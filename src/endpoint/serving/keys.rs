@@ -202,7 +202,9 @@ impl KeyRing {
             let message = "this is the last admin key; make another one first".to_owned();
             return Err(Error::BadRequest(message));
         }
-        kept.valid_until = Some(now);
+        if is_valid(&kept) {
+            kept.valid_until = Some(now);
+        }
         self.keep(store, std::slice::from_ref(&kept))?;
         Ok(kept)
     }

@@ -23,6 +23,7 @@ mod maturing;
 mod metrics;
 mod monitoring;
 mod operations;
+mod patience;
 mod problem;
 mod rank;
 mod recommend;

@@ -29,6 +29,11 @@ fn answer(endpoint: &Endpoint, status: &'static str) -> Json<wire::Health> {
     Json(wire::Health { status, endpoint, time })
 }
 
+/// `GET /version`: of the program, as text.
+pub(super) async fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// `GET /metrics`: counts in the text format of Prometheus.
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
     (

@@ -26,6 +26,10 @@ impl IntoResponse for Error {
         let mut response = document(status, &self.to_string());
         let headers = response.headers_mut();
         match self {
+            Self::Unauthorized(_) => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"fullcircle\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
             Self::Busy | Self::Full(_) | Self::Poisoned(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

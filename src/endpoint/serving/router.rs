@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use super::state::Endpoint;
 use super::{
@@ -26,9 +26,8 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// All routes over one endpoint.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
     // What is asked most has nothing around it.
-    let collector = Router::new()
-        .route("/v1/{method}", post(collect::collect).options(collect::preflight))
-        .route("/v1/{method}/", post(collect::collect).options(collect::preflight));
+    let collector =
+        Router::new().route("/v1/{method}", collector()).route("/v1/{method}/", collector());
     let pages = Router::new()
         .route("/v1/projects/{key}/settings", get(collect::settings))
         .route("/api/features/{key}", get(flags::growthbook))
@@ -94,12 +93,19 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v2/health/live", get(inference::live))
         .route("/v2/health/ready", get(operations::ready))
         .route("/ping", get(inference::live))
+        .route("/health", get(inference::live))
+        .route("/version", get(operations::version))
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(documentation::openapi))
         .route("/", get(documentation::page));
     let all =
         collector.merge(pages).merge(score).merge(scores).merge(administration).merge(operations);
     all.fallback(operations::nothing_here).with_state(endpoint)
+}
+
+/// What takes events.
+fn collector() -> MethodRouter<Arc<Endpoint>> {
+    post(collect::collect).options(collect::preflight).fallback(collect::other_method)
 }
 
 /// Bytes of a refusal by the framework that are read.
@@ -174,7 +180,12 @@ async fn may_administer(
     next: Next,
 ) -> Response {
     let peer = request.extensions().get::<Peer>();
-    if !endpoint.allows_remote_administration && !peer.is_some_and(|peer| peer.0.is_loopback()) {
+    // What a proxy on this machine hands on comes from elsewhere.
+    let is_handed_on = ["forwarded", "x-forwarded-for", "x-real-ip"]
+        .iter()
+        .any(|header| request.headers().contains_key(*header));
+    let is_local = !is_handed_on && peer.is_some_and(|peer| peer.0.is_loopback());
+    if !endpoint.allows_remote_administration && !is_local {
         let message = "administration is taken from this machine only; start the endpoint with \
                        --allow-remote-administration to change that";
         return Error::Forbidden(message.to_owned()).into_response();

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Version, header};
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
 use super::metrics::Kind;
+use super::patience::{Heard, Patience};
 use super::router::{Peer, as_problem};
 use super::{Endpoint, Keys, router};
 use crate::online::{Settings, give_way};
@@ -61,8 +62,6 @@ pub struct Ready {
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 1_024;
-/// A client has this long to send its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that reads nothing of its answer for so long is left.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request has this long in all, its body and its answer included.
@@ -190,9 +189,16 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch:
             },
             _ = stop.changed() => break,
         };
-        let answers =
-            Answers { router: router.clone(), endpoint: endpoint.clone(), peer: Peer(peer.ip()) };
-        let connection = serve(stream, answers, stop.clone());
+        let patience = Arc::new(Patience::new());
+        let answers = Answers {
+            router: router.clone(),
+            endpoint: endpoint.clone(),
+            peer: Peer(peer.ip()),
+            patience: patience.clone(),
+        };
+        let places = connections.clone();
+        let is_crowded = move || places.available_permits() < CONNECTIONS / 8;
+        let connection = serve(stream, answers, stop.clone(), is_crowded);
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -206,23 +212,30 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch:
     }
 }
 
-async fn serve(stream: TcpStream, answers: Answers, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    answers: Answers,
+    mut stop: watch::Receiver<bool>,
+    is_crowded: impl Fn() -> bool,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set no-delay");
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let patience = answers.patience.clone();
+    let stream = Heard { stream: Box::pin(stream), patience: patience.clone() };
     let service = hyper::service::service_fn(move |request| answers.clone().answer(request));
     let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(None)
         // Answers are small: one piece is written quicker than two.
         .writev(false)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(ended),
+        () = patience.ends(is_crowded) => {}
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
             log_end(connection.await);
@@ -242,6 +255,7 @@ struct Answers {
     router: axum::Router,
     endpoint: Arc<Endpoint>,
     peer: Peer,
+    patience: Arc<Patience>,
 }
 
 impl Answers {
@@ -252,6 +266,12 @@ impl Answers {
         request: hyper::Request<hyper::body::Incoming>,
     ) -> std::result::Result<Response, Infallible> {
         let started = Instant::now();
+        self.patience.is_busy();
+        if !has_one_host(&request) {
+            self.patience.is_idle();
+            let message = "a request names one host that it is for";
+            return Ok(super::problem::document(StatusCode::BAD_REQUEST, message));
+        }
         let kind = kind_of(request.uri().path());
         let deployment = match kind {
             Kind::Score => deployment_of(request.uri().path(), &self.endpoint),
@@ -283,8 +303,16 @@ impl Answers {
         }
         // Neither paths nor queries: they name customers.
         tracing::debug!(?kind, status, micros = took.as_micros(), "answered");
+        self.patience.is_idle();
         Ok(response)
     }
+}
+
+/// What a request of HTTP/1.1 must have (RFC 9112, 3.2).
+fn has_one_host<B>(request: &hyper::Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let n = usize::from(hosts.next().is_some()) + hosts.count();
+    n == 1 || (n == 0 && request.version() < Version::HTTP_11)
 }
 
 fn kind_of(path: &str) -> Kind {

@@ -1,3 +1,5 @@
+//! Files as they are, how to read them, and what became of them.
+
 mod columns;
 
 use std::path::PathBuf;
