@@ -45,6 +45,9 @@ impl Warehouse {
     }
 }
 
+/// Texts that are times, as JSON has them: a date, perhaps with a time of the day in UTC.
+const TIMES: &str = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z?)?";
+
 /// What is known of the data, as a connection sees it.
 pub(crate) fn of(connection: &Connection) -> Result<Catalog> {
     let events = || {
@@ -56,14 +59,18 @@ pub(crate) fn of(connection: &Connection) -> Result<Catalog> {
     let traits = || {
         let mut statement = connection.prepare(
             "SELECT trait, bool_and(kind IN ('DOUBLE', 'BIGINT', 'UBIGINT')),
-                    bool_and(kind = 'BOOLEAN')
-                 FROM (SELECT trait, json_type(value) AS kind FROM traits)
+                    bool_and(kind = 'BOOLEAN'), bool_and(kind = 'VARCHAR' AND is_time)
+                 FROM (SELECT trait, json_type(value) AS kind,
+                        regexp_full_match(value ->> '$', $1)
+                            AND TRY_CAST(value ->> '$' AS TIMESTAMP) IS NOT NULL AS is_time
+                    FROM traits)
                  WHERE kind <> 'NULL' GROUP BY trait",
         )?;
-        let types = statement.query_map([], |row| {
-            let type_ = match (row.get(1)?, row.get(2)?) {
-                (true, _) => Type::Number,
-                (_, true) => Type::Boolean,
+        let types = statement.query_map([TIMES], |row| {
+            let type_ = match (row.get(1)?, row.get(2)?, row.get(3)?) {
+                (true, ..) => Type::Number,
+                (_, true, _) => Type::Boolean,
+                (.., true) => Type::Time,
                 _ => Type::Text,
             };
             Ok((row.get::<_, String>(0)?, type_))

@@ -97,7 +97,12 @@ fn interval(span: Span) -> String {
 /// The last change before the as-of time; JSON null is an unset trait.
 fn trait_sql(name: &str, type_: Type, known: &str) -> String {
     let value = match type_ {
-        Type::Text => "value ->> '$'".to_owned(),
+        // A number is a text as the kernel writes it, not as JSON does.
+        Type::Text => "CASE WHEN json_type(value) IN ('DOUBLE', 'BIGINT', 'UBIGINT')
+                AND CAST(value AS DOUBLE) = trunc(CAST(value AS DOUBLE))
+                AND abs(CAST(value AS DOUBLE)) < 1e38
+            THEN CAST(CAST(CAST(value AS DOUBLE) AS HUGEINT) AS VARCHAR) ELSE value ->> '$' END"
+            .to_owned(),
         other => format!("TRY_CAST(value ->> '$' AS {})", other.sql()),
     };
     format!(

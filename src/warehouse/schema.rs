@@ -181,6 +181,33 @@ pub(crate) fn ensure_columns(
     Ok(columns)
 }
 
+/// Gives a property that is text the type that a person says it has; whether it was text.
+pub(crate) fn retype(connection: &Connection, property: &str, type_: Type) -> Result<bool> {
+    let same = |known: &str| known.to_lowercase() == property.to_lowercase();
+    let known = properties(connection)?.into_iter().find(|(known, _)| same(known));
+    let Some((name, Type::Text)) = known.filter(|_| type_ != Type::Text) else { return Ok(false) };
+    let column = quote_identifier(&name);
+    let typed = format!("TRY_CAST({column} AS {})", type_.sql());
+    let odd =
+        format!("SELECT min({column}) FROM stored_events WHERE {column} <> '' AND {typed} IS NULL");
+    let odd: Option<String> = connection
+        .query_row(&odd, [], |row| row.get(0))
+        .map_err(Error::duckdb("look at a column"))?;
+    if let Some(odd) = odd {
+        return Err(Error::Mapping(format!(
+            "'{name}' is text here, and has values like '{odd}': it cannot become a {type_}"
+        )));
+    }
+    connection
+        .execute_batch(&format!(
+            "ALTER TABLE stored_events ALTER {column} TYPE {} USING {typed}",
+            type_.sql()
+        ))
+        .map_err(Error::duckdb("change its columns"))?;
+    create_views(connection)?;
+    Ok(true)
+}
+
 /// SQL that turns a column of a type into the text that the kernel's coercion makes of it.
 pub(crate) fn as_text(column: &str, type_: Type) -> String {
     match type_ {

@@ -131,6 +131,7 @@ impl Project {
         let started = Instant::now();
         let plan = self.plan(self.model(model)?, spine)?;
         let set = self.compute_training_set(&plan, job)?;
+        set.check_rows()?;
         let labels = set.label_column(&plan.label);
         let (rows, dropped) = (set.n_rows(), set.dropped);
         let ids = set.customers.iter().map(AsRef::as_ref);

@@ -659,3 +659,93 @@ fn an_event_with_too_many_properties_costs_only_itself() {
         [["1", ""], ["2", "3"]]
     );
 }
+
+#[test]
+fn an_import_that_brings_nothing_changes_nothing() {
+    let project = Project::new();
+    let events = |name: &str, amount: &str| {
+        let row = format!("a,buy,2024-01-01,m1,{amount}\n");
+        project.file(name, format!("customer,event,time,message_id,amount\n{row}"))
+    };
+    project.import(&events("a.csv", "1"), &Options::default());
+    let columns = || project.query("DESCRIBE events");
+    let before = columns();
+    let report = project.import(&events("b.csv", "x"), &Options::default());
+    assert_eq!((counts(&report), report.remarks.len()), ([1, 0, 1, 0], 0));
+    assert_eq!(columns(), before, "a duplicate makes no text of a number");
+    // What is exported comes back as it was, with the numbers of its rows.
+    let copy = project.folder.path().join("copy.csv");
+    project.warehouse.export("SELECT * FROM events", &copy, &Job::unwatched()).unwrap();
+    assert_eq!(counts(&project.import(&copy, &Options::default())), [1, 0, 1, 0]);
+    assert_eq!(columns(), before);
+    let other = Project::new();
+    other.import(&copy, &Options::default());
+    assert_eq!(other.query("DESCRIBE events"), before, "numbers of rows are no property");
+    assert_eq!(
+        project.query("SELECT count(*) FROM imports"),
+        [["3"]],
+        "each is noted all the same"
+    );
+    // The same rows, whatever is left out.
+    let plain = Project::new();
+    let file = plain.file("p.csv", "customer,event,time,amount,zip\na,buy,2024-01-01,1,8000\n");
+    let without = Options { left_out: vec!["zip".to_owned()], ..Options::default() };
+    assert_eq!(plain.import(&file, &without).accepted, 1);
+    assert_eq!(plain.import(&file, &Options::default()).duplicate, 1);
+}
+
+#[test]
+fn a_type_that_is_said_is_given_or_refused() {
+    let project = Project::new();
+    let rows = |name: &str, amounts: &[&str]| {
+        let row = |amount: &&str| format!("a,buy,2024-01-01,{amount}\n");
+        let rows: String = amounts.iter().map(row).collect();
+        project.file(name, format!("customer,event,time,amount\n{rows}"))
+    };
+    let as_number =
+        Options { types: [("amount".to_owned(), Type::Number)].into(), ..Options::default() };
+    project.import(&rows("text.csv", &["007", "008"]), &Options::default());
+    let type_of = || project.query("SELECT typeof(amount) FROM events LIMIT 1");
+    assert_eq!(type_of(), [["VARCHAR"]], "digits that are an id");
+    project.import(&rows("text.csv", &["007", "008"]), &as_number);
+    assert_eq!(type_of(), [["DOUBLE"]], "as a person says");
+    project.import(&rows("odd.csv", &["zz"]), &Options::default());
+    let again = [rows("more.csv", &["9"])];
+    let refused = project.warehouse.import(&again, &as_number, &Job::unwatched());
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("has values like 'zz'"), "{said}");
+    for (options, part) in [
+        (
+            Options {
+                left_out: vec!["time".to_owned()],
+                time: Some("time".to_owned()),
+                ..Options::default()
+            },
+            "cannot be left out",
+        ),
+        (
+            Options { types: [("customer".to_owned(), Type::Number)].into(), ..Options::default() },
+            "is the customer",
+        ),
+        (Options { left_out: vec!["amount".to_owned()], ..as_number.clone() }, "is left out"),
+    ] {
+        let said = project.warehouse.propose(&again, &options).unwrap_err().to_string();
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn times_that_can_be_read_in_two_ways_are_said_to_be() {
+    let project = Project::new();
+    let said = |time: &str, format: Option<&str>| {
+        let file = project.file("t.csv", format!("customer,event,date\na,buy,{time}\n"));
+        let options = Options { time_format: format.map(str::to_owned), ..Options::default() };
+        project.warehouse.propose(&[file], &options).unwrap().remarks().join("\n")
+    };
+    let remark = said("03/04/2024", None);
+    assert!(remark.contains("%m/%d/%Y") && remark.contains("%d/%m/%Y"), "{remark}");
+    assert_eq!(said("13/04/2024", None), "");
+    assert_eq!(said("04/04/2024", None), "", "both ways are the same day");
+    assert_eq!(said("03/04/2024", Some("%d/%m/%Y")), "");
+    assert_eq!(said("2024-03-04", None), "");
+}

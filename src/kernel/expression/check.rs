@@ -138,8 +138,12 @@ impl<'a> Checker<'a> {
         let Some(type_) = self.scope.type_of(name) else {
             let names = self.scope.names();
             let suggestion = did_you_mean(name, names.iter().map(String::as_str));
-            let message = format!("there is no column '{name}' here{suggestion}");
-            return Err(ExpressionError::at(expr.span(), message));
+            let is_quoted =
+                matches!(expr, Expr::Identifier(ident) if ident.quote_style == Some('"'));
+            let quotes = if is_quoted { "; a text is written in single quotes" } else { "" };
+            let message = format!("there is no column '{name}' here{suggestion}{quotes}");
+            let unknown = Some(name.to_owned());
+            return Err(ExpressionError { unknown, ..ExpressionError::at(expr.span(), message) });
         };
         self.columns.push((name.to_owned(), type_));
         Ok((Node::Column(self.columns.len() - 1), Some(type_)))

@@ -10,12 +10,19 @@ pub struct ExpressionError {
     pub line: u64,
     /// Column in the line, from 1.
     pub column: u64,
+    /// The column that it names and that is not there, if that is what is wrong.
+    pub unknown: Option<String>,
 }
 
 impl ExpressionError {
     pub(super) fn at(span: Span, message: impl Into<String>) -> Self {
         let start = span.start;
-        Self { message: message.into(), line: start.line.max(1), column: start.column.max(1) }
+        Self {
+            message: message.into(),
+            line: start.line.max(1),
+            column: start.column.max(1),
+            unknown: None,
+        }
     }
 
     /// From a parser's message, which carries its place as ` at Line: 1, Column: 5`.
@@ -23,13 +30,14 @@ impl ExpressionError {
         let text = message.trim_start_matches("sql parser error: ");
         let Some((text, place)) = text.split_once(" at Line: ") else {
             // Without a place the text ended too early.
-            return Self { message: text.to_owned(), line: end.0, column: end.1 };
+            return Self { message: text.to_owned(), line: end.0, column: end.1, unknown: None };
         };
         let (line, column) = place.split_once(", Column: ").unwrap_or(("1", "1"));
         Self {
             message: text.to_owned(),
             line: line.trim().parse().unwrap_or(1),
             column: column.trim().parse().unwrap_or(1),
+            unknown: None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
             message: format!("the expression is longer than {LONGEST_SOURCE} bytes"),
             line: 1,
             column: 1,
+            unknown: None,
         });
     }
     let parser_error = |error: sqlparser::parser::ParserError| match error {
@@ -27,6 +28,7 @@ pub(super) fn parse(source: &str) -> Result<Expr, ExpressionError> {
             message: format!("the expression is nested deeper than {DEEPEST} levels"),
             line: 1,
             column: 1,
+            unknown: None,
         },
         other => ExpressionError::from_parser(&other.to_string(), end(source)),
     };

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{AggregationName, DefinitionError};
-use crate::domain::{Name, Span};
+use super::{AggregationName, Catalog, DefinitionError};
+use crate::domain::{Name, Span, Type, did_you_mean};
 use crate::expression::{quote_identifier, quote_text};
 
 /// A view as it is written in `views/<name>.toml`. [`super::View::check`] makes it usable.
@@ -70,7 +70,7 @@ impl FeatureDefinition {
     /// # Errors
     /// `by` or `categories` is missing where it is needed, or there where it is not, or a category makes
     /// no name.
-    pub(super) fn expand(&self) -> Result<Vec<Self>, DefinitionError> {
+    pub(super) fn expand(&self, catalog: &Catalog) -> Result<Vec<Self>, DefinitionError> {
         let plain = match self.aggregation {
             Some(AggregationName::CountBy) => AggregationName::Count,
             Some(AggregationName::SumBy) => AggregationName::Sum,
@@ -85,13 +85,19 @@ impl FeatureDefinition {
                 "name a property and its values: by = \"channel\", categories = [\"web\"]";
             return Err(DefinitionError::new("by", message));
         };
+        let Some(type_) = catalog.properties.get(by) else {
+            let hint = did_you_mean(by, catalog.properties.keys().map(String::as_str));
+            let message = format!("no event has a property '{by}'{hint}");
+            return Err(DefinitionError::new("by", message));
+        };
         let by = quote_identifier(by);
-        let values: Vec<String> =
-            self.categories.iter().map(|category| quote_text(category)).collect();
-        let named = self.categories.iter().zip(&values);
-        let mut parts: Vec<(String, String)> = named
-            .map(|(category, value)| (column_part(category), format!("{by} = {value}")))
-            .collect();
+        let values = self.categories.iter().map(|category| literal(category, *type_));
+        let values: Vec<String> = values.collect::<Result<_, _>>()?;
+        let mut parts: Vec<(String, String)> = Vec::with_capacity(values.len() + 1);
+        for (category, value) in self.categories.iter().zip(&values) {
+            let name = free_part(column_part(category), &parts);
+            parts.push((name, format!("{by} = {value}")));
+        }
         let other = format!("({by} IS NULL OR {by} NOT IN ({}))", values.join(", "));
         parts.push(("other".to_owned(), other));
         parts
@@ -144,6 +150,27 @@ impl FeatureDefinition {
             expression: None,
         }
     }
+}
+
+/// A category as an expression has a value of its property.
+fn literal(category: &str, type_: Type) -> Result<String, DefinitionError> {
+    let is_one = match type_ {
+        Type::Number => category.parse::<f64>().is_ok_and(f64::is_finite),
+        Type::Boolean => matches!(category, "true" | "false"),
+        _ => return Ok(quote_text(category)),
+    };
+    if is_one {
+        return Ok(category.to_owned());
+    }
+    let message = format!("'{category}' is no {type_}, which the property is");
+    Err(DefinitionError::new("categories", message))
+}
+
+/// The end of a name, with a number after it where another category has it.
+fn free_part(part: String, taken: &[(String, String)]) -> String {
+    let is_free = |name: &String| name != "other" && taken.iter().all(|(known, _)| known != name);
+    let numbered = (2..).map(|n| format!("{part}_{n}"));
+    std::iter::once(part.clone()).chain(numbered).find(is_free).unwrap_or(part)
 }
 
 /// A category as the end of a column's name: letters and digits, everything else as `_`.

@@ -77,7 +77,12 @@ impl Label {
         given: Option<Type>,
     ) -> Result<Self, DefinitionError> {
         let (source, type_) = match (definition.aggregation, definition.horizon, given) {
-            (Some(aggregation), Some(horizon), _) => {
+            (Some(_), _, Some(_)) => {
+                let message = "the spine file has a column 'label', and the model's own is an \
+                               aggregation; leave one of them out";
+                return Err(DefinitionError::new("label", message));
+            }
+            (Some(aggregation), Some(horizon), None) => {
                 let view = Self::view(definition, aggregation, catalog)?;
                 let type_ = view.features().first().map_or(Type::Number, |feature| feature.type_);
                 (Source::Events(Box::new(view), horizon.micros()), type_)

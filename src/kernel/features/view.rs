@@ -7,7 +7,7 @@ use super::{
     Aggregation, AggregationName, Catalog, DefinitionError, FeatureDefinition, ViewDefinition,
 };
 use crate::domain::{Name, Span, Type, did_you_mean};
-use crate::expression::Expression;
+use crate::expression::{Expression, ExpressionError};
 
 /// What the names of the occasion's values begin with in expressions.
 const CONTEXT: &str = "context.";
@@ -102,7 +102,7 @@ impl View {
             context: Vec::new(),
         };
         for written in &definition.features {
-            for feature in written.expand().map_err(|error| error.of(&written.name))? {
+            for feature in written.expand(catalog).map_err(|error| error.of(&written.name))? {
                 let checked = view
                     .check_feature(&feature, catalog)
                     .map_err(|error| error.of(&feature.name))?;
@@ -268,6 +268,20 @@ impl View {
         Ok(*type_)
     }
 
+    /// Says of a column that is not there whether it is a feature that is defined later, or in a circle.
+    fn not_yet(&self, error: ExpressionError) -> ExpressionError {
+        let Some(unknown) = &error.unknown else { return error };
+        let mut later = self.definition.features.iter();
+        if !later.any(|feature| feature.name.as_str() == unknown) {
+            return error;
+        }
+        let message = format!(
+            "'{unknown}' is not defined before this: an expression reads the features above it, and \
+             neither itself nor one that reads it"
+        );
+        ExpressionError { message, ..error }
+    }
+
     fn check_expression(
         &mut self,
         source: &str,
@@ -282,8 +296,10 @@ impl View {
         for (name, type_) in catalog.properties.iter().chain(&catalog.context) {
             scope.insert(format!("{CONTEXT}{name}"), *type_);
         }
-        let compiled = Expression::compile(source, &scope)
-            .map_err(|error| DefinitionError::expression("expression", &error))?;
+        let compiled = Expression::compile(source, &scope).map_err(|error| {
+            let error = self.not_yet(error);
+            DefinitionError::expression("expression", &error)
+        })?;
         let mut inputs = Vec::with_capacity(compiled.columns().len());
         for (column, type_) in compiled.columns() {
             let earlier = self.features.iter().position(|feature| feature.name.as_str() == column);

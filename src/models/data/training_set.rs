@@ -35,6 +35,25 @@ pub struct TrainingSet {
 pub const LABEL: &str = "label";
 
 impl TrainingSet {
+    /// That there are rows.
+    ///
+    /// # Errors
+    /// There are none, and why.
+    pub fn check_rows(&self) -> Result<()> {
+        if self.n_rows() > 0 {
+            return Ok(());
+        }
+        Err(Error::Data(match self.dropped {
+            0 => "the spine has no rows; there is no customer with an event before its times"
+                .to_owned(),
+            dropped => format!(
+                "all {dropped} rows are too late: the events end on {}, before their horizon does; use \
+                 earlier times or a shorter horizon",
+                self.observed_until.date()
+            ),
+        }))
+    }
+
     /// Computes features and labels of the rows of a spine.
     ///
     /// # Errors

@@ -90,17 +90,7 @@ pub fn train(spec: &ModelSpec, view: &View, set: &TrainingSet, job: &Job) -> Res
 /// The outcomes of a training set, and its parts.
 fn parts(spec: &ModelSpec, set: &TrainingSet) -> Result<(Outcome, Split)> {
     spec.check()?;
-    if set.n_rows() == 0 {
-        return Err(Error::Data(match set.dropped {
-            0 => "the spine has no rows; there is no customer with an event before its times"
-                .to_owned(),
-            dropped => format!(
-                "all {dropped} rows are too late: the events end on {}, before their horizon does; use \
-                 earlier times or a shorter horizon",
-                set.observed_until.date()
-            ),
-        }));
-    }
+    set.check_rows()?;
     let outcome = Outcome::of(spec, set)?;
     let split = split(spec.split, spec.model.seed, set, &outcome.known(), horizon(spec))?;
     Ok((outcome, split))

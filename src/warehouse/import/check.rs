@@ -119,7 +119,13 @@ impl<'a> Checker<'a> {
             properties.partition(|property| proposal.columns[property.place].has_type());
         let names = proposal.columns.iter().filter_map(|column| column.property.as_deref());
         let named = proposal.columns.iter().enumerate();
-        let named = named.filter_map(|(place, c)| Some((c.property.clone()?, place)));
+        // What is left out tells rows apart too, so that a row has the same id whatever is left out.
+        let is_mapped = |column: &ProposedColumn| mapping.roles().any(|(it, _)| *it == column.name);
+        let named = named.filter(|(_, column)| !is_mapped(column));
+        let named = named.map(|(place, column)| {
+            let name = column.property.clone().unwrap_or_else(|| property_name(&column.name));
+            (name, place)
+        });
         // Arrivals tell rows apart as a property would, so that a row has the same id with and without them.
         let arrival =
             places.received_at.map(|place| (property_name(&proposal.columns[place].name), place));
@@ -300,8 +306,8 @@ impl<'a> Checker<'a> {
         let nul = || "has a NUL character".to_owned();
         let mapping = self.mapping;
         let customer = match heads.customers.is_null(row) {
-            true => return Some((&mapping.customer, "no customer".to_owned())),
-            false => heads.customers.value(row),
+            false if !heads.customers.value(row).trim().is_empty() => heads.customers.value(row),
+            _ => return Some((&mapping.customer, "no customer".to_owned())),
         };
         if customer.len() > limits::LONGEST_ID {
             return Some((&mapping.customer, too_long(limits::LONGEST_ID)));

@@ -98,6 +98,22 @@ impl Facts {
         }
     }
 
+    /// The other formats that read as many of its values as one does.
+    pub(super) fn as_good_as<'f>(
+        &self,
+        format: &TimeFormat,
+        formats: &'f [TimeFormat],
+    ) -> impl Iterator<Item = &'f TimeFormat> {
+        let n = |wanted: &TimeFormat| {
+            let place = formats.iter().position(|known| known == wanted);
+            place.and_then(|place| self.times.get(place)).copied()
+        };
+        let most = n(format);
+        let others = formats.iter().filter(move |other| n(other) == most && most.is_some());
+        let format = format.clone();
+        others.filter(move |other| **other != format).collect::<Vec<_>>().into_iter()
+    }
+
     /// Says of texts that are nearly all numbers what keeps them from being numbers.
     pub(super) fn remark(&self, column: &str) -> Option<String> {
         let odd = self.odd.as_ref().filter(|_| self.own.is_none() && !self.ids)?;

@@ -94,6 +94,22 @@ impl Look {
 }
 
 impl Look {
+    /// Says of times that they can be read in two ways, if nobody said which is right.
+    fn two_ways(&self, place: usize, options: &Options) -> Option<String> {
+        let (facts, column) = (&self.facts[place], options.time.as_deref());
+        let read = facts.time_format(&self.formats).filter(|_| options.time_format.is_none())?;
+        let differs = |other: &&TimeFormat| {
+            let mut texts = self.sample.iter().filter_map(|row| row.get(place)?.as_deref());
+            texts.any(|text| other.micros(text) != read.micros(text))
+        };
+        let other = facts.as_good_as(&read, &self.formats).find(differs)?;
+        let column = column.map_or_else(String::new, |column| format!(" of '{column}'"));
+        Some(format!(
+            "the times{column} can be read as {read} and as {other}; they are read as {read}, unless \
+             --time-format says otherwise"
+        ))
+    }
+
     /// What the first values of a column are like, as a type.
     fn summary(&self, place: usize, type_: Type) -> ColumnSummary {
         let format = self.facts[place].time_format(&self.formats);
@@ -142,23 +158,26 @@ pub(super) fn propose(
         ))),
         column => Ok(column.clone()),
     };
+    let is_used = |name: &str| !options.left_out.iter().any(|left_out| left_out == name);
     let by_name = |candidates: &[&str], fits: &dyn Fn(usize) -> bool| {
         candidates.iter().find_map(|candidate| {
             let place = names.iter().position(|name| plain(name) == *candidate)?;
-            fits(place).then(|| names[place].to_owned())
+            (is_used(names[place]) && fits(place)).then(|| names[place].to_owned())
         })
     };
     let kind = if options.traits { RowKind::Traits } else { RowKind::Events };
     let customer = said("customer", &options.customer)?
         .or_else(|| by_name(&CUSTOMER, &|_| true))
-        .or_else(|| names.first().map(|name| (*name).to_owned()));
+        .or_else(|| names.iter().find(|name| is_used(name)).map(|name| (*name).to_owned()));
     let Some(customer) = customer else {
         return Err(Error::Mapping(format!("{} has no columns", source.title())));
     };
     let time_format = |place: usize| facts[place].time_format(&look.formats);
     let is_time = |place: usize| time_format(place).is_some();
     let time = said("time", &options.time)?.or_else(|| by_name(&TIME, &is_time)).or_else(|| {
-        let other = |place: &usize| names[*place] != customer && kind == RowKind::Events;
+        let other = |place: &usize| {
+            names[*place] != customer && is_used(names[*place]) && kind == RowKind::Events
+        };
         (0..names.len())
             .filter(other)
             .find(|place| is_time(*place))
@@ -214,6 +233,14 @@ pub(super) fn propose(
         received_at,
         received_format,
     };
+    check_roles(&mapping, options)?;
+    if kind == RowKind::Traits && ["message_id", "trait", "value"].iter().all(|c| names.contains(c))
+    {
+        return Err(Error::Mapping(format!(
+            "{} has one trait a row, as the table traits does; import a column a trait",
+            source.title()
+        )));
+    }
     let columns = proposed_columns(&names, look, &mapping, options);
     Ok(Proposal {
         files: source.files.clone(),
@@ -224,19 +251,36 @@ pub(super) fn propose(
     })
 }
 
+/// Refuses what is said of a column in two ways.
+fn check_roles(mapping: &Mapping, options: &Options) -> Result<()> {
+    for (column, role) in mapping.roles() {
+        if options.left_out.contains(column) {
+            let message = format!("'{column}' is {role}; it cannot be left out too");
+            return Err(Error::Mapping(message));
+        }
+        if options.types.contains_key(column) {
+            let message = format!("'{column}' is {role}, which has no type of its own");
+            return Err(Error::Mapping(message));
+        }
+    }
+    match options.types.keys().find(|column| options.left_out.contains(column)) {
+        Some(both) => Err(Error::Mapping(format!("'{both}' is left out, and needs no type"))),
+        None => Ok(()),
+    }
+}
+
+/// What numbers rows in the warehouse, among what else a row of it has.
+const OWN: [&str; 5] = ["message_id", "customer_id", "event_time", "received_at", SEQ];
+const SEQ: &str = "seq";
+
 fn proposed_columns(
     names: &[&str],
     look: &Look,
     mapping: &Mapping,
     options: &Options,
 ) -> Vec<ProposedColumn> {
-    let mapped = [
-        Some(&mapping.customer),
-        mapping.time.as_ref(),
-        mapping.event.as_ref(),
-        mapping.message_id.as_ref(),
-        mapping.received_at.as_ref(),
-    ];
+    // Rows that were exported are numbered anew.
+    let is_own = OWN.iter().all(|column| names.contains(column));
     let mut taken: Vec<String> = Vec::new();
     names
         .iter()
@@ -244,8 +288,9 @@ fn proposed_columns(
         .enumerate()
         .map(|(place, (column, facts))| {
             let forced = options.types.get(*column);
-            let used = mapped.into_iter().flatten().any(|name| name == column);
-            let left_out = options.left_out.iter().any(|name| name == column);
+            let used = mapping.roles().any(|(name, _)| name == column);
+            let left_out =
+                options.left_out.iter().any(|name| name == column) || (is_own && *column == SEQ);
             #[allow(clippy::cast_precision_loss, reason = "a share for people")]
             let null_share =
                 if facts.n == 0 { 1.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
@@ -257,9 +302,13 @@ fn proposed_columns(
                     .then(|| free_name(property_name(column), &mut taken)),
                 type_,
                 forced: forced.is_some(),
-                remark: (!used && !left_out && forced.is_none())
-                    .then(|| facts.remark(column))
-                    .flatten(),
+                remark: match (used, left_out || forced.is_some()) {
+                    (false, false) => facts.remark(column),
+                    (true, _) if mapping.time.as_deref() == Some(*column) => {
+                        look.two_ways(place, options)
+                    }
+                    _ => None,
+                },
                 null_share,
             }
         })

@@ -40,6 +40,10 @@ struct Target {
     has_ids: bool,
     /// Whether rows say when they arrived.
     has_arrivals: bool,
+    /// Properties whose type a person said.
+    forced: Vec<String>,
+    /// Whether a property has another type because a person said so.
+    is_retyped: bool,
 }
 
 /// What became of rows so far.
@@ -61,7 +65,8 @@ impl Warehouse {
         started: Instant,
         job: &Job,
     ) -> std::result::Result<ImportReport, Stop> {
-        let (report, growing) = self.transaction(job, |connection| {
+        let mut unchanged = None;
+        let loaded = self.transaction(job, |connection| {
             let before = schema::properties(connection)?;
             let mut target = Target::find(connection, proposal)?;
             let growing = match target.is_first() {
@@ -74,19 +79,33 @@ impl Warehouse {
             let accepted = target.take_new(connection, &counts)?;
             join_known(connection)?;
             let rejected = u64::try_from(counts.rejects.len()).unwrap_or(u64::MAX);
-            let report = ImportReport {
+            let mut report = ImportReport {
                 read: counts.read,
                 accepted,
                 duplicate: counts.read - rejected - accepted,
                 rejected,
                 seconds: started.elapsed().as_secs_f64(),
                 rejects: counts.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
-                remarks: [proposal.remarks(), counts.remarks, target.retyped(&before)].concat(),
+                remarks: [proposal.remarks(), counts.remarks].concat(),
             };
-            record(connection, &source.files, &report, &counts.rejects)
-                .map_err(Error::duckdb("record the import"))?;
+            if accepted == 0 && !target.is_retyped {
+                unchanged = Some((report, counts.rejects));
+                return Err(Stop::Enough);
+            }
+            report.remarks.extend(target.retyped(&before));
+            record(connection, &source.files, &report, &counts.rejects)?;
             Ok::<_, Stop>((report, growing))
-        })?;
+        });
+        // Where nothing is new, what is there stays as it is, its columns included.
+        let (report, growing) = match unchanged {
+            Some((report, rejects)) => {
+                self.transaction(job, |connection| {
+                    record(connection, &source.files, &report, &rejects)
+                })?;
+                (report, None)
+            }
+            None => loaded?,
+        };
         if let Some(growing) = growing {
             growing.keep(self, job);
         }
@@ -223,7 +242,17 @@ impl Target {
         };
         let has_ids = proposal.mapping.message_id.is_some();
         let has_arrivals = proposal.mapping.received_at.is_some();
-        let mut target = Self { kind, table, properties: Vec::new(), last, has_ids, has_arrivals };
+        let said = proposal.columns.iter().filter(|column| column.forced);
+        let mut target = Self {
+            kind,
+            table,
+            properties: Vec::new(),
+            last,
+            has_ids,
+            has_arrivals,
+            forced: said.filter_map(|column| column.property.clone()).collect(),
+            is_retyped: false,
+        };
         let beside = match kind {
             RowKind::Events => format!("SELECT {} FROM stored_events", target.list("")),
             RowKind::Traits => "SELECT * FROM traits".to_owned(),
@@ -242,6 +271,9 @@ impl Target {
         if self.kind == RowKind::Traits {
             self.properties.extend(wanted.into_iter().map(|(name, t)| (name.clone(), name, t)));
             return Ok(());
+        }
+        for (property, type_) in wanted.iter().filter(|(name, _)| self.forced.contains(name)) {
+            self.is_retyped |= schema::retype(connection, property, *type_)?;
         }
         let columns = schema::ensure_columns(connection, &wanted)?;
         for ((property, _), column) in wanted.into_iter().zip(columns) {
@@ -473,6 +505,16 @@ fn too_many(property: &str) -> Error {
 }
 
 fn record(
+    connection: &Connection,
+    files: &[std::path::PathBuf],
+    report: &ImportReport,
+    rejects: &[Reject],
+) -> Result<()> {
+    let failed = || Error::duckdb("record the import");
+    recorded(connection, files, report, rejects).map_err(failed())
+}
+
+fn recorded(
     connection: &Connection,
     files: &[std::path::PathBuf],
     report: &ImportReport,

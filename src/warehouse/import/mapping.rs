@@ -64,6 +64,20 @@ pub struct Mapping {
     pub received_format: String,
 }
 
+impl Mapping {
+    /// The columns that are no properties, and what they say.
+    pub fn roles(&self) -> impl Iterator<Item = (&String, &'static str)> {
+        let roles = [
+            (Some(&self.customer), "the customer"),
+            (self.time.as_ref(), "the time"),
+            (self.event.as_ref(), "the event"),
+            (self.message_id.as_ref(), "the message id"),
+            (self.received_at.as_ref(), "the arrival"),
+        ];
+        roles.into_iter().filter_map(|(column, role)| Some((column?, role)))
+    }
+}
+
 /// How files would be imported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Proposal {

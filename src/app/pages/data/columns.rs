@@ -18,9 +18,9 @@ pub(super) fn columns_ui(ui: &mut Ui, proposal: &Proposal, options: &mut Options
         ui.end_row();
         for column in &proposal.columns {
             let name = ui.label(RichText::new(shorten(&column.name, 40)).font(strong(12.5)));
-            let role = role(proposal, &column.name);
-            match role {
-                Some(role) => {
+            let mut roles = proposal.mapping.roles();
+            match roles.find(|(mapped, _)| **mapped == column.name) {
+                Some((_, role)) => {
                     ui.label(role);
                     ui.label(column.type_.to_string());
                 }
@@ -81,17 +81,4 @@ fn profile_ui(ui: &mut Ui, summary: &ColumnSummary) {
         ui.label(RichText::new(shorten(&end, 24)).monospace().size(11.5)).on_hover_text(end);
     }
     bars_ui(ui, &summary.histogram, 90.0, 16.0, "");
-}
-
-/// What a column says that is no property.
-fn role(proposal: &Proposal, column: &str) -> Option<&'static str> {
-    let mapping = &proposal.mapping;
-    let roles = [
-        (Some(&mapping.customer), "the customer"),
-        (mapping.time.as_ref(), "the time"),
-        (mapping.event.as_ref(), "the event"),
-        (mapping.message_id.as_ref(), "the message id"),
-        (mapping.received_at.as_ref(), "the arrival"),
-    ];
-    roles.into_iter().find(|(mapped, _)| *mapped == Some(&column.to_owned())).map(|(_, role)| role)
 }
