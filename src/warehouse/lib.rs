@@ -8,6 +8,7 @@
 mod arrow;
 mod catalog;
 mod customers;
+mod erasing;
 mod error;
 pub mod experiments;
 mod export;
@@ -29,6 +30,7 @@ mod timelines;
 mod warehouse;
 
 pub use customers::{CustomerList, CustomerSort, CustomerSummary, Summary};
+pub use erasing::Erased;
 pub use error::Error;
 pub use export::ExportFormat;
 pub use held::{Arrangement, Held, HeldPage};

@@ -481,6 +481,14 @@ impl Client {
         self.read(request.header("authorization", self.authorization()).call())
     }
 
+    /// Erases a customer; says what was erased.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or nothing is known of them.
+    pub fn erase(&self, customer_id: &str) -> Result<serde_json::Value> {
+        self.delete(&format!("/v1/customers/{}", escape(customer_id)))
+    }
+
     /// Copies what is durable now into a folder beside the endpoint's data, and says which.
     ///
     /// # Errors

@@ -29,6 +29,15 @@ pub struct Pulls {
     pub seconds: f64,
 }
 
+/// What was erased of a customer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Erasure {
+    /// In the warehouse.
+    pub here: warehouse::Erased,
+    /// What the endpoint says, if one was asked.
+    pub endpoint: Option<serde_json::Value>,
+}
+
 /// Live scores held against offline ones as of the same instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verified {
@@ -95,6 +104,15 @@ impl Project {
         let function = self.function(function)?;
         client.upload(&function.file().to_json()?)?;
         client.deploy(name.as_str(), function.hash(), role)
+    }
+
+    /// Erases a customer at an endpoint, if one is given, and then here. Gives what was erased.
+    ///
+    /// # Errors
+    /// The endpoint does not answer or refuses, or the job was canceled; then nothing changed here.
+    pub fn erase(&self, customer_id: &str, client: Option<&Client>, job: &Job) -> Result<Erasure> {
+        let endpoint = client.map(|client| client.erase(customer_id)).transpose()?;
+        Ok(Erasure { here: self.warehouse.erase(customer_id, job)?, endpoint })
     }
 
     /// Pulls new live events into the warehouse, each exactly once.

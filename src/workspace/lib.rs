@@ -41,7 +41,7 @@ pub use experimenting::{
     LiveChange, LiveDecision, LiveExperiment, Look, MetricPlan, MetricReadout, Novelty,
     PolicyReadout, PowerPlan, Readout, SegmentReadout, Verdict,
 };
-pub use going_live::{Published, Pulls, Verified};
+pub use going_live::{Erasure, Published, Pulls, Verified};
 pub use local_endpoint::LocalEndpoint;
 pub use modeling::{TrainReport, TrainingSetReport, Tried, TriedAlgorithm};
 pub use monitoring::{

@@ -372,3 +372,41 @@ fn a_copy_is_another_endpoint_and_is_pulled_from_its_start() {
     assert_eq!(pulled(&endpoint), 2);
     assert_eq!(pulled(&endpoint), 0);
 }
+
+#[test]
+fn a_customer_is_erased_here_and_there() {
+    let endpoint = TestEndpoint::new();
+    for customer in ["ada", "ada", "bo"] {
+        endpoint.track(customer, "order", &json!({ "amount": 5 }));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let job = workspace::Job::unwatched();
+    let project = workspace::Project::open(folder.path()).unwrap();
+    let client = workspace::Client::new(&endpoint.url, Some(endpoint.keys.admin.clone()));
+    assert_eq!(project.pull(&client, &job).unwrap().accepted, 3);
+    let view = "name = \"v\"\n[[features]]\nname = \"n\"\naggregation = \"count\"\n";
+    std::fs::create_dir_all(folder.path().join("views")).unwrap();
+    std::fs::write(folder.path().join("views/v.toml"), view).unwrap();
+    let compute = || {
+        let computed = project
+            .compute_view(
+                &"v".parse().unwrap(),
+                None,
+                kernel::features::Knowledge::AsItWas,
+                None,
+                &job,
+            )
+            .unwrap();
+        computed.rows
+    };
+    assert_eq!(compute(), 2);
+    let erased = project.erase("ada", Some(&client), &job).unwrap();
+    assert_eq!((erased.here.events, erased.here.computed), (2, 1));
+    assert_eq!(erased.endpoint.unwrap()["events"], 2);
+    assert_eq!(endpoint.get(&endpoint.keys.score, "/v1/customers/ada").status, 404);
+    assert_eq!(project.pull(&client, &job).unwrap().accepted, 0, "nothing brings them back");
+    let left = |sql: &str| project.query(sql, 10, &job).unwrap().rows.len();
+    assert_eq!(left("SELECT * FROM events WHERE customer_id = 'ada'"), 0);
+    assert_eq!(left("SELECT * FROM views.v"), 1);
+    assert_eq!(compute(), 1, "nor what was kept of timelines");
+}

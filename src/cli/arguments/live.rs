@@ -422,6 +422,22 @@ pub struct Pull {
     pub json: Json,
 }
 
+/// `fullcircle erase`.
+#[derive(Debug, Args)]
+pub struct Erase {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// Also at this endpoint, like http://127.0.0.1:7360, whose admin key is needed; there first.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Who.
+    pub customer: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
 /// `fullcircle verify`.
 #[derive(Debug, Args)]
 pub struct Verify {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use live::{
-    AtEndpoint, Backup, Deploy, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
+    AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
     Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify,
 };
 use workspace::Type;
@@ -77,6 +77,8 @@ pub enum Command {
     Score(Score),
     /// Pull new live events into the warehouse, exactly once.
     Pull(Pull),
+    /// Erase a customer: here, and at an endpoint.
+    Erase(Erase),
     /// Compare live and offline scores bit for bit.
     Verify(Verify),
 }

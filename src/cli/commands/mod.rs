@@ -4,6 +4,7 @@ mod backup;
 mod customer;
 mod demo;
 mod deploy;
+mod erase;
 mod experiment;
 mod generate;
 mod import;
@@ -59,6 +60,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
+        Command::Erase(arguments) => erase::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
     }
 }
