@@ -121,7 +121,7 @@ impl Facts {
         (texts * 10 <= self.not_null).then(|| {
             format!(
                 "'{column}' is text: {texts} of {} values are no numbers, such as '{odd}'; \
-                 as numbers (--type {column}=number), these rows are rejected",
+                 as a number (--type {column}=number), these rows are rejected",
                 self.not_null
             )
         })

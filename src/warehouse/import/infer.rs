@@ -105,8 +105,8 @@ impl Look {
         let other = facts.as_good_as(&read, &self.formats).find(differs)?;
         let column = column.map_or_else(String::new, |column| format!(" of '{column}'"));
         Some(format!(
-            "the times{column} can be read as {read} and as {other}; they are read as {read}, unless \
-             --time-format says otherwise"
+            "the times{column} can be read as {read} and as {other}; they are read as {read}, unless a time \
+             format is given (--time-format)"
         ))
     }
 

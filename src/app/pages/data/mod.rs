@@ -174,23 +174,24 @@ impl Data {
         }
         column(ui, "Customer", Some(&mapping.customer), &mut self.options.customer);
         column(ui, "Time", mapping.time.as_ref(), &mut self.options.time);
-        text_field(
-            ui,
-            "Time format",
-            self.options.time_format.get_or_insert_with(|| mapping.time_format.clone()),
-            "iso",
-            110.0,
-        );
+        said_field(ui, "Time format", &mapping.time_format, &mut self.options.time_format, 110.0);
         if mapping.kind == RowKind::Events {
             column(ui, "Event column", mapping.event.as_ref(), &mut self.options.event);
             if mapping.event.is_none() {
-                let name = mapping.event_name.clone().unwrap_or_default();
-                let name = self.options.event_name.get_or_insert(name);
-                text_field(ui, "Every row is", name, "order_completed", 150.0);
+                let name = mapping.event_name.as_deref().unwrap_or_default();
+                said_field(ui, "Every row is", name, &mut self.options.event_name, 150.0);
             }
         }
         column(ui, "Message id", mapping.message_id.as_ref(), &mut self.options.message_id);
         column(ui, "Arrived", mapping.received_at.as_ref(), &mut self.options.received_at);
+    }
+}
+
+/// A text that is proposed until a person says another.
+fn said_field(ui: &mut Ui, label: &str, proposed: &str, said: &mut Option<String>, width: f32) {
+    let mut text = said.clone().unwrap_or_else(|| proposed.to_owned());
+    if text_field(ui, label, &mut text, proposed, width).changed() {
+        *said = Some(text);
     }
 }
 
