@@ -95,17 +95,16 @@ impl Look {
 
 impl Look {
     /// Says of times that they can be read in two ways, if nobody said which is right.
-    fn two_ways(&self, place: usize, options: &Options) -> Option<String> {
-        let (facts, column) = (&self.facts[place], options.time.as_deref());
+    fn two_ways(&self, place: usize, column: &str, options: &Options) -> Option<String> {
+        let facts = &self.facts[place];
         let read = facts.time_format(&self.formats).filter(|_| options.time_format.is_none())?;
         let differs = |other: &&TimeFormat| {
             let mut texts = self.sample.iter().filter_map(|row| row.get(place)?.as_deref());
             texts.any(|text| other.micros(text) != read.micros(text))
         };
         let other = facts.as_good_as(&read, &self.formats).find(differs)?;
-        let column = column.map_or_else(String::new, |column| format!(" of '{column}'"));
         Some(format!(
-            "the times{column} can be read as {read} and as {other}; they are read as {read}, unless a time \
+            "the times of '{column}' can be read as {read} and as {other}; they are read as {read}, unless a time \
              format is given (--time-format)"
         ))
     }
@@ -305,7 +304,7 @@ fn proposed_columns(
                 remark: match (used, left_out || forced.is_some()) {
                     (false, false) => facts.remark(column),
                     (true, _) if mapping.time.as_deref() == Some(*column) => {
-                        look.two_ways(place, options)
+                        look.two_ways(place, column, options)
                     }
                     _ => None,
                 },

@@ -290,6 +290,9 @@ impl Target {
 
     /// Says which properties had another type before.
     fn retyped(&self, before: &[(String, Type)]) -> Vec<String> {
+        if self.kind == RowKind::Traits {
+            return Vec::new();
+        }
         let retyped = self.properties.iter().filter_map(|(_, column, type_)| {
             let (_, was) = before.iter().find(|(known, was)| known == column && was != type_)?;
             Some(format!("'{column}' was a {was} and is {type_} now: these files have it so"))
