@@ -18,6 +18,8 @@ struct State {
     capacity: Option<usize>,
     /// Syncs until one fails.
     syncs: Option<usize>,
+    /// What is ready to be given a name.
+    prepared: Option<File>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,19 +52,20 @@ impl Simulated {
 }
 
 /// A file of which only what was synced is sure; of what was written since, any part may be there, and where
-/// it is not there may be zeros.
+/// it is not, there is what was there before, or zeros.
 fn torn(file: &File, random: &mut Random) -> File {
+    let differs = |at: &usize| file.synced.get(*at) != file.content.get(*at);
+    let first = (0..file.content.len()).find(differs).unwrap_or(file.content.len());
+    let end = (0..file.content.len()).rfind(differs).map_or(first, |last| last + 1);
+    let kept = random.below(end - first + 1);
+    let part = match random.below(3) {
+        0 => first..first + kept,
+        1 => end - kept..end,
+        _ => first..first,
+    };
     let mut content = file.synced.clone();
-    let unsynced = file.content.get(content.len()..).unwrap_or_default();
-    let kept = random.below(unsynced.len() + 1);
-    match random.below(3) {
-        0 => content.extend_from_slice(&unsynced[..kept]),
-        1 => {
-            content.resize(content.len() + unsynced.len() - kept, 0);
-            content.extend_from_slice(&unsynced[unsynced.len() - kept..]);
-        }
-        _ => {}
-    }
+    content.resize(content.len().max(part.end), 0);
+    content[part.clone()].copy_from_slice(&file.content[part]);
     File { synced: content.clone(), content }
 }
 
@@ -87,6 +90,22 @@ impl Disk for Simulated {
         Ok(())
     }
 
+    fn prepare(&self, begins: &[u8], _length: u64) -> io::Result<()> {
+        // A little room shows as much as a lot.
+        let mut content = begins.to_vec();
+        content.resize(200, 0);
+        self.0.lock().unwrap().prepared = Some(File { synced: content.clone(), content });
+        Ok(())
+    }
+
+    fn take_prepared(&self, name: &str) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        let prepared = state.prepared.take().ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(name.to_owned(), prepared);
+        drop(state);
+        Disk::sync(self)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.durable = state.files.clone();
@@ -108,10 +127,12 @@ impl LogFile for Open {
         let used: usize = state.files.values().map(|file| file.content.len()).sum();
         let room = state.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
         let content = &mut state.files.get_mut(&self.1).unwrap().content;
-        content.truncate(place as usize);
-        // Disks that fill up take a part of what is written.
-        content.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        match bytes.len() > room {
+        let place = place as usize;
+        // Disks that fill up take a part of what is written; what is written over takes no room.
+        let taken = bytes.len().min(content.len().saturating_add(room).saturating_sub(place));
+        content.resize(content.len().max(place + taken), 0);
+        content[place..place + taken].copy_from_slice(&bytes[..taken]);
+        match taken < bytes.len() {
             true => Err(io::Error::from(io::ErrorKind::StorageFull)),
             false => Ok(()),
         }
@@ -206,6 +227,13 @@ fn what_was_acknowledged_survives_the_loss_of_power_ten_thousand_times() {
             let left = random.below(6);
             disk.0.lock().unwrap().syncs = Some(left);
             loop {
+                // A segment ends, and the next one is ready or is not.
+                if random.below(4) == 0 {
+                    log.prepare().unwrap();
+                }
+                if random.below(4) == 0 && log.forget(|_, _| false).is_err() {
+                    break;
+                }
                 let n = 1 + random.below(3);
                 let record = |n: usize| format!("{seed}-{}", "x".repeat(n)).into_bytes();
                 let records: Vec<_> = (0..n).map(|_| record(random.below(40))).collect();
@@ -261,6 +289,37 @@ fn a_tail_that_is_torn_anywhere_gives_what_was_whole() {
         content[place] ^= 1 << (place % 8);
         let opened = reopened(content);
         assert!(matches!(opened, Err(LogError::Damaged { .. })), "byte {place}: {opened:?}");
+    }
+}
+
+#[test]
+fn room_that_was_made_ready_is_written_over_and_is_no_damage() {
+    let disk = Simulated::default();
+    let log = open(&disk).unwrap();
+    log.append(frame(&[vec![1; 10]])).unwrap();
+    assert!(!log.wants_room(), "what is small needs none");
+    log.prepare().unwrap();
+    log.forget(|_, _| false).unwrap();
+    for n in 2..5_u8 {
+        log.append(frame(&[vec![n; 10]])).unwrap();
+    }
+    let (name, file) = disk.0.lock().unwrap().files.clone().pop_last().unwrap();
+    assert_eq!((name.as_str(), file.content.len()), ("00000000000000000001.log", 200));
+    drop(log);
+    let records: Vec<Vec<u8>> = (1..5_u8).map(|n| vec![n; 10]).collect();
+    assert_eq!(all(&open(&disk).unwrap()), records);
+    assert_eq!(disk.0.lock().unwrap().files[&name].content.len(), 200, "the room stays");
+    // What was torn in it is cut off; what was acknowledged behind it would be damage.
+    let last = file.content.iter().rposition(|byte| *byte != 0).unwrap();
+    for (place, is_torn) in [(last, true), (12, false)] {
+        let changed = disk.clone();
+        changed.0.lock().unwrap().files.get_mut(&name).unwrap().content = file.content.clone();
+        changed.0.lock().unwrap().files.get_mut(&name).unwrap().content[place] ^= 1;
+        match (open(&changed), is_torn) {
+            (Ok(log), true) => assert_eq!(all(&log).len(), 3),
+            (Err(LogError::Damaged { .. }), false) => {}
+            (other, _) => panic!("byte {place}: {other:?}"),
+        }
     }
 }
 

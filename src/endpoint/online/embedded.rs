@@ -14,6 +14,7 @@ use super::index::Index;
 use super::log::{Log, LogError};
 use super::recent::{MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
+use super::room::make_room;
 use super::timeline::Loaded;
 use super::{
     Clock, ConfigStore, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Timeline,
@@ -57,7 +58,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Embedded {
     folder: PathBuf,
-    log: Log,
+    log: Arc<Log>,
     index: Index,
     recent: RwLock<Generations>,
     /// Held by the one who brings the index up to date.
@@ -114,7 +115,7 @@ impl Embedded {
         check_format(folder)?;
         // The index is locked by the process that has it open, and with it the folder.
         let index = open_index(&folder.join("index"))?;
-        let log = Log::open_in(&folder.join("log"))?;
+        let log = Arc::new(Log::open_in(&folder.join("log"))?);
         let (checkpoint, clock) = index.checkpoint()?;
         if checkpoint > log.next() {
             return Err(Error::Store {
@@ -389,6 +390,7 @@ impl Embedded {
             return Err(Error::Full("its index is behind".to_owned()));
         }
         let bytes = self.log.append(frame)?;
+        make_room(&self.log);
         let joins = std::mem::take(&mut change.joins);
         let _joining = (!joins.is_empty())
             .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));

@@ -20,6 +20,7 @@ mod maintenance;
 mod recent;
 mod record;
 mod retention;
+mod room;
 mod timeline;
 mod writer;
 

@@ -48,9 +48,20 @@ impl Patience {
 
     /// Bytes have come.
     fn hears(&self) {
-        if self.state.load(Ordering::Relaxed) & ((1 << BITS) - 1) == IDLE {
+        if self.is(IDLE) {
             self.turn(HEADERS);
         }
+    }
+
+    /// Bytes of an answer were taken: a long one is not cut off because its reader is slow.
+    fn tells(&self) {
+        if self.is(IDLE) {
+            self.turn(IDLE);
+        }
+    }
+
+    fn is(&self, state: u64) -> bool {
+        self.state.load(Ordering::Relaxed) & ((1 << BITS) - 1) == state
     }
 
     /// Returns when the connection was silent for too long; where `is_crowded`, others wait for its place.
@@ -71,7 +82,7 @@ impl Patience {
     }
 }
 
-/// A stream that tells when bytes come.
+/// A stream that tells when bytes come and go.
 pub(super) struct Heard<S> {
     pub(super) stream: S,
     pub(super) patience: Arc<Patience>,
@@ -98,7 +109,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if written.is_ready() {
+            self.patience.tells();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -114,7 +129,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        if written.is_ready() {
+            self.patience.tells();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -28,6 +28,19 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// It cannot be removed.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Makes a file ready for what is to come: it begins so, and has zeros up to a length, durably. Writing
+    /// over them changes nothing about the file but its bytes, and is durable sooner than making it longer.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn prepare(&self, begins: &[u8], length: u64) -> io::Result<()>;
+
+    /// Gives the file that is ready a name, durably.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be renamed.
+    fn take_prepared(&self, name: &str) -> io::Result<()>;
+
     /// Makes durable which files are there.
     ///
     /// # Errors
@@ -90,6 +103,10 @@ impl Folder {
 
 /// The end of the name of a file that is not finished.
 const UNFINISHED: &str = ".tmp";
+/// The file that is ready for what is to come.
+const PREPARED: &str = "next.tmp";
+/// Zeros that are written at once.
+const ZEROS: usize = 1024 * 1024;
 
 impl Disk for Folder {
     fn names(&self) -> io::Result<Vec<String>> {
@@ -119,6 +136,26 @@ impl Disk for Folder {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.path.join(name))
+    }
+
+    fn prepare(&self, begins: &[u8], length: u64) -> io::Result<()> {
+        let file = File::create(self.path.join(PREPARED))?;
+        let zeros = vec![0; ZEROS];
+        let mut place = 0;
+        while place < length {
+            let n = usize::try_from(length - place).unwrap_or(ZEROS).min(ZEROS);
+            file.write_at(place, &zeros[..n])?;
+            // A little at a time: what others write does not wait behind all of it.
+            file.sync_data()?;
+            place += n as u64;
+        }
+        file.write_at(0, begins)?;
+        file.sync_all()
+    }
+
+    fn take_prepared(&self, name: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(PREPARED), self.path.join(name))?;
+        Disk::sync(self)
     }
 
     #[cfg(unix)]

@@ -2,7 +2,9 @@
 //!
 //! Frames lie one after another in segments, files that are named by their first offset. A frame that is not
 //! whole at the end of the last segment was never acknowledged, and is cut off when the log is opened;
-//! one that is damaged anywhere else is said, and nothing is cut. Never: what a record means.
+//! one that is damaged anywhere else is said, and nothing is cut. Where much is written, the next segment is
+//! made ready before it is needed, full of zeros: a file that grows is durable only when the file system has
+//! noted how long it is, and that waits for what others write. Never: what a record means.
 
 mod disk;
 mod frame;
@@ -24,6 +26,10 @@ const SEGMENT: u64 = 64 * 1024 * 1024;
 const MAGIC: &[u8; 8] = b"FCLOG\0\0\x02";
 /// Bytes between places that are remembered in a segment.
 const MARK_EVERY: u64 = 256 * 1024;
+/// Bytes of a segment from which on the next one is made ready: what is small needs none.
+const PREPARE_AT: u64 = SEGMENT / 4;
+/// It is made ready only where so much is free.
+const PREPARE_ABOVE: u64 = 16 * SEGMENT;
 /// Free bytes below which nothing is taken: what is here needs some to work.
 const RESERVE: u64 = 8 * 1024 * 1024;
 
@@ -73,6 +79,18 @@ struct Tail {
     failed: Option<String>,
     /// When a file was made durable last only to see whether that works.
     probed: Option<Instant>,
+    next_segment: NextSegment,
+}
+
+/// How far the next segment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextSegment {
+    /// Nobody makes it.
+    Unmade,
+    /// Somebody makes it.
+    Made,
+    /// It is ready.
+    Ready,
 }
 
 #[derive(Debug)]
@@ -187,7 +205,12 @@ impl Log {
             disk,
             segments: RwLock::new(segments.into_iter().map(Arc::new).collect()),
             next: AtomicU64::new(next),
-            tail: Mutex::new(Tail { length, failed: None, probed: None }),
+            tail: Mutex::new(Tail {
+                length,
+                failed: None,
+                probed: None,
+                next_segment: NextSegment::Unmade,
+            }),
         })
     }
 
@@ -241,6 +264,33 @@ impl Log {
         Ok(bytes.into())
     }
 
+    /// Whether it is time to make the next segment ready: who hears that it is does so, by
+    /// [`Self::prepare`].
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        let mut tail = lock(&self.tail);
+        let is_due = tail.length >= PREPARE_AT && tail.next_segment == NextSegment::Unmade;
+        let has_room = || self.disk.free().is_some_and(|free| free >= PREPARE_ABOVE);
+        let wants = is_due && tail.failed.is_none() && has_room();
+        if wants {
+            tail.next_segment = NextSegment::Made;
+        }
+        wants
+    }
+
+    /// Makes the next segment ready, which may take a second. Without it a segment grows as it is written.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn prepare(&self) -> Result<(), LogError> {
+        let prepared = self.disk.prepare(MAGIC, SEGMENT);
+        lock(&self.tail).next_segment = match prepared {
+            Ok(()) => NextSegment::Ready,
+            Err(_) => NextSegment::Unmade,
+        };
+        prepared.map_err(LogError::Refused)
+    }
+
     /// Whether something could be written now: the disk takes a file and makes it durable.
     ///
     /// # Errors
@@ -269,8 +319,28 @@ impl Log {
 
     /// Begins a segment.
     fn roll(&self, tail: &mut Tail, first: u64) -> Result<(), LogError> {
-        let segment = Segment::open(&*self.disk, first).map_err(LogError::Refused)?;
-        begin(&*self.disk, &segment).map_err(LogError::Refused)?;
+        let was_ready = tail.next_segment == NextSegment::Ready;
+        if was_ready {
+            tail.next_segment = NextSegment::Unmade;
+        }
+        let began = match was_ready {
+            true => self.disk.take_prepared(&name_of(first)),
+            false => Ok(()),
+        };
+        let began = began.and_then(|()| Segment::open(&*self.disk, first));
+        let began = began.and_then(|segment| match was_ready {
+            true => Ok(segment),
+            false => begin(&*self.disk, &segment).map(|()| segment),
+        });
+        let segment = began.map_err(|error| {
+            // A segment that was begun in vain must not come after what is still written to the last one.
+            drop(self.disk.remove(&name_of(first)));
+            LogError::Refused(error)
+        })?;
+        if let Some(last) = self.segments().last() {
+            // What was ready and is not needed; there it does no harm either.
+            drop(last.file.cut(tail.length));
+        }
         tail.length = MAGIC.len() as u64;
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         segments.push(Arc::new(segment));
@@ -391,15 +461,18 @@ fn recover(segment: &Segment) -> Result<(u64, u64), LogError> {
         place += (HEADER + header.length) as u64;
     }
     let length = segment.file.length()?;
-    if length > place {
+    let rest = rest(segment, place, length)?;
+    // Zeros are room that was made ready.
+    let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if written > 0 {
         // What was torn is the last thing that was written: a whole frame behind it was acknowledged.
-        if has_frame_after(segment, place, length, next)? {
+        if has_frame_after(&rest, written, next) {
             return Err(segment.damaged(place));
         }
         tracing::warn!(
             file = segment.name,
             place,
-            bytes = length - place,
+            bytes = written,
             "cut off what was not acknowledged"
         );
         segment.file.cut(place)?;
@@ -408,19 +481,24 @@ fn recover(segment: &Segment) -> Result<(u64, u64), LogError> {
     Ok((next, place))
 }
 
-/// Whether a frame that comes after an offset lies somewhere behind a place.
-fn has_frame_after(segment: &Segment, place: u64, length: u64, next: u64) -> io::Result<bool> {
-    let mut rest = vec![0; usize::try_from(length - place).unwrap_or(usize::MAX)];
+/// What lies behind a place.
+fn rest(segment: &Segment, place: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut rest = vec![0; usize::try_from(length.saturating_sub(place)).unwrap_or(usize::MAX)];
     let n = segment.file.read_at(place, &mut rest)?;
     rest.truncate(n);
-    Ok((1..rest.len().saturating_sub(HEADER)).any(|start| {
+    Ok(rest)
+}
+
+/// Whether a frame that comes after an offset begins somewhere in what was written of a rest.
+fn has_frame_after(rest: &[u8], written: usize, next: u64) -> bool {
+    (1..written.min(rest.len().saturating_sub(HEADER))).any(|start| {
         let bytes = &rest[start..];
         Header::read(bytes).is_some_and(|header| {
             let could_be = header.first > next && header.first - next <= u64::from(u32::MAX);
             let records = bytes.get(HEADER..HEADER + header.length);
             could_be && records.is_some_and(|records| header.is_true_of(records))
         })
-    }))
+    })
 }
 
 /// A segment without some records, if it has such.
