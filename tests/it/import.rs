@@ -748,4 +748,10 @@ fn times_that_can_be_read_in_two_ways_are_said_to_be() {
     assert_eq!(said("04/04/2024", None), "", "both ways are the same day");
     assert_eq!(said("03/04/2024", Some("%d/%m/%Y")), "");
     assert_eq!(said("2024-03-04", None), "");
+    // Times that a file has as such are not read at all.
+    let parquet = project.folder.path().join("t.parquet");
+    let sql = "SELECT 'a' AS customer, 'buy' AS event, TIMESTAMP '2024-03-04' AS date";
+    project.warehouse.export(sql, &parquet, &Job::unwatched()).unwrap();
+    let proposal = project.warehouse.propose(&[parquet], &Options::default()).unwrap();
+    assert_eq!(proposal.remarks(), [""; 0]);
 }

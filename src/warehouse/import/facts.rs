@@ -109,7 +109,9 @@ impl Facts {
             place.and_then(|place| self.times.get(place)).copied()
         };
         let most = n(format);
-        let others = formats.iter().filter(move |other| n(other) == most && most.is_some());
+        // What the file itself has as times is not read at all.
+        let is_read = most.is_some_and(|n| n > 0);
+        let others = formats.iter().filter(move |other| is_read && n(other) == most);
         let format = format.clone();
         others.filter(move |other| **other != format).collect::<Vec<_>>().into_iter()
     }
