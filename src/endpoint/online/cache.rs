@@ -33,8 +33,8 @@ struct Entry {
 const N_SHARDS: usize = 64;
 /// Entries that are looked at to find one to drop.
 const EVICTION_SAMPLE: usize = 16;
-/// An entry is weighed again after so many uses of its shard.
-const WEIGHED_EVERY: u64 = 64;
+/// Uses of a shard after which the entry in use is measured again.
+const WEIGHED_EVERY: u64 = 8;
 
 impl Cache {
     pub(super) fn new(budget: usize) -> Self {
@@ -84,8 +84,10 @@ impl Cache {
 
     /// Adds an event to its customer's timeline, if that is here.
     pub(super) fn add(&self, offset: u64, place: Place, event: &Arc<Event>) {
-        if let Some(entry) = self.shard(&event.customer_id).entries.get(&event.customer_id) {
+        let mut shard = self.shard(&event.customer_id);
+        if let Some(entry) = shard.entries.get(&event.customer_id) {
             entry.timeline.add(offset, place, event);
+            shard.weigh(&event.customer_id, self.shard_budget);
         }
     }
 
@@ -114,8 +116,9 @@ impl Cache {
 
 impl Shard {
     fn weigh(&mut self, customer_id: &str, budget: usize) {
-        if let Some(entry) = self.entries.get_mut(customer_id) {
-            let bytes = entry.timeline.bytes();
+        if let Some(entry) = self.entries.get_mut(customer_id)
+            && let Some(bytes) = entry.timeline.bytes()
+        {
             self.bytes = self.bytes + bytes - entry.bytes;
             entry.bytes = bytes;
         }
@@ -137,5 +140,45 @@ impl Shard {
                 None => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::domain::{Properties, Time, Value};
+
+    use super::*;
+
+    #[test]
+    fn pending_events_count_against_the_budget() {
+        const BUDGET: usize = 8 * 1024 * 1024;
+        let cache = Cache::new(BUDGET);
+        let event = |customer: usize, n: u64| Event {
+            message_id: format!("m{customer}-{n}"),
+            customer_id: format!("c{customer}"),
+            anonymous_id: None,
+            event: "order".to_owned(),
+            event_time: Time(0),
+            received_at: Time(0),
+            seq: n,
+            properties: Properties::from([("note".to_owned(), Value::text("x".repeat(100)))]),
+        };
+        for customer in 0..1_000 {
+            cache.get(&format!("c{customer}"));
+        }
+        assert!((0..1_000).all(|customer| cache.find(&format!("c{customer}")).is_some()));
+        let before = cache.bytes();
+        for n in 0..30 {
+            for customer in 0..1_000 {
+                let place = Place { time: 0, seq: n, tie: 0 };
+                cache.add(n, place, &Arc::new(event(customer, n)));
+            }
+        }
+        assert!(before < BUDGET / 4 && cache.bytes() <= BUDGET, "{before}, {}", cache.bytes());
+        let left = (0..1_000).filter(|customer| cache.find(&format!("c{customer}")).is_some());
+        assert!(
+            (100..900).contains(&left.count()),
+            "the cache evicted some entries and kept others"
+        );
     }
 }

@@ -57,6 +57,8 @@ impl Exposed {
 #[derive(Debug, Default)]
 struct Pending {
     events: Vec<(u64, Place, Arc<Event>)>,
+    /// Estimated memory of the events, in bytes.
+    bytes: usize,
     /// More came than is kept: the readings begin anew.
     overflowed: bool,
 }
@@ -141,8 +143,9 @@ impl Timeline {
             return;
         }
         if pending.events.len() == MOST_PENDING {
-            *pending = Pending { events: Vec::new(), overflowed: true };
+            *pending = Pending { overflowed: true, ..Pending::default() };
         } else {
+            pending.bytes += bytes_of(event);
             pending.events.push((offset, place, event.clone()));
         }
     }
@@ -249,7 +252,7 @@ impl Timeline {
         if pending.events.is_empty() && !pending.overflowed {
             return;
         }
-        let Pending { events, overflowed } = std::mem::take(&mut *pending);
+        let Pending { events, overflowed, .. } = std::mem::take(&mut *pending);
         drop(pending);
         if overflowed {
             readings.clear();
@@ -257,14 +260,25 @@ impl Timeline {
         readings.retain_mut(|reading| reading.take(&events));
     }
 
-    /// The memory that it takes, in bytes, roughly. A score that runs is not waited for.
-    pub(super) fn bytes(&self) -> usize {
-        let readings = match self.readings.try_lock() {
-            Ok(readings) => readings.iter().map(|reading| reading.weight).sum(),
-            Err(_) => 0,
-        };
-        TIMELINE_BYTES + 2 * self.customer_id.len() + readings
+    /// Estimated memory of the timeline in bytes; `None` while a score holds its lock.
+    pub(super) fn bytes(&self) -> Option<usize> {
+        let readings = self.readings.try_lock().ok()?;
+        let readings: usize = readings.iter().map(|reading| reading.weight).sum();
+        Some(TIMELINE_BYTES + 2 * self.customer_id.len() + readings + lock(&self.pending).bytes)
     }
+}
+
+/// Estimated memory of an event in bytes. The map of properties allocates nodes of eleven entries.
+fn bytes_of(event: &Event) -> usize {
+    const EVENT: usize = 300;
+    const NODE: usize = 600;
+    let texts = |(name, value): (&String, &Value)| match value {
+        Value::Text(text) => name.len() + text.len() + 32,
+        _ => name.len() + 16,
+    };
+    let properties: usize = event.properties.iter().map(texts).sum();
+    let ids = event.message_id.len() + event.customer_id.len() + event.event.len();
+    EVENT + ids + properties + NODE * event.properties.len().div_ceil(11)
 }
 
 /// The variants in a timeline; the first one of an experiment counts.
@@ -307,7 +321,7 @@ impl Reading {
         self.live.extend(self.function.view(), new().map(|(.., event)| &**event));
         self.last = last;
         self.until = events.last().map_or(self.until, |(offset, ..)| self.until.max(offset + 1));
-        if self.live.taken() >= 2 * self.weighed_at {
+        if self.live.taken() >= self.weighed_at + self.weighed_at / 8 + 8 {
             self.weight = self.live.bytes();
             self.weighed_at = self.live.taken();
         }
