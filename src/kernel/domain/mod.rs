@@ -8,6 +8,7 @@ mod event;
 mod job;
 mod kind;
 pub mod limits;
+mod missing;
 mod name;
 mod properties;
 mod span;
@@ -16,9 +17,13 @@ mod time;
 mod value;
 
 pub use cell::Cell;
-pub use event::{ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, SCORE, is_system};
+pub use event::{
+    ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, NOT_SYSTEM_SQL, SCORE, SYSTEM_EVENTS,
+    is_system,
+};
 pub use job::{Job, Progress};
 pub use kind::ErrorKind;
+pub use missing::{is_missing, is_missing_id};
 pub use name::{Name, NameError};
 pub use properties::{Properties, is_taken, properties_of_json, property, property_name};
 pub use span::{Span, SpanError};
