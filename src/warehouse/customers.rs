@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use duckdb::Connection;
-use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, Name, Time, Value};
+use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, NOT_SYSTEM_SQL, Name, Time, Value};
 use kernel::expression::quote_identifier;
 use serde::{Deserialize, Serialize};
 
@@ -275,8 +275,10 @@ fn event(row: &duckdb::Row<'_>, names: &[String]) -> duckdb::Result<Event> {
 
 fn summary(connection: &Connection) -> duckdb::Result<Summary> {
     let mut summary = connection.query_row(
-        "SELECT count(*), count(DISTINCT customer_id), epoch_us(min(event_time)),
-            epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')",
+        &format!(
+            "SELECT count(*), count(DISTINCT customer_id), epoch_us(min(event_time)),
+                epoch_us(max(event_time)) FROM events WHERE {NOT_SYSTEM_SQL}"
+        ),
         [],
         |row| {
             let span = (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?);
@@ -289,9 +291,11 @@ fn summary(connection: &Connection) -> duckdb::Result<Summary> {
         },
     )?;
     summary.active_customers = connection.query_row(
-        "SELECT count(DISTINCT customer_id) FROM events WHERE NOT starts_with(event, '$')
-            AND event_time > (SELECT max(event_time) - INTERVAL 30 DAY FROM events
-                WHERE NOT starts_with(event, '$'))",
+        &format!(
+            "SELECT count(DISTINCT customer_id) FROM events WHERE {NOT_SYSTEM_SQL}
+                AND event_time > (SELECT max(event_time) - INTERVAL 30 DAY FROM events
+                    WHERE {NOT_SYSTEM_SQL})"
+        ),
         [],
         |row| row.get(0),
     )?;
@@ -304,7 +308,7 @@ fn summary(connection: &Connection) -> duckdb::Result<Summary> {
         connection,
         &format!(
             "SELECT * FROM (SELECT epoch_us(CAST(date_trunc('week', event_time) AS TIMESTAMP)) AS w,
-                count(*) FROM events WHERE NOT starts_with(event, '$')
+                count(*) FROM events WHERE {NOT_SYSTEM_SQL}
                 GROUP BY w ORDER BY w DESC LIMIT {WEEKS}) ORDER BY w"
         ),
         |row| Ok(Time(row.get(0)?)),
@@ -330,9 +334,9 @@ fn pairs<T>(
 
 /// The time of the last event that is not a system event; none without one.
 pub(crate) fn last_event(connection: &Connection) -> Result<Option<Time>> {
-    let sql = "SELECT epoch_us(max(event_time)) FROM events WHERE NOT starts_with(event, '$')";
+    let sql = format!("SELECT epoch_us(max(event_time)) FROM events WHERE {NOT_SYSTEM_SQL}");
     let last: Option<i64> = connection
-        .query_row(sql, [], |row| row.get(0))
+        .query_row(&sql, [], |row| row.get(0))
         .map_err(Error::duckdb("look for the last event"))?;
     Ok(last.map(Time))
 }

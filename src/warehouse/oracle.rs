@@ -2,7 +2,7 @@
 //!
 //! It is what "Show SQL" shows, and what tests hold the kernel against.
 
-use kernel::domain::{IDENTIFY, MICROS_PER_DAY, Span, Type};
+use kernel::domain::{MICROS_PER_DAY, NOT_SYSTEM_SQL, Span, Type};
 use kernel::expression::{quote_identifier, quote_text};
 use kernel::features::{Aggregate, Aggregation, Feature, Input, Knowledge, Source, View};
 
@@ -116,7 +116,7 @@ fn trait_sql(name: &str, type_: Type, known: &str) -> String {
 fn aggregate_sql(view: &View, aggregate: &Aggregate) -> String {
     let selection = &view.selections()[aggregate.selection];
     let mut conditions = vec![if selection.events.is_empty() {
-        "NOT starts_with(e.event, '$')".to_owned()
+        format!("e.{NOT_SYSTEM_SQL}")
     } else {
         let names: Vec<String> = selection.events.iter().map(|name| quote_text(name)).collect();
         format!("e.event IN ({})", names.join(", "))
@@ -228,7 +228,7 @@ pub(crate) fn spine_at(micros: i64, knowledge: Knowledge) -> String {
     };
     format!(
         "SELECT DISTINCT customer_id, make_timestamp({micros}) AS as_of FROM events
-   WHERE {known}event_time < make_timestamp({micros}) AND NOT starts_with(event, '$') AND event <> '{IDENTIFY}'"
+   WHERE {known}event_time < make_timestamp({micros}) AND {NOT_SYSTEM_SQL}"
     )
 }
 

@@ -1,5 +1,5 @@
 use duckdb::Connection;
-use kernel::domain::Type;
+use kernel::domain::{NOT_SYSTEM_SQL, Type};
 use kernel::expression::quote_identifier;
 
 use crate::{Error, Result};
@@ -101,7 +101,7 @@ fn create_views(connection: &Connection) -> Result<()> {
              CREATE OR REPLACE VIEW customers AS
                 SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,
                     count(*) AS event_count
-                FROM events WHERE NOT starts_with(event, '$') GROUP BY customer_id;"
+                FROM events WHERE {NOT_SYSTEM_SQL} GROUP BY customer_id;"
         ))
         .map_err(Error::duckdb("create its views"))
 }

@@ -278,7 +278,7 @@ impl<'a> Call<'a> {
             other => return Err(format!("there is no type '{other}'")),
         };
         if type_ == "track" && is_system(event) {
-            return Err(format!("'{event}': names that begin with $ are ours"));
+            return Err(format!("'{event}' is an event that Full Circle records itself"));
         }
         if !limits::is_name(event) {
             let most = limits::LONGEST_NAME;

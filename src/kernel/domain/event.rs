@@ -52,10 +52,30 @@ pub const EVENT_FIELDS: [&str; 8] = [
 /// A name that the warehouse needs for itself.
 pub(super) const MESSAGE_UUID: &str = "message_uuid";
 
-/// Whether an event was made by the product rather than by a customer: its name starts with `$`.
+/// The events that the product records itself. Events of other tools whose names begin with `$`, such as
+/// `$pageview`, are events of a customer.
+pub const SYSTEM_EVENTS: [&str; 5] = [IDENTIFY, ALIAS, SCORE, EXPOSURE, ACTION];
+
+/// SQL that is true for an event, by its column `event`, that is no system event.
+pub const NOT_SYSTEM_SQL: &str =
+    "event NOT IN ('$identify', '$alias', '$score', '$exposure', '$action')";
+
+/// Whether an event was made by the product rather than by a customer.
 ///
 /// System events are read only by features that name them, and make nobody a customer.
 #[must_use]
 pub fn is_system(event: &str) -> bool {
-    event.starts_with('$')
+    event.starts_with('$') && SYSTEM_EVENTS.contains(&event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_events_are_the_same_in_sql() {
+        let names: Vec<String> = SYSTEM_EVENTS.iter().map(|name| format!("'{name}'")).collect();
+        assert_eq!(NOT_SYSTEM_SQL, format!("event NOT IN ({})", names.join(", ")));
+        assert!(is_system("$exposure") && !is_system("$pageview") && !is_system("exposure"));
+    }
 }

@@ -1,6 +1,6 @@
 use super::binding::holds;
 use super::{Catalog, DefinitionError, Timelines};
-use crate::domain::{Type, did_you_mean, is_system};
+use crate::domain::{NOT_SYSTEM_SQL, Type, did_you_mean, is_system};
 use crate::expression::{Expression, quote_identifier, quote_text};
 
 /// Which events count: those of some names, and of them those that meet a condition.
@@ -64,7 +64,7 @@ impl EventFilter {
     pub fn to_sql(&self) -> String {
         let names: Vec<String> = self.events.iter().map(|event| quote_text(event)).collect();
         let by_name = match names.as_slice() {
-            [] => "NOT starts_with(event, '$')".to_owned(),
+            [] => NOT_SYSTEM_SQL.to_owned(),
             [name] => format!("event = {name}"),
             names => format!("event IN ({})", names.join(", ")),
         };

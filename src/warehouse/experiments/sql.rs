@@ -1,4 +1,4 @@
-use kernel::domain::EXPOSURE;
+use kernel::domain::{EXPOSURE, NOT_SYSTEM_SQL};
 use kernel::experiments::{ExperimentDefinition, MetricDefinition};
 use kernel::expression::{quote_identifier, quote_text};
 use kernel::features::{AggregationName, EventFilter};
@@ -29,7 +29,7 @@ pub(super) fn readout(
     let (end, is_over) = match metric.within {
         Some(within) => {
             let interval = format!("INTERVAL {} MICROSECONDS", within.micros());
-            let last = "(SELECT max(event_time) FROM events WHERE NOT starts_with(event, '$'))";
+            let last = format!("(SELECT max(event_time) FROM events WHERE {NOT_SYSTEM_SQL})");
             (
                 format!("\n      AND e.event_time < x.exposed_at + {interval}"),
                 format!("\n    WHERE x.exposed_at + {interval} <= {last}"),

@@ -9,7 +9,7 @@ use super::cache::{Kept, State};
 use crate::Warehouse;
 
 /// What a file of kept timelines begins with; another version is another word.
-const MAGIC: &[u8; 8] = b"fctime02";
+const MAGIC: &[u8; 8] = b"fctime03";
 /// The longest description that is read, in bytes.
 const LONGEST_HEAD: u64 = 64 << 20;
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use duckdb::Connection;
-use kernel::domain::{Job, Time, Type};
+use kernel::domain::{Job, NOT_SYSTEM_SQL, Time, Type};
 use kernel::expression::quote_text;
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
 
@@ -79,9 +79,8 @@ impl Warehouse {
 
 /// The time of the latest event of all customers; system events do not count.
 fn observed_until(connection: &Connection) -> duckdb::Result<Time> {
-    let sql =
-        "SELECT epoch_us(max(event_time)) FROM stored_events WHERE NOT starts_with(event, '$')";
-    let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    let sql = format!("SELECT epoch_us(max(event_time)) FROM stored_events WHERE {NOT_SYSTEM_SQL}");
+    let latest: Option<i64> = connection.query_row(&sql, [], |row| row.get(0))?;
     Ok(Time(latest.unwrap_or(i64::MIN)))
 }
 
