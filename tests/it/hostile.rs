@@ -122,11 +122,6 @@ fn json_is_taken_or_refused_as_its_grammar_says() {
 fn bodies_that_are_packed_badly_are_refused() {
     let endpoint = TestEndpoint::new();
     let key = &endpoint.keys.write;
-    let pack = |bytes: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
     let bomb = pack(&vec![b' '; 200 * 1024 * 1024]);
     assert!(bomb.len() < 300 * 1024, "{} bytes", bomb.len());
     let good = pack(br#"{"userId":"a","event":"e"}"#);
@@ -147,6 +142,57 @@ fn bodies_that_are_packed_badly_are_refused() {
             "{more:?} {}",
             body.len()
         );
+    }
+}
+
+/// A body as gzip.
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn small_requests_with_many_events_do_not_stop_the_endpoint() {
+    let mut endpoint = TestEndpoint::new();
+    endpoint.track("ada", "order", &json!({}));
+    let body = pack(format!("{{\"batch\":[{}]}}", vec!["1"; 255_900].join(",")).as_bytes());
+    assert!(body.len() < 1_000, "{} bytes", body.len());
+    let bytes = {
+        let key = &endpoint.keys.write;
+        let mut bytes = format!(
+            "POST /v1/batch HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+             content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        bytes.extend_from_slice(&body);
+        bytes
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..32).map(|_| scope.spawn(|| raw(&endpoint.url, &bytes))).collect();
+        for client in clients {
+            let status = client.join().unwrap();
+            assert!(matches!(status, Some(413 | 429)), "{status:?}");
+        }
+    });
+    endpoint.restart();
+    assert_eq!(endpoint.customer("ada")["event_count"], 1);
+}
+
+#[test]
+fn a_batch_has_at_most_as_many_events_as_documented() {
+    let endpoint = TestEndpoint::new();
+    for (n, status) in [(2_499, 200), (2_500, 200), (2_501, 413)] {
+        for item in ["{\"userId\":\"a\",\"event\":\"e\"}", "1"] {
+            let body = format!("{{\"batch\":[{}]}}", vec![item; n].join(","));
+            let answer = endpoint.post(&endpoint.keys.write, "/v1/batch", body.as_bytes());
+            assert_eq!(answer.status, status, "{n} of {item}: {answer:?}");
+            if status == 200 {
+                let counted = if item == "1" { "rejected" } else { "accepted" };
+                assert_eq!(answer.body[counted], n, "{answer:?}");
+            }
+        }
     }
 }
 

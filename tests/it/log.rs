@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile};
+use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile, MAX_FRAME_BYTES};
+use endpoint::online::{
+    Embedded, EventLog as _, Group, Incoming, Kind, Settings, TimelineStore as _,
+};
+use kernel::domain::Value;
 
 /// A disk in memory. What is not synced may be lost, or half of it, when the power goes.
 #[derive(Clone, Debug, Default)]
@@ -353,6 +357,57 @@ fn after_a_failed_sync_nothing_is_taken() {
         disk.0.lock().unwrap().syncs = None;
     }
     assert_eq!(log.next(), 0);
+}
+
+#[test]
+fn a_frame_is_written_only_if_the_reader_accepts_it() {
+    // A record has its length before it.
+    for (bytes, fits) in
+        [(MAX_FRAME_BYTES - 1, true), (MAX_FRAME_BYTES, true), (MAX_FRAME_BYTES + 1, false)]
+    {
+        let disk = Simulated::default();
+        let log = open(&disk).unwrap();
+        log.append(frame(&[vec![1; 10]])).unwrap();
+        let appended = log.append(frame(&[vec![7; bytes - 4]])).map(|_| ());
+        match fits {
+            true => appended.unwrap(),
+            false => {
+                assert!(matches!(appended, Err(LogError::TooLarge { bytes: b }) if b == bytes))
+            }
+        }
+        log.append(frame(&[vec![2; 10]])).unwrap();
+        let expected = if fits { vec![10, bytes - 4, 10] } else { vec![10, 10] };
+        let lengths = |log: &Log| all(log).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&log), expected, "{bytes}");
+        drop(log);
+        assert_eq!(lengths(&open(&disk).unwrap()), expected, "{bytes}, opened again");
+    }
+}
+
+#[test]
+fn a_group_beyond_the_limit_of_a_frame_is_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Embedded::open(folder.path(), Settings::default()).unwrap();
+    let text = "x".repeat(30_000);
+    let event = |n: usize| Incoming {
+        message_id: format!("m{n}"),
+        customer_id: Some(format!("c{n}")),
+        anonymous_id: None,
+        event: "e".to_owned(),
+        event_time: None,
+        properties: [("text".to_owned(), Value::text(text.as_str()))].into(),
+        kind: Kind::Live,
+    };
+    let n = MAX_FRAME_BYTES / text.len() + 100;
+    let store = open();
+    let group = Group { events: (0..n).map(event).collect(), ..Group::default() };
+    let receipts = store.append(group).unwrap();
+    let offsets: Vec<u64> = receipts.iter().map(|receipt| receipt.offset).collect();
+    assert_eq!(offsets, (0..n as u64).collect::<Vec<_>>());
+    assert_eq!(store.timeline("c1").unwrap().customer_id(), "c1");
+    drop(store);
+    let (events, next) = open().read(0, n + 1).unwrap();
+    assert_eq!((events.len(), next), (n, n as u64));
 }
 
 #[test]

@@ -36,6 +36,9 @@ const CHECKPOINT_BYTES: usize = 128 * 1024 * 1024;
 const MOST_RECENT_BYTES: usize = 2 * CHECKPOINT_BYTES;
 /// Customers who are remembered as settled.
 const MOST_SETTLED: usize = 200_000;
+/// A group is written as several frames of about this many bytes. With the largest record beside it, a frame
+/// stays under [`MAX_FRAME_BYTES`](super::log::MAX_FRAME_BYTES).
+const FRAME_BYTES: usize = 8 * 1024 * 1024;
 /// Records that are looked at together from the end of the log.
 const RUN: u64 = 20_000;
 
@@ -100,6 +103,7 @@ impl From<LogError> for Error {
         match error {
             LogError::Refused(error) => Self::Full(error.to_string()),
             LogError::Failed(message) => Self::Poisoned(message),
+            LogError::TooLarge { .. } => Self::TooLarge(error.to_string()),
             other => Self::Store { action: "use its log", message: other.to_string() },
         }
     }
@@ -363,6 +367,7 @@ impl Embedded {
         generations.all().flat_map(rows).collect()
     }
 
+    /// Writes a group as one frame, or where it is large, as several.
     fn write(&self, group: Group, first_arrival: Time) -> Result<Vec<Receipt>> {
         let mut change = Change::new(self);
         let keeps_scores = self.keeps_scores.load(Ordering::Acquire);
@@ -370,19 +375,38 @@ impl Embedded {
         let mut arrivals = (first_arrival.0..).map(Time);
         for (exposing, arrival) in group.exposures.iter().zip(&mut arrivals) {
             change.expose(exposing, arrival)?;
+            change = self.commit_if_large(change)?;
         }
         for (incoming, arrival) in group.events.into_iter().zip(&mut arrivals) {
             receipts.push(change.add(incoming, arrival)?);
+            change = self.commit_if_large(change)?;
         }
         for (said, arrival) in group.scores.iter().zip(&mut arrivals) {
             change.say(said, arrival, keeps_scores)?;
+            change = self.commit_if_large(change)?;
         }
         for rejected in &group.rejected {
             change.reject(rejected)?;
+            change = self.commit_if_large(change)?;
         }
+        self.commit(change)?;
+        Ok(receipts)
+    }
+
+    /// Commits a change before its frame reaches the limit of a frame, and goes on with an empty one.
+    fn commit_if_large<'s>(&'s self, change: Change<'s>) -> Result<Change<'s>> {
+        if change.frame_bytes() < FRAME_BYTES {
+            return Ok(change);
+        }
+        self.commit(change)?;
+        Ok(Change::new(self))
+    }
+
+    /// Makes a change durable and visible.
+    fn commit(&self, mut change: Change<'_>) -> Result<()> {
         let frame = change.take_frame();
         if frame.is_empty() {
-            return Ok(receipts);
+            return Ok(());
         }
         if self.recent.read().unwrap_or_else(PoisonError::into_inner).active.bytes
             > MOST_RECENT_BYTES
@@ -409,7 +433,7 @@ impl Embedded {
             self.cache.remove(&join.anonymous);
             self.cache.remove(&join.customer);
         }
-        Ok(receipts)
+        Ok(())
     }
 }
 

@@ -100,6 +100,11 @@ impl<'a> Change<'a> {
         std::mem::take(&mut self.frame)
     }
 
+    /// Bytes of the records to write.
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.frame.record_bytes()
+    }
+
     fn offset(&self) -> u64 {
         self.first + self.frame.len()
     }

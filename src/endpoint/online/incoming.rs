@@ -1,4 +1,4 @@
-use kernel::domain::{Event, Properties, Time};
+use kernel::domain::{Event, Properties, Time, Value};
 
 /// An event on its way into the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,27 @@ pub enum Kind {
         /// Its sequence number.
         seq: u64,
     },
+}
+
+/// Memory of a property beside its name and text, in bytes: its place in the tree and two allocations.
+const PROPERTY_BYTES: usize = 96;
+
+impl Incoming {
+    /// Returns the memory that the event takes while it waits, in bytes, roughly.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let id = |id: &Option<String>| id.as_ref().map_or(0, String::len);
+        let properties = self.properties.iter().map(|(name, value)| {
+            let text = if let Value::Text(text) = value { text.len() } else { 0 };
+            PROPERTY_BYTES + name.len() + text
+        });
+        size_of::<Self>()
+            + self.message_id.len()
+            + id(&self.customer_id)
+            + id(&self.anonymous_id)
+            + self.event.len()
+            + properties.sum::<usize>()
+    }
 }
 
 impl From<Event> for Incoming {

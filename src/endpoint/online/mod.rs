@@ -77,11 +77,12 @@ impl Group {
 
 /// The log of all events in the order of their arrival: the truth that everything else follows from.
 pub trait EventLog: Send + Sync {
-    /// Makes a group durable, all or none, and gives a receipt for each event, in their order.
+    /// Makes a group durable and returns a receipt for each event, in their order.
     ///
     /// # Errors
-    /// The log cannot be written; then nothing of the group is in it. [`crate::Error::Full`] may be tried
-    /// again.
+    /// The log cannot be written. Of a group larger than one frame (8 MiB) the first part may be in the log. After
+    /// [`crate::Error::Full`] and [`crate::Error::TooLarge`] the caller may append again: known message ids count
+    /// once.
     fn append(&self, group: Group) -> Result<Vec<Receipt>>;
 
     /// Events from an offset on, at most so many records, and the offset to go on from.

@@ -120,6 +120,14 @@ pub struct Rejected {
     pub event: String,
 }
 
+impl Rejected {
+    /// Returns the memory that it takes while it waits, in bytes, roughly.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.reason.len() + self.event.len()
+    }
+}
+
 /// What a record is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Record {

@@ -71,6 +71,12 @@ struct Append {
     answer: oneshot::Sender<Result<Vec<Receipt>>>,
 }
 
+impl Append {
+    fn len(&self) -> usize {
+        self.events.len() + self.rejected.len()
+    }
+}
+
 /// The place of a request among those that are worked on, from before it is understood until it is
 /// answered; free again when this is dropped. Who has one is not refused for being one too many, so that no
 /// work is done in vain.
@@ -81,6 +87,18 @@ pub struct Admission {
     since: Instant,
 }
 
+impl Admission {
+    /// Counts the memory that the request really takes, in bytes, now that it is known.
+    pub fn resize(&mut self, bytes: usize) {
+        if bytes >= self.bytes {
+            self.shared.waiting.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else {
+            self.shared.waiting.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         self.shared.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -89,14 +107,14 @@ impl Drop for Admission {
 
 /// Requests that may wait; more are refused as too busy.
 const QUEUE: usize = 4_096;
-/// Bytes of requests that may be admitted at once, at least and at most; a single one may be larger.
-const LEAST_ALLOWED: usize = 256 * 1024;
-const MOST_ALLOWED: usize = 16 * 1024 * 1024;
+/// Bytes of memory of requests that may be admitted at once, at least and at most; a single one may be larger.
+const LEAST_ALLOWED: usize = 512 * 1024;
+const MOST_ALLOWED: usize = 32 * 1024 * 1024;
 /// What is admitted is to be answered so soon.
 const LONGEST_WAIT: Duration = Duration::from_millis(16);
-/// Events and bytes of one group.
+/// Events and bytes of memory of one group; the last request of a group may go beyond.
 const GROUP: usize = 5_000;
-const GROUP_BYTES: usize = 4 * 1024 * 1024;
+const GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// Scores and exposures that may wait; more are not recorded.
 const MOST_SAID: usize = 200_000;
 /// They wait so long for others.
@@ -137,7 +155,8 @@ impl Writer {
         self.shared.waiting.load(Ordering::Relaxed) > allowed
     }
 
-    /// Admits a request of so many bytes: asked when it was read, before it is understood.
+    /// Admits a request of so many bytes: asked when it was read, before it is understood. The caller then states
+    /// the memory that it takes, by [`Admission::resize`].
     ///
     /// # Errors
     /// Too much is admitted already.
@@ -269,12 +288,12 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
                 }
             }
             Some(Request::Append(first)) => {
-                let (mut events, mut bytes) = (first.events.len(), first.admission.bytes);
+                let (mut events, mut bytes) = (first.len(), first.admission.bytes);
                 let mut requests = vec![first];
                 while events < GROUP && bytes < GROUP_BYTES {
                     match queue.try_recv() {
                         Ok(Request::Append(more)) => {
-                            events += more.events.len();
+                            events += more.len();
                             bytes += more.admission.bytes;
                             requests.push(more);
                         }
@@ -322,7 +341,7 @@ impl Groups<'_> {
             None => self.log.append(group),
         };
         match &result {
-            Ok(_) | Err(Error::Full(_)) => {}
+            Ok(_) | Err(Error::Full(_) | Error::TooLarge(_)) => {}
             Err(error) if self.failed.is_none() => {
                 tracing::error!(%error, "the store failed; refusing writes until a restart");
                 self.failed = Some(Error::Poisoned(error.to_string()));

@@ -11,7 +11,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use kernel::domain::Time;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json_;
 use serde_json::value::RawValue;
 
@@ -23,6 +24,8 @@ use crate::{Error, Result};
 
 /// The largest body, before and after decompression.
 pub(super) const LARGEST_BODY: usize = 500 * 1024;
+/// The most events of one batch. The batches of the published SDKs have at most 500.
+pub(super) const MAX_EVENTS_PER_BATCH: usize = 2_500;
 /// Bytes up to which a body is read where it came in: that takes less than handing it over.
 const LONGEST_READ_AT_ONCE: usize = 8 * 1024;
 /// Reasons that an answer carries.
@@ -89,7 +92,7 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
         return Err(too_large());
     }
     let body = whole(body).await?;
-    let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
+    let mut admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
         endpoint.metrics.refused.add(1);
     })?;
     let method = method_of(&parts.uri);
@@ -99,12 +102,19 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
     } else {
         // On another thread, so that those that answer are free to refuse and to score.
         let turn = endpoint.reading.acquire().await;
+        if endpoint.writer.is_busy() {
+            // What was read before took more memory than its packed bytes promised.
+            endpoint.metrics.refused.add(1);
+            return Err(Error::Busy);
+        }
         let (method, headers) = (method.to_owned(), parts.headers.clone());
         let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body);
         let read = super::server::blocking(endpoint, read).await?;
+        admission.resize(read.memory());
         drop(turn);
         read
     };
+    admission.resize(read.memory());
     let Read { received, events, rejected: kept, reasons } = read;
     let (n, rejected) = (events.len(), kept.len());
     let receipts = endpoint.writer.append(events, kept, admission).await.inspect_err(|_| {
@@ -206,12 +216,17 @@ fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) ->
     let envelope: Envelope<'_> = wire::parse(&body)?;
     let items = match (type_, envelope.batch) {
         (Some(_), _) => vec![wire::parse(&body)?],
-        (None, Some(items)) => items,
+        (None, Some(Items(items))) => items,
         (None, None) => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
     };
     let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
     let in_body = in_body.or_else(|| key_of_event(items.first()));
     may_write(in_body.as_deref())?;
+    if items.len() > MAX_EVENTS_PER_BATCH {
+        return Err(Error::TooLarge(format!(
+            "the batch has more than {MAX_EVENTS_PER_BATCH} events; send smaller batches"
+        )));
+    }
     let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
     let sent_at = sent_at.and_then(|text| text.parse().ok());
     let items = items.iter().map(|item| item.get());
@@ -219,6 +234,12 @@ fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) ->
 }
 
 impl Read {
+    /// Memory of what waits to be written, in bytes, roughly.
+    fn memory(&self) -> usize {
+        self.events.iter().map(Incoming::memory).sum::<usize>()
+            + self.rejected.iter().map(Rejected::memory).sum::<usize>()
+    }
+
     /// What the items of a request say, each with the event that it is, or why it is none.
     fn of<'i>(
         items: impl IntoIterator<
@@ -255,11 +276,41 @@ impl Read {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
-    batch: Option<Vec<&'a RawValue>>,
+    batch: Option<Items<'a>>,
     #[serde(rename = "writeKey", default)]
     write_key: Option<Json_>,
     #[serde(rename = "sentAt", default)]
     sent_at: Option<Json_>,
+}
+
+/// The items of a batch: at most one more than it may have, so that a refused batch takes little memory.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of events")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> std::result::Result<Items<'de>, A::Error> {
+                let mut items = Vec::new();
+                while items.len() <= MAX_EVENTS_PER_BATCH {
+                    let Some(item) = list.next_element()? else { return Ok(Items(items)) };
+                    items.push(item);
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Items(items))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// The key that browsers write into each event of a batch.

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// The largest body of history.
 pub(super) const LARGEST_BODY: usize = 32 * 1024 * 1024;
+/// The largest event of history, as JSON, in bytes: its record fits into a frame of the log.
+pub(super) const LARGEST_EVENT: usize = 8 * 1024 * 1024;
 /// Events of a run of the log unless said otherwise, and at most.
 const RUN: usize = 5_000;
 const LONGEST_RUN: usize = 50_000;
@@ -22,11 +24,19 @@ pub(super) async fn publish(
     State(endpoint): State<Arc<Endpoint>>,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
-    let admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
+    let mut admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
         endpoint.metrics.refused.add(1);
     })?;
     let mut events = Vec::new();
     for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
+        if line.len() > LARGEST_EVENT {
+            let message = format!(
+                "line {}: the event has {} bytes; the limit is {LARGEST_EVENT}",
+                n + 1,
+                line.len()
+            );
+            return Err(Error::TooLarge(message));
+        }
         let event: Event = serde_json::from_slice(line)
             .map_err(|error| Error::BadRequest(format!("line {}: {error}", n + 1)))?;
         if !is_history(&event) {
@@ -36,6 +46,7 @@ pub(super) async fn publish(
         events.push(Incoming::from(event));
     }
     let n = events.len();
+    admission.resize(body.len() + events.iter().map(Incoming::memory).sum::<usize>());
     let receipts =
         endpoint.writer.append(events, Vec::new(), admission).await.inspect_err(|_| {
             endpoint.metrics.refused.add(n);

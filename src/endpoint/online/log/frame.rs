@@ -2,8 +2,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Bytes before the records of a frame: length of what follows, number of records, first offset, hash.
 pub(super) const HEADER: usize = 24;
-/// The most bytes of records in a frame.
-pub(super) const LARGEST: usize = 64 * 1024 * 1024;
+/// The most bytes of records in a frame, the lengths before them included. The reader refuses larger frames, so
+/// [`super::Log::append`] refuses to write them.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
 
 /// Records that are written together, each with its length before it. A frame is there whole or not at all:
 /// its hash covers its place in the log and all that it holds, so that half of one, or an old one that
@@ -62,6 +63,12 @@ impl Frame {
         self.n == 0
     }
 
+    /// Bytes of its records so far, the lengths before them included; at most [`MAX_FRAME_BYTES`] can be written.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        self.bytes.len() - HEADER
+    }
+
     /// Its bytes so far, in which the ranges of its records hold.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -103,7 +110,7 @@ impl Header {
         let first = u64::from_le_bytes(number(8..16)?.try_into().ok()?);
         let hash = u64::from_le_bytes(number(16..24)?.try_into().ok()?);
         let length = usize::try_from(length).ok()?;
-        (n > 0 && length <= LARGEST).then_some(Self { first, n, length, hash })
+        (n > 0 && length <= MAX_FRAME_BYTES).then_some(Self { first, n, length, hash })
     }
 
     /// Whether what follows the header is what was written.

@@ -10,7 +10,7 @@ mod disk;
 mod frame;
 
 pub use disk::{Disk, Folder, LogFile};
-pub use frame::{Frame, Range};
+pub use frame::{Frame, MAX_FRAME_BYTES, Range};
 
 use std::io;
 use std::path::Path;
@@ -48,6 +48,12 @@ pub enum LogError {
     /// Nobody knows what is on the disk; nothing is written until the log is opened again.
     #[error("{0}")]
     Failed(String),
+    /// A frame that no reader would accept; nothing was written.
+    #[error("a frame of {bytes} bytes cannot be written; the limit is {MAX_FRAME_BYTES} bytes")]
+    TooLarge {
+        /// Bytes of its records, the lengths before them included.
+        bytes: usize,
+    },
     /// A part that was acknowledged is damaged.
     #[error("{file} is damaged at byte {place}; put back this file from a backup")]
     Damaged {
@@ -234,13 +240,16 @@ impl Log {
     /// the offset that [`Self::next`] said before.
     ///
     /// # Errors
-    /// [`LogError::Refused`] if nothing was written; any other error is the last.
+    /// [`LogError::Refused`] or [`LogError::TooLarge`] if nothing was written; any other error is the last.
     pub fn append(&self, frame: Frame) -> Result<Arc<[u8]>, LogError> {
         let mut tail = lock(&self.tail);
         if let Some(failed) = &tail.failed {
             return Err(LogError::Failed(failed.clone()));
         }
         let (first, n) = (self.next(), frame.len());
+        if frame.record_bytes() > MAX_FRAME_BYTES {
+            return Err(LogError::TooLarge { bytes: frame.record_bytes() });
+        }
         let bytes = frame.seal(first);
         self.has_room_for(bytes.len())?;
         if tail.length >= SEGMENT {
