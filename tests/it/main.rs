@@ -8,6 +8,7 @@ mod crash;
 mod decisions;
 mod endpoint;
 mod estimators;
+mod exhaustion;
 mod experiments;
 mod explore;
 mod expression_oracle;

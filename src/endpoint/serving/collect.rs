@@ -78,6 +78,12 @@ pub(super) fn for_page(origin: Option<&HeaderValue>, mut response: Response) -> 
 }
 
 async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wire::Collected> {
+    let is_allowed = super::keys::has_key(&parts.headers);
+    if is_allowed {
+        // Before the body is read: whoever has no key costs no memory.
+        let now = endpoint.clock.as_of();
+        endpoint.keys.check(&parts.headers, None, Role::Write, now)?;
+    }
     if endpoint.writer.is_busy() {
         // Refused before anything costs time, as long as too much is admitted.
         endpoint.metrics.refused.add(1);
@@ -85,10 +91,6 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
         return Err(Error::Busy);
     }
     if length_of(&parts.headers).is_some_and(|length| length > LARGEST_BODY) {
-        // Who asks first need not send it.
-        if !parts.headers.contains_key(header::EXPECT) {
-            let_go(body).await;
-        }
         return Err(too_large());
     }
     let body = whole(body).await?;
@@ -98,7 +100,7 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
     let method = method_of(&parts.uri);
     let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&parts.headers, &body);
     let read = if is_short {
-        read(endpoint, method, &parts.headers, &body)?
+        read(endpoint, method, &parts.headers, &body, is_allowed)?
     } else {
         // On another thread, so that those that answer are free to refuse and to score.
         let turn = endpoint.reading.acquire().await;
@@ -108,7 +110,7 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
             return Err(Error::Busy);
         }
         let (method, headers) = (method.to_owned(), parts.headers.clone());
-        let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body);
+        let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body, is_allowed);
         let read = super::server::blocking(endpoint, read).await?;
         admission.resize(read.memory());
         drop(turn);
@@ -196,8 +198,14 @@ struct Read {
     reasons: Vec<String>,
 }
 
-/// Reads a request whose key allows it.
-fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) -> Result<Read> {
+/// Reads a request. `is_allowed` says that its headers had a key for it; otherwise the body must have one.
+fn read(
+    endpoint: &Endpoint,
+    method: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+    is_allowed: bool,
+) -> Result<Read> {
     let body = unpack(headers, body)?;
     let is_batch = is_batch(method);
     let type_ = if is_batch { None } else { Some(long_name(method)?) };
@@ -205,7 +213,10 @@ fn read(endpoint: &Endpoint, method: &str, headers: &HeaderMap, body: &Bytes) ->
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
     }
     let now = endpoint.clock.as_of();
-    let may_write = |key: Option<&str>| endpoint.keys.check(headers, key, Role::Write, now);
+    let may_write = |key: Option<&str>| match is_allowed {
+        true => Ok(()),
+        false => endpoint.keys.check(headers, key, Role::Write, now),
+    };
     // One event is read once; what is wrong with one that cannot be is said below.
     if let (Some(_), Ok(text)) = (type_, std::str::from_utf8(&body))
         && let Some(call) = Call::read(text.trim())

@@ -214,6 +214,14 @@ impl KeyRing {
         found.ok_or_else(|| Error::NotFound(format!("there is no key '{id}'")))
     }
 
+    /// Whether the headers of a request have a valid key of any kind. The request is not counted.
+    pub(super) fn has_valid_key(&self, headers: &HeaderMap, now: Time) -> bool {
+        let Some(key) = key_of(headers) else { return false };
+        let all = self.snapshot();
+        let known = all.get(&hash(&key));
+        known.is_some_and(|known| known.kept.valid_until.is_none_or(|until| now < until))
+    }
+
     /// Checks that a request may do something, and counts it.
     pub(super) fn check(
         &self,
@@ -300,6 +308,11 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// Whether a request has a key in its headers, valid or not.
+pub(super) fn has_key(headers: &HeaderMap) -> bool {
+    key_of(headers).is_some()
 }
 
 /// The key of a request: bearer, `X-API-Key`, or the user of basic authentication, as SDKs send it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -179,21 +179,66 @@ async fn may_administer(
     request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get::<Peer>();
-    // What a proxy on this machine hands on comes from elsewhere.
-    let is_handed_on = ["forwarded", "x-forwarded-for", "x-real-ip"]
-        .iter()
-        .any(|header| request.headers().contains_key(*header));
-    let is_local = !is_handed_on && peer.is_some_and(|peer| peer.0.is_loopback());
-    if !endpoint.allows_remote_administration && !is_local {
-        let message = "administration is taken from this machine only; start the endpoint with \
-                       --allow-remote-administration to change that";
-        return Error::Forbidden(message.to_owned()).into_response();
+    if !endpoint.allows_remote_administration
+        && let Some(reason) = remote_reason(&request)
+    {
+        let message = format!(
+            "administration is taken from this machine only: {reason}; start the endpoint with \
+             --allow-remote-administration to change that"
+        );
+        return Error::Forbidden(message).into_response();
     }
     match check(&endpoint, request.headers(), Role::Admin) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// Headers of clients. Any other may be that of a proxy, each of which names its client in its own way.
+const CLIENT_HEADERS: [&str; 24] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "dnt",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "referer",
+    "te",
+    "transfer-encoding",
+    "user-agent",
+    "x-api-key",
+    "x-requested-with",
+];
+
+/// Why a request may come from another machine; none if it comes from this one.
+fn remote_reason(request: &Request) -> Option<String> {
+    let peer = request.extensions().get::<Peer>();
+    if peer.is_none_or(|peer| !peer.0.is_loopback()) {
+        return Some("this request comes from another one".to_owned());
+    }
+    // As nginx hands requests on, unless it is told otherwise.
+    if request.version() != Version::HTTP_11 {
+        return Some("this request is not HTTP/1.1, so a proxy may have handed it on".to_owned());
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if !host.is_some_and(is_this_machine) {
+        return Some("this request is for a host of another name".to_owned());
+    }
+    let is_foreign = |name: &&str| !name.starts_with("sec-") && !CLIENT_HEADERS.contains(name);
+    let foreign = request.headers().keys().map(HeaderName::as_str).find(is_foreign)?;
+    Some(format!("this request has the header '{foreign}', so a proxy may have handed it on"))
 }
 
 fn check(endpoint: &Endpoint, headers: &HeaderMap, role: Role) -> Result<()> {

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::http::{StatusCode, Version, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
+use super::connection::{
+    BodyBudget, Connection, ConnectionLimits, Incoming, Phase, Place, ReceivedBody, RequestHead,
+    WatchedStream,
+};
+use super::file_handles;
 use super::metrics::Kind;
-use super::patience::{Heard, Patience};
 use super::router::{Peer, as_problem};
 use super::{Endpoint, Keys, router};
 use crate::online::{Settings, give_way};
@@ -60,8 +64,8 @@ pub struct Ready {
     pub keys: Option<Keys>,
 }
 
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 1_024;
+/// Bytes of a connection that hyper reads at once, and the longest head of a request.
+const READ_BUFFER: usize = 32 * 1024;
 /// A client that reads nothing of its answer for so long is left.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request has this long in all, its body and its answer included.
@@ -174,9 +178,9 @@ async fn stop_signal() {
 /// Accepts connections ourselves: `axum::serve` sets no limit on header time or connections.
 async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch::Receiver<bool>) {
     let router = router(endpoint.clone());
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let limits = ConnectionLimits::new(file_handles::raise_limit());
+    let bodies = Arc::new(BodyBudget::default());
     loop {
-        let Ok(permit) = connections.clone().acquire_owned().await else { return };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -189,56 +193,53 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch:
             },
             _ = stop.changed() => break,
         };
-        let patience = Arc::new(Patience::new());
+        let place = tokio::select! {
+            place = limits.admit(peer.ip()) => place,
+            _ = stop.changed() => break,
+        };
+        let Some(place) = place else { break };
         let answers = Answers {
             router: router.clone(),
             endpoint: endpoint.clone(),
             peer: Peer(peer.ip()),
-            patience: patience.clone(),
+            connection: place.connection.clone(),
+            limits: limits.clone(),
+            bodies: bodies.clone(),
         };
-        let places = connections.clone();
-        let is_crowded = move || places.available_permits() < CONNECTIONS / 8;
-        let connection = serve(stream, answers, stop.clone(), is_crowded);
-        tokio::spawn(async move {
-            connection.await;
-            drop(permit);
-        });
+        tokio::spawn(serve(stream, answers, stop.clone(), place));
     }
     drop(listener);
-    // All permits back means that all connections have ended.
-    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-    if connections.acquire_many(all).await.is_err() {
-        tracing::error!("the connections were closed");
-    }
+    limits.all_ended().await;
 }
 
-async fn serve(
-    stream: TcpStream,
-    answers: Answers,
-    mut stop: watch::Receiver<bool>,
-    is_crowded: impl Fn() -> bool,
-) {
+/// Serves a connection, which keeps its place until it ends.
+async fn serve(stream: TcpStream, answers: Answers, mut stop: watch::Receiver<bool>, place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set no-delay");
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    let patience = answers.patience.clone();
-    let stream = Heard { stream: Box::pin(stream), patience: patience.clone() };
-    let service = hyper::service::service_fn(move |request| answers.clone().answer(request));
-    let connection = hyper::server::conn::http1::Builder::new()
+    let connection = place.connection.clone();
+    let limits = answers.limits.clone();
+    let stream = WatchedStream::new(Box::pin(stream), connection.clone());
+    let service = hyper::service::service_fn(move |request| {
+        // Taken now: the stream may read the next head before this request is answered.
+        let head = answers.connection.take_head();
+        answers.clone().answer(request, head)
+    });
+    let served = hyper::server::conn::http1::Builder::new()
         .header_read_timeout(None)
         // Answers are small: one piece is written quicker than two.
         .writev(false)
-        .max_buf_size(64 * 1024)
+        .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+    let mut served = std::pin::pin!(served);
     tokio::select! {
-        ended = connection.as_mut() => log_end(ended),
-        () = patience.ends(is_crowded) => {}
+        ended = served.as_mut() => log_end(ended),
+        () = connection.ended(|| limits.is_crowded()) => {}
         _ = stop.changed() => {
-            connection.as_mut().graceful_shutdown();
-            log_end(connection.await);
+            served.as_mut().graceful_shutdown();
+            log_end(served.await);
         }
     }
 }
@@ -255,29 +256,77 @@ struct Answers {
     router: axum::Router,
     endpoint: Arc<Endpoint>,
     peer: Peer,
-    patience: Arc<Patience>,
+    connection: Arc<Connection>,
+    limits: Arc<ConnectionLimits>,
+    bodies: Arc<BodyBudget>,
 }
 
 impl Answers {
-    /// Answers a request in time, whatever happens in between. A panic is ours, and is said as that: other
-    /// requests go on.
+    /// Answers a request, and ends the connection where a part of the request stays unread.
     async fn answer(
         mut self,
-        request: hyper::Request<hyper::body::Incoming>,
+        request: hyper::Request<Incoming>,
+        head: Option<RequestHead>,
     ) -> std::result::Result<Response, Infallible> {
-        let started = Instant::now();
-        self.patience.is_busy();
-        if !has_one_host(&request) {
-            self.patience.is_idle();
-            let message = "a request names one host that it is for";
-            return Ok(super::problem::document(StatusCode::BAD_REQUEST, message));
+        self.connection.enter(Phase::Busy);
+        let has_key = self.has_key(&request);
+        let has_body = !hyper::body::Body::is_end_stream(request.body());
+        let body = has_body.then(|| ReceivedBody::new(&self.bodies, &self.connection, has_key));
+        let awaits_continue = request.headers().contains_key(header::EXPECT);
+        let request = request.map(|incoming| match &body {
+            Some(body) => body.limit(incoming),
+            None => axum::body::Body::new(incoming),
+        });
+        let mut response = match problem_of(&request, head) {
+            Some(problem) => {
+                self.connection.leave_unread();
+                problem
+            }
+            None => self.route(request).await,
+        };
+        if let Some(body) = body {
+            if let Some(refusal) = body.refusal() {
+                response = refusal;
+            }
+            // Who waits to be told to send the body is told to keep it.
+            let is_read = match awaits_continue {
+                true => body.is_complete(),
+                false => body.discard_rest().await,
+            };
+            if !is_read {
+                self.connection.leave_unread();
+            }
         }
+        if self.connection.leaves_unread() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        self.connection.enter(Phase::Idle);
+        Ok(response)
+    }
+
+    /// Whether the headers of a request have a valid key.
+    fn has_key(&self, request: &hyper::Request<Incoming>) -> bool {
+        if self.connection.is_authenticated() {
+            return true;
+        }
+        let now = self.endpoint.clock.as_of();
+        let has_key = self.endpoint.keys.has_valid_key(request.headers(), now);
+        if has_key {
+            self.limits.authenticate(&self.connection);
+        }
+        has_key
+    }
+
+    /// Answers a request in time, whatever happens in between. A panic is ours, and is said as that: other
+    /// requests go on.
+    async fn route(&mut self, mut request: axum::extract::Request) -> Response {
+        let started = Instant::now();
         let kind = kind_of(request.uri().path());
         let deployment = match kind {
             Kind::Score => deployment_of(request.uri().path(), &self.endpoint),
             Kind::Collect | Kind::Other => None,
         };
-        let mut request = request.map(axum::body::Body::new);
         if kind == Kind::Other {
             // Only administration asks where a request comes from.
             request.extensions_mut().insert(self.peer);
@@ -301,11 +350,30 @@ impl Answers {
         if let Some(name) = deployment {
             self.endpoint.watch.answered(&name, status, took, self.endpoint.clock.as_of());
         }
+        if kind == Kind::Collect && status == 200 && !self.connection.is_authenticated() {
+            // Its key was in its body.
+            self.limits.authenticate(&self.connection);
+        }
         // Neither paths nor queries: they name customers.
         tracing::debug!(?kind, status, micros = took.as_micros(), "answered");
-        self.patience.is_idle();
-        Ok(response)
+        response
     }
+}
+
+/// The response to a request that could be read in two ways.
+fn problem_of<B>(request: &hyper::Request<B>, head: Option<RequestHead>) -> Option<Response> {
+    let message = match head {
+        Some(RequestHead::Plain) if has_one_host(request) => return None,
+        Some(RequestHead::Plain) => "a request names one host that it is for",
+        Some(RequestHead::Ambiguous) => {
+            "a request has a Content-Length or a Transfer-Encoding, not both; send it with one of them"
+        }
+        None => {
+            "a request that follows one with Transfer-Encoding must wait for its answer; send one after the \
+             other, or with Content-Length"
+        }
+    };
+    Some(super::problem::document(StatusCode::BAD_REQUEST, message))
 }
 
 /// What a request of HTTP/1.1 must have (RFC 9112, 3.2).
