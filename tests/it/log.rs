@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile, MAX_FRAME_BYTES};
+use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile, MAX_FRAME_BYTES, SEGMENT_BYTES};
 use endpoint::online::{
     Embedded, EventLog as _, Group, Incoming, Kind, Settings, TimelineStore as _,
 };
@@ -12,32 +12,75 @@ use kernel::domain::Value;
 
 /// A disk in memory. What is not synced may be lost, or half of it, when the power goes.
 #[derive(Clone, Debug, Default)]
-struct Simulated(Arc<Mutex<State>>);
+pub(crate) struct Simulated(pub(crate) Arc<Mutex<State>>);
+
+/// What a disk does, each of which may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Names,
+    Open,
+    Replace,
+    Remove,
+    Prepare,
+    TakePrepared,
+    SyncNames,
+    Write,
+    Read,
+    Cut,
+    Sync,
+}
 
 #[derive(Debug, Default)]
-struct State {
-    files: BTreeMap<String, File>,
+pub(crate) struct State {
+    pub(crate) files: BTreeMap<String, File>,
     /// Names that are durable.
     durable: BTreeMap<String, File>,
     capacity: Option<usize>,
-    /// Syncs until one fails.
+    /// Syncs of files until all fail.
     syncs: Option<usize>,
+    /// The operation that fails once, and how many of its kind succeed before.
+    fault: Option<(Operation, usize)>,
     /// What is ready to be given a name.
     prepared: Option<File>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct File {
-    content: Vec<u8>,
-    synced: Vec<u8>,
+pub(crate) struct File {
+    pub(crate) content: Vec<u8>,
+    pub(crate) synced: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Open(Simulated, String);
 
 impl Simulated {
+    /// Makes the operation of a kind after `n` others fail once.
+    pub(crate) fn fail(&self, operation: Operation, n: usize) {
+        self.0.lock().unwrap().fault = Some((operation, n));
+    }
+
+    /// Whether the fault is still to come; none comes later.
+    pub(crate) fn take_fault(&self) -> bool {
+        self.0.lock().unwrap().fault.take().is_some()
+    }
+
+    fn does(&self, operation: Operation) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        match &mut state.fault {
+            Some((failing, 0)) if *failing == operation => {
+                state.fault = None;
+                Err(io::Error::other(format!("{operation:?} failed")))
+            }
+            Some((failing, left)) if *failing == operation => {
+                *left -= 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the disk has after the power went: of each file what was synced, and any part of the rest.
-    fn after_power_loss(&self, random: &mut Random) -> Self {
+    pub(crate) fn after_power_loss(&self, random: &mut Random) -> Self {
         let state = self.0.lock().unwrap();
         let mut files = BTreeMap::new();
         for (name, file) in &state.durable {
@@ -75,34 +118,39 @@ fn torn(file: &File, random: &mut Random) -> File {
 
 impl Disk for Simulated {
     fn names(&self) -> io::Result<Vec<String>> {
+        self.does(Operation::Names)?;
         Ok(self.0.lock().unwrap().files.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
+        self.does(Operation::Open)?;
         self.0.lock().unwrap().files.entry(name.to_owned()).or_default();
         Ok(Box::new(Open(self.clone(), name.to_owned())))
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.does(Operation::Replace)?;
         let file = File { content: content.to_vec(), synced: content.to_vec() };
         self.0.lock().unwrap().files.insert(name.to_owned(), file);
-        self.sync()
+        Disk::sync(self)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.does(Operation::Remove)?;
         self.0.lock().unwrap().files.remove(name);
         Ok(())
     }
 
-    fn prepare(&self, begins: &[u8], _length: u64) -> io::Result<()> {
+    fn prepare(&self, _length: u64) -> io::Result<()> {
+        self.does(Operation::Prepare)?;
         // A little room shows as much as a lot.
-        let mut content = begins.to_vec();
-        content.resize(200, 0);
+        let content = vec![0; 400];
         self.0.lock().unwrap().prepared = Some(File { synced: content.clone(), content });
         Ok(())
     }
 
     fn take_prepared(&self, name: &str) -> io::Result<()> {
+        self.does(Operation::TakePrepared)?;
         let mut state = self.0.lock().unwrap();
         let prepared = state.prepared.take().ok_or(io::ErrorKind::NotFound)?;
         state.files.insert(name.to_owned(), prepared);
@@ -111,6 +159,7 @@ impl Disk for Simulated {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.does(Operation::SyncNames)?;
         let mut state = self.0.lock().unwrap();
         state.durable = state.files.clone();
         Ok(())
@@ -127,6 +176,15 @@ impl LogFile for Open {
     }
 
     fn write_at(&self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.0.does(Operation::Write) {
+            // A part of it may be there.
+            let mut state = self.0.0.lock().unwrap();
+            let content = &mut state.files.get_mut(&self.1).unwrap().content;
+            let (place, n) = (place as usize, bytes.len() / 2);
+            content.resize(content.len().max(place + n), 0);
+            content[place..place + n].copy_from_slice(&bytes[..n]);
+            return Err(error);
+        }
         let mut state = self.0.0.lock().unwrap();
         let used: usize = state.files.values().map(|file| file.content.len()).sum();
         let room = state.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
@@ -143,6 +201,7 @@ impl LogFile for Open {
     }
 
     fn read_at(&self, place: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.does(Operation::Read)?;
         let state = self.0.0.lock().unwrap();
         let content = &state.files[&self.1].content;
         let rest = content.get(place as usize..).unwrap_or_default();
@@ -152,6 +211,7 @@ impl LogFile for Open {
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.does(Operation::Cut)?;
         let mut state = self.0.0.lock().unwrap();
         let file = state.files.get_mut(&self.1).unwrap();
         file.content.truncate(length as usize);
@@ -160,6 +220,7 @@ impl LogFile for Open {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.0.does(Operation::Sync)?;
         let mut state = self.0.0.lock().unwrap();
         if let Some(left) = &mut state.syncs {
             if *left == 0 {
@@ -174,10 +235,10 @@ impl LogFile for Open {
 }
 
 /// Knuth's numbers: the same for a seed, everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % n.max(1)
@@ -185,10 +246,10 @@ impl Random {
 }
 
 fn open(disk: &Simulated) -> Result<Log, LogError> {
-    Log::open(Box::new(disk.clone()))
+    Log::open(Box::new(disk.clone()), SEGMENT_BYTES)
 }
 
-fn frame(records: &[Vec<u8>]) -> Frame {
+pub(crate) fn frame(records: &[Vec<u8>]) -> Frame {
     let mut frame = Frame::new();
     for record in records {
         frame
@@ -267,11 +328,13 @@ fn a_tail_that_is_torn_anywhere_gives_what_was_whole() {
         log.append(frame(std::slice::from_ref(record))).unwrap();
         ends.push(disk.0.lock().unwrap().files.values().next().unwrap().content.len());
     }
+    // The files of a process that was killed: the manifest is from when the log began.
     let whole = disk.0.lock().unwrap().files.clone();
     let (name, file) = whole.first_key_value().unwrap();
     let reopened = |content: Vec<u8>| {
         let disk = Simulated::default();
         let file = File { synced: content.clone(), content };
+        disk.0.lock().unwrap().files = whole.clone();
         disk.0.lock().unwrap().files.insert(name.clone(), file);
         open(&disk).map(|log| all(&log).len())
     };
@@ -288,7 +351,7 @@ fn a_tail_that_is_torn_anywhere_gives_what_was_whole() {
     }
     // A bit that flips before the last frame is damage, and is said: nothing is cut.
     let last = ends[ends.len() - 2];
-    for place in 8..last {
+    for place in 0..last {
         let mut content = file.content.clone();
         content[place] ^= 1 << (place % 8);
         let opened = reopened(content);
@@ -307,23 +370,29 @@ fn room_that_was_made_ready_is_written_over_and_is_no_damage() {
     for n in 2..5_u8 {
         log.append(frame(&[vec![n; 10]])).unwrap();
     }
-    let (name, file) = disk.0.lock().unwrap().files.clone().pop_last().unwrap();
-    assert_eq!((name.as_str(), file.content.len()), ("00000000000000000001.log", 200));
+    let name = "00000000000000000001.log".to_owned();
+    let killed = disk.0.lock().unwrap().files.clone();
+    let file = killed[&name].clone();
+    assert_eq!(file.content.len(), 400);
     drop(log);
     let records: Vec<Vec<u8>> = (1..5_u8).map(|n| vec![n; 10]).collect();
     assert_eq!(all(&open(&disk).unwrap()), records);
-    assert_eq!(disk.0.lock().unwrap().files[&name].content.len(), 200, "the room stays");
-    // What was torn in it is cut off; what was acknowledged behind it would be damage.
+    let closed = disk.0.lock().unwrap().files.clone();
+    assert_eq!(closed[&name].content.len(), 400, "the room stays");
+    // What was torn in it is cut off; what was acknowledged behind it would be damage. Once the log was closed, its
+    // manifest tells that nothing is torn.
     let last = file.content.iter().rposition(|byte| *byte != 0).unwrap();
-    for (place, is_torn) in [(last, true), (12, false)] {
-        let changed = disk.clone();
-        changed.0.lock().unwrap().files.get_mut(&name).unwrap().content = file.content.clone();
+    for (files, place, is_torn) in
+        [(&killed, last, true), (&killed, 60, false), (&closed, last, false)]
+    {
+        let changed = Simulated::default();
+        changed.0.lock().unwrap().files = files.clone();
         changed.0.lock().unwrap().files.get_mut(&name).unwrap().content[place] ^= 1;
         match (open(&changed), is_torn) {
             (Ok(log), true) => assert_eq!(all(&log).len(), 3),
             (Err(LogError::Damaged { .. }), false) => {}
             (other, _) => panic!("byte {place}: {other:?}"),
-        }
+        };
     }
 }
 
@@ -333,7 +402,7 @@ fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
     let log = open(&disk).unwrap();
     let record = vec![7; 100];
     log.append(frame(std::slice::from_ref(&record))).unwrap();
-    disk.0.lock().unwrap().capacity = Some(200);
+    disk.0.lock().unwrap().capacity = Some(300);
     for _ in 0..3 {
         let refused = log.append(frame(std::slice::from_ref(&record)));
         assert!(matches!(refused, Err(LogError::Refused(_))), "{refused:?}");

@@ -18,6 +18,7 @@ mod import;
 mod insights;
 mod kernel_oracle;
 mod log;
+mod log_integrity;
 mod models;
 mod monitoring;
 mod operating;

@@ -316,6 +316,17 @@ pub struct Backup {
     pub json: Json,
 }
 
+/// `fullcircle verify-log`.
+#[derive(Debug, Args)]
+pub struct VerifyLog {
+    /// The data folder of an endpoint that is stopped, or a backup.
+    #[arg(long)]
+    pub data: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
 /// How a log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use live::{
     AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
-    Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify,
+    Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify, VerifyLog,
 };
 use workspace::Type;
 use workspace::insights::InsightKind;
@@ -81,6 +81,8 @@ pub enum Command {
     Erase(Erase),
     /// Compare live and offline scores bit for bit.
     Verify(Verify),
+    /// Check the log of an endpoint's data folder, offline, and list what can be read.
+    VerifyLog(VerifyLog),
 }
 
 /// Print one JSON object instead of text.

@@ -24,6 +24,7 @@ mod serve;
 mod train;
 mod training_set;
 mod verify;
+mod verify_log;
 mod view;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Pull(arguments) => pull::run(&arguments),
         Command::Erase(arguments) => erase::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::VerifyLog(arguments) => verify_log::run(&arguments),
     }
 }
 

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::ConfigStore;
-use super::log::{Frame, Log};
+use super::log::{Frame, Log, SEGMENT_BYTES};
+use super::{ConfigStore, Embedded};
 use crate::{Error, Result};
 
 /// Named values in a small log of their own, all of which are in memory.
@@ -19,7 +19,7 @@ const MOST_SEGMENTS: usize = 2;
 impl Config {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let action = "open its configuration";
-        let log = Log::open_in(folder).map_err(Error::store(action))?;
+        let log = Log::open_in(folder, SEGMENT_BYTES).map_err(Error::store(action))?;
         let mut values = BTreeMap::new();
         log.read(0, |_, record| {
             if let Ok((name, value)) = postcard::from_bytes::<(&str, &[u8])>(record) {
@@ -28,14 +28,14 @@ impl Config {
             true
         })
         .map_err(Error::store(action))?;
-        if log.files().len() > MOST_SEGMENTS {
+        if log.segment_count() > MOST_SEGMENTS {
             log.forget(|_, record| is_replaced(&values, record)).map_err(Error::store(action))?;
         }
         Ok(Self { log, values: RwLock::new(values) })
     }
 
-    pub(super) fn files(&self) -> Vec<(String, Option<u64>)> {
-        self.log.files()
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 }
 
@@ -81,6 +81,24 @@ impl ConfigStore for Config {
     fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         Ok(values.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+}
+
+impl ConfigStore for Embedded {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.config.get(name)
+    }
+
+    fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
+        self.config.put(values)
+    }
+
+    fn drop_replaced(&self) -> Result<()> {
+        self.config.drop_replaced()
+    }
+
+    fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        self.config.names(prefix)
     }
 }
 

@@ -17,15 +17,15 @@ use super::record::{self, Record};
 use super::room::make_room;
 use super::timeline::Loaded;
 use super::{
-    Clock, ConfigStore, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Timeline,
+    Clock, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Settings, Timeline,
     TimelineStore,
 };
 use crate::{Error, Result};
 
 /// The format of the data folder.
-const FORMAT: u32 = 3;
-/// The one before has no records that this one does not have.
-const READ_FORMAT: u32 = 2;
+const FORMAT: u32 = 4;
+/// The earliest format that is read. Format 3 added records to format 2; format 4 changed the log.
+const OLDEST_FORMAT: u32 = 2;
 /// The file that says it.
 const FORMAT_FILE: &str = "FORMAT";
 /// Joins that are followed from an id to its customer.
@@ -42,21 +42,6 @@ const FRAME_BYTES: usize = 8 * 1024 * 1024;
 /// Records that are looked at together from the end of the log.
 const RUN: u64 = 20_000;
 
-/// How a store works.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Bytes of memory for recently used timelines.
-    pub memory: usize,
-    /// What is kept of the past.
-    pub retention: Retention,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { memory: 512 * 1024 * 1024, retention: Retention::default() }
-    }
-}
-
 /// The store on one machine: the log is the truth; the index has all of it but what is recent.
 #[derive(Debug)]
 pub struct Embedded {
@@ -70,7 +55,7 @@ pub struct Embedded {
     writing: Mutex<()>,
     /// The offset after the last record that is found.
     applied: AtomicU64,
-    config: Config,
+    pub(super) config: Config,
     cache: Cache,
     clock: Arc<Clock>,
     retention: Retention,
@@ -119,7 +104,7 @@ impl Embedded {
         check_format(folder)?;
         // The index is locked by the process that has it open, and with it the folder.
         let index = open_index(&folder.join("index"))?;
-        let log = Arc::new(Log::open_in(&folder.join("log"))?);
+        let log = Arc::new(Log::open_in(&folder.join("log"), settings.segment_bytes)?);
         let (checkpoint, clock) = index.checkpoint()?;
         if checkpoint > log.next() {
             return Err(Error::Store {
@@ -480,7 +465,7 @@ fn check_format(folder: &Path) -> Result<()> {
     };
     match found {
         FORMAT => Ok(()),
-        READ_FORMAT => {
+        OLDEST_FORMAT..FORMAT => {
             std::fs::write(&file, FORMAT.to_string()).map_err(Error::store("write its format"))
         }
         found if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
@@ -562,9 +547,10 @@ impl EventLog for Embedded {
     fn back_up(&self) -> Result<PathBuf> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let to = self.folder.join("backups").join(self.clock.as_of().0.to_string());
-        for (name, files) in [("log", self.log.files()), ("config", self.config.files())] {
+        for (name, log) in [("log", &*self.log), ("config", self.config.log())] {
             let (from, to) = (self.folder.join(name), to.join(name));
-            backup::copy_all(&from, &to, &files).map_err(Error::store("make a backup"))?;
+            log.with_files(|files| backup::copy_all(&from, &to, files))?
+                .map_err(Error::store("make a backup"))?;
         }
         for (file, said) in [(COPY_FILE, ""), (FORMAT_FILE, &FORMAT.to_string())] {
             std::fs::write(to.join(file), said).map_err(Error::store("make a backup"))?;
@@ -701,23 +687,5 @@ impl TimelineStore for Embedded {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let recent: usize = recent.all().map(|recent| recent.bytes).sum();
         self.cache.bytes() + recent + self.index.known_bytes()
-    }
-}
-
-impl ConfigStore for Embedded {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.config.get(name)
-    }
-
-    fn put(&self, values: &[(String, Vec<u8>)]) -> Result<()> {
-        self.config.put(values)
-    }
-
-    fn drop_replaced(&self) -> Result<()> {
-        self.config.drop_replaced()
-    }
-
-    fn names(&self, prefix: &str) -> Result<Vec<String>> {
-        self.config.names(prefix)
     }
 }

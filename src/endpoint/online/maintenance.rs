@@ -12,6 +12,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const REST: Duration = Duration::from_secs(10);
 /// What was removed is taken off the disk so often at most.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+/// How often the manifest of the log records how far the log goes.
+const SAVE_END_EVERY: Duration = Duration::from_mins(1);
 /// How often the past is forgotten.
 const FORGET_EVERY: Duration = Duration::from_hours(24);
 
@@ -34,6 +36,7 @@ impl Maintenance {
             .spawn(move || {
                 give_way();
                 let mut forget_at = Instant::now();
+                let mut save_end_at = Instant::now() + SAVE_END_EVERY;
                 let mut wait = LOOK_EVERY;
                 let mut purging = Purging::default();
                 let is_stopping = || matches!(stopped.try_recv(), Err(TryRecvError::Disconnected));
@@ -45,6 +48,12 @@ impl Maintenance {
                         store.index().learn_messages(goes_on)
                     });
                     let looked = looked.and_then(|()| purging.go_on(&store));
+                    if Instant::now() >= save_end_at {
+                        save_end_at = Instant::now() + SAVE_END_EVERY;
+                        if let Err(error) = store.log().save_end() {
+                            tracing::debug!(%error, "the manifest of the log is not up to date");
+                        }
+                    }
                     if let Err(error) = looked {
                         tracing::warn!(%error, "the index is not up to date; trying again");
                         wait = REST;

@@ -21,18 +21,23 @@ mod recent;
 mod record;
 mod retention;
 mod room;
+mod settings;
 mod timeline;
+mod verification;
 mod writer;
 
 pub(crate) use backup::COPY_FILE;
 pub use clock::Clock;
-pub use embedded::{Embedded, Settings};
+pub use embedded::Embedded;
 pub use incoming::{Incoming, Kind};
+pub use log::LogReport;
 pub use maintenance::Maintenance;
 pub(crate) use maintenance::give_way;
 pub use record::{Exposing, Rejected, Said};
 pub use retention::Retention;
+pub use settings::Settings;
 pub use timeline::{Exposed, Timeline};
+pub use verification::{Verification, verify_log};
 pub use writer::{Admission, Receipt, Writer};
 
 use std::path::PathBuf;

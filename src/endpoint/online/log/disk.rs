@@ -28,12 +28,12 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// It cannot be removed.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes a file ready for what is to come: it begins so, and has zeros up to a length, durably. Writing
-    /// over them changes nothing about the file but its bytes, and is durable sooner than making it longer.
+    /// Makes a file of zeros ready for the next segment, durably. Writing over them changes nothing about the file
+    /// but its bytes, and is durable sooner than making it longer.
     ///
     /// # Errors
     /// It cannot be written.
-    fn prepare(&self, begins: &[u8], length: u64) -> io::Result<()>;
+    fn prepare(&self, length: u64) -> io::Result<()>;
 
     /// Gives the file that is ready a name, durably.
     ///
@@ -88,6 +88,7 @@ pub trait LogFile: Send + Sync + std::fmt::Debug {
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
+    is_read_only: bool,
 }
 
 impl Folder {
@@ -97,7 +98,13 @@ impl Folder {
     /// It cannot be made.
     pub fn new(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), is_read_only: false })
+    }
+
+    /// A folder whose files are only read; none is created.
+    #[must_use]
+    pub fn read_only(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_read_only: true }
     }
 }
 
@@ -122,7 +129,8 @@ impl Disk for Folder {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
+        let writes = !self.is_read_only;
+        let file = options.read(true).write(writes).create(writes).truncate(false);
         Ok(Box::new(file.open(self.path.join(name))?))
     }
 
@@ -138,7 +146,7 @@ impl Disk for Folder {
         std::fs::remove_file(self.path.join(name))
     }
 
-    fn prepare(&self, begins: &[u8], length: u64) -> io::Result<()> {
+    fn prepare(&self, length: u64) -> io::Result<()> {
         let file = File::create(self.path.join(PREPARED))?;
         let zeros = vec![0; ZEROS];
         let mut place = 0;
@@ -149,7 +157,6 @@ impl Disk for Folder {
             file.sync_data()?;
             place += n as u64;
         }
-        file.write_at(0, begins)?;
         file.sync_all()
     }
 

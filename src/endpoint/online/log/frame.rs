@@ -1,7 +1,11 @@
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Bytes before the records of a frame: length of what follows, number of records, first offset, hash.
-pub(super) const HEADER: usize = 24;
+use super::manifest::{u32_at, u64_at};
+
+/// Bytes before the records of a frame.
+pub(super) const HEADER: usize = 28;
+/// Bytes of the header without its own checksum, and of the whole header in segments of version 2.
+const UNCHECKED: usize = 24;
 /// The most bytes of records in a frame, the lengths before them included. The reader refuses larger frames, so
 /// [`super::Log::append`] refuses to write them.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
@@ -83,6 +87,8 @@ impl Frame {
         self.bytes[4..8].copy_from_slice(&self.n.to_le_bytes());
         self.bytes[8..16].copy_from_slice(&first.to_le_bytes());
         self.bytes[16..24].copy_from_slice(&hash.to_le_bytes());
+        let checksum = checksum(&self.bytes[..UNCHECKED]);
+        self.bytes[UNCHECKED..HEADER].copy_from_slice(&checksum);
         self.bytes
     }
 }
@@ -91,7 +97,31 @@ fn seed(first: u64, n: u32) -> u64 {
     first ^ u64::from(n).rotate_left(40)
 }
 
-/// What the header of a frame says.
+/// The low half of the hash of a header.
+fn checksum(header: &[u8]) -> [u8; 4] {
+    let [a, b, c, d, ..] = xxh3_64(header).to_le_bytes();
+    [a, b, c, d]
+}
+
+/// The version of a segment, by which its frames are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Headers of frames without a checksum.
+    Two,
+    Three,
+}
+
+impl Version {
+    /// Bytes of a frame's header.
+    pub(super) const fn header_bytes(self) -> usize {
+        match self {
+            Self::Two => UNCHECKED,
+            Self::Three => HEADER,
+        }
+    }
+}
+
+/// The header of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) first: u64,
@@ -99,18 +129,37 @@ pub(super) struct Header {
     /// Bytes after the header.
     pub(super) length: usize,
     hash: u64,
+    /// Its bytes.
+    own: [u8; HEADER],
+    version: Version,
 }
 
 impl Header {
-    /// Reads a header that could be one.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let number = |range: std::ops::Range<usize>| bytes.get(range);
-        let length = u32::from_le_bytes(number(0..4)?.try_into().ok()?);
-        let n = u32::from_le_bytes(number(4..8)?.try_into().ok()?);
-        let first = u64::from_le_bytes(number(8..16)?.try_into().ok()?);
-        let hash = u64::from_le_bytes(number(16..24)?.try_into().ok()?);
-        let length = usize::try_from(length).ok()?;
-        (n > 0 && length <= MAX_FRAME_BYTES).then_some(Self { first, n, length, hash })
+    /// Reads a header; `None` if it is not one.
+    pub(super) fn read(version: Version, bytes: &[u8]) -> Option<Self> {
+        let n = u32_at(bytes, 4)?;
+        let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
+        if n == 0 || length > MAX_FRAME_BYTES {
+            return None;
+        }
+        let mut own = [0; HEADER];
+        let size = version.header_bytes();
+        own[..size].copy_from_slice(bytes.get(..size)?);
+        if version == Version::Three && checksum(&own[..UNCHECKED]) != own[UNCHECKED..] {
+            return None;
+        }
+        let (first, hash) = (u64_at(&own, 8)?, u64_at(&own, 16)?);
+        Some(Self { first, n, length, hash, own, version })
+    }
+
+    /// The chain hash after this frame.
+    pub(super) fn chain(&self, before: u64) -> u64 {
+        xxh3_64_with_seed(&self.own[..self.version.header_bytes()], before)
+    }
+
+    /// Bytes of the frame, header included.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        (self.version.header_bytes() + self.length) as u64
     }
 
     /// Whether what follows the header is what was written.

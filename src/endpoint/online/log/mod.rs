@@ -1,16 +1,82 @@
-//! A log on disk: records by offset, one frame a group, durable before it is acknowledged.
+//! A log on disk: records by offset, durable before they are acknowledged.
 //!
-//! Frames lie one after another in segments, files that are named by their first offset. A frame that is not
-//! whole at the end of the last segment was never acknowledged, and is cut off when the log is opened;
-//! one that is damaged anywhere else is said, and nothing is cut. Where much is written, the next segment is
-//! made ready before it is needed, full of zeros: a file that grows is durable only when the file system has
-//! noted how long it is, and that waits for what others write. Never: what a record means.
+//! Records that are written together are a frame. Frames lie one after another in segments, files of about
+//! 64 MiB that are named by their first offset; the manifest lists the segments. A frame that is not whole at the
+//! end of the last segment was never acknowledged and is cut off by [`Log::open`]. A frame that is not whole
+//! anywhere else is damage: it is reported with file and place, and no operation writes a file that it cannot read.
+//! Never: what a record means.
+//!
+//! # Format 4 of the data folder
+//!
+//! All numbers are little-endian. A hash is XXH3 with 64 bits.
+//!
+//! A segment, `OFFSET.log` (20 digits), is a header of 48 bytes and frames:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 0..8 | `FCLOG\0\0\x03` |
+//! | 8..16 | offset of its first record |
+//! | 16..24 | first offset of the segment before it; 2^64 - 1 if there was none |
+//! | 24..32 | chain hash of the segment before it, as it was when this one began |
+//! | 32..36 | how often the file was rewritten, by erasure or retention |
+//! | 36..40 | 0 |
+//! | 40..48 | hash of bytes 0..40 |
+//!
+//! A frame is a header of 28 bytes and its records, each after its length (4 bytes). An erased record has length 0.
+//!
+//! | bytes | |
+//! |---|---|
+//! | 0..4 | bytes after the header, at most [`MAX_FRAME_BYTES`] |
+//! | 4..8 | number of records, at least 1 |
+//! | 8..16 | offset of the first record |
+//! | 16..24 | hash of the bytes after the header, with the seed `offset ^ rotate_left(number, 40)` |
+//! | 24..28 | low half of the hash of bytes 0..24 |
+//!
+//! The chain hash of a segment begins as the hash of its header. After each frame it is the hash of the header of
+//! that frame, with the chain hash before as its seed. So it commits to all records and their order.
+//!
+//! `MANIFEST` lists the segments. It is replaced as a whole, by a rename, and synced: before a frame is written to
+//! a new segment, before a rewritten segment is put in place, before segments are dropped from the beginning, and
+//! when the log is closed.
+//!
+//! | bytes | |
+//! |---|---|
+//! | 0..8 | `FCMANI\0\x01` |
+//! | 8..12 | number of segments, at least 1 |
+//! | 12..16 | 1 if the new state of a segment follows whose file is being replaced, or else 0 |
+//! | 16.. | an entry of 48 bytes for each segment, and for that new state |
+//! | last 8 | hash of all bytes before |
+//!
+//! | bytes of an entry | |
+//! |---|---|
+//! | 0..8 | offset of the first record |
+//! | 8..16 | offset after the last record; of the last segment, a record that was durable when this was written |
+//! | 16..24 | bytes of the file up to there |
+//! | 24..32 | chain hash up to there |
+//! | 32..40 | chain hash that the header of the next segment has: that of the file before it was rewritten |
+//! | 40..44 | how often the file was rewritten |
+//! | 44..48 | 1 if nothing more is appended, 0 for the last segment |
+//!
+//! `Log::open` checks the manifest, the headers and links of all segments, their lengths, and all of the last
+//! segment. [`Log::read`] checks each frame that it reads. [`verify`] checks everything.
+//!
+//! # Formats 2 and 3 of the data folder
+//!
+//! Their segments begin with `FCLOG\0\0\x02` and the first frame. The headers of their frames have no checksum (24
+//! bytes). There is no manifest. The first open checks all segments, writes a manifest, and begins a new segment;
+//! the old ones stay as they are until something in them is erased.
 
 mod disk;
+mod forget;
 mod frame;
+mod manifest;
+mod recovery;
+mod segment;
+mod verify;
 
 pub use disk::{Disk, Folder, LogFile};
 pub use frame::{Frame, MAX_FRAME_BYTES, Range};
+pub use verify::{Damage, LogReport, SegmentReport, verify};
 
 use std::io;
 use std::path::Path;
@@ -18,18 +84,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use frame::{HEADER, Header};
+use frame::Version;
+use manifest::{Entry, MANIFEST, Manifest};
+use recovery::End;
+use segment::{START, Segment, SegmentHeader, name_of};
 
-/// A segment ends when it has so many bytes.
-const SEGMENT: u64 = 64 * 1024 * 1024;
-/// What a segment begins with.
-const MAGIC: &[u8; 8] = b"FCLOG\0\0\x02";
-/// Bytes between places that are remembered in a segment.
-const MARK_EVERY: u64 = 256 * 1024;
-/// Bytes of a segment from which on the next one is made ready: what is small needs none.
-const PREPARE_AT: u64 = SEGMENT / 4;
-/// It is made ready only where so much is free.
-const PREPARE_ABOVE: u64 = 16 * SEGMENT;
+/// Bytes of a segment after which the next one begins, unless a test asks for other segments.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// A segment of which this part is written makes the next one ready: small logs need none.
+const PREPARE_AFTER: u64 = 4;
+/// Free room that preparing needs, in segments.
+const PREPARE_ABOVE: u64 = 16;
 /// Free bytes below which nothing is taken: what is here needs some to work.
 const RESERVE: u64 = 8 * 1024 * 1024;
 
@@ -62,6 +127,20 @@ pub enum LogError {
         /// Where in it.
         place: u64,
     },
+    /// A file of the log is not there.
+    #[error("{file} is missing; put back this file from a backup")]
+    Missing {
+        /// Its name.
+        file: String,
+    },
+    /// A segment with records that the manifest does not list.
+    #[error(
+        "{file} has records, but the manifest does not list it; put back the manifest from a backup"
+    )]
+    Unlisted {
+        /// The segment.
+        file: String,
+    },
     /// It cannot be read.
     #[error("{0}")]
     Unread(#[from] io::Error),
@@ -71,6 +150,8 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Log {
     disk: Box<dyn Disk>,
+    /// Bytes of a segment after which the next one begins.
+    segment_bytes: u64,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// The offset after the last record that is durable.
     next: AtomicU64,
@@ -81,6 +162,10 @@ pub struct Log {
 struct Tail {
     /// Bytes of the last segment that are durable.
     length: u64,
+    /// The chain hash up to there.
+    chain: u64,
+    /// The manifest on the disk, or one that the next write of it makes true.
+    manifest: Manifest,
     /// Why nothing can be written any more.
     failed: Option<String>,
     /// When a file was made durable last only to see whether that works.
@@ -99,62 +184,8 @@ enum NextSegment {
     Ready,
 }
 
-#[derive(Debug)]
-struct Segment {
-    name: String,
-    first: u64,
-    file: Box<dyn LogFile>,
-    /// Offsets of some frames, and where they are; the first one is always there.
-    marks: Mutex<Vec<(u64, u64)>>,
-}
-
-fn name_of(first: u64) -> String {
-    format!("{first:020}.log")
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Segment {
-    fn open(disk: &dyn Disk, first: u64) -> io::Result<Self> {
-        let name = name_of(first);
-        let file = disk.open(&name)?;
-        Ok(Self { name, first, file, marks: Mutex::new(vec![(first, MAGIC.len() as u64)]) })
-    }
-
-    /// Remembers where a frame is, if that is far from what is remembered.
-    fn mark(&self, first: u64, place: u64) {
-        let mut marks = lock(&self.marks);
-        if marks.last().is_none_or(|(_, last)| place >= last + MARK_EVERY) {
-            marks.push((first, place));
-        }
-    }
-
-    /// A place from which the frame with an offset is found soon.
-    fn before(&self, offset: u64) -> u64 {
-        let marks = lock(&self.marks);
-        let after = marks.partition_point(|(first, _)| *first <= offset);
-        marks.get(after.saturating_sub(1)).map_or(MAGIC.len() as u64, |(_, place)| *place)
-    }
-
-    fn header(&self, place: u64) -> io::Result<Option<Header>> {
-        let mut bytes = [0; HEADER];
-        let n = self.file.read_at(place, &mut bytes)?;
-        Ok(Header::read(&bytes[..n]))
-    }
-
-    /// The frame at a place, checked.
-    fn frame(&self, place: u64, header: &Header) -> Result<Vec<u8>, LogError> {
-        let mut records = vec![0; header.length];
-        let n = self.file.read_at(place + HEADER as u64, &mut records)?;
-        records.truncate(n);
-        if header.is_true_of(&records) { Ok(records) } else { Err(self.damaged(place)) }
-    }
-
-    fn damaged(&self, place: u64) -> LogError {
-        LogError::Damaged { file: self.name.clone(), place }
-    }
 }
 
 impl Log {
@@ -162,57 +193,26 @@ impl Log {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_in(folder: &Path) -> Result<Self, LogError> {
-        Self::open(Box::new(Folder::new(folder)?))
+    pub fn open_in(folder: &Path, segment_bytes: u64) -> Result<Self, LogError> {
+        Self::open(Box::new(Folder::new(folder)?), segment_bytes)
     }
 
-    /// Opens the log on a disk, and makes it if it is not there. The last segment is read to its end, and
-    /// what was torn there is cut off; the others are checked when they are read.
+    /// Opens the log on a disk, or creates it. The last segment is read to its end, and a frame that was torn
+    /// there is cut off; the frames of other segments are checked when they are read.
     ///
     /// # Errors
-    /// It cannot be read or written, or is damaged where it was acknowledged.
-    pub fn open(disk: Box<dyn Disk>) -> Result<Self, LogError> {
-        let mut firsts: Vec<u64> = disk
-            .names()?
-            .iter()
-            .filter_map(|name| name.strip_suffix(".log")?.parse().ok())
-            .collect();
-        firsts.sort_unstable();
-        let mut segments = Vec::with_capacity(firsts.len());
-        for first in firsts {
-            segments.push(Segment::open(&*disk, first)?);
-        }
-        let (mut next, mut length) = (0, 0);
-        while let Some(last) = segments.last() {
-            let mut magic = [0; MAGIC.len()];
-            last.file.read_at(0, &mut magic)?;
-            if magic != *MAGIC {
-                if last.file.length()? > MAGIC.len() as u64 {
-                    return Err(last.damaged(0));
-                }
-                // It was begun when the end came, and never had a frame.
-                if segments.len() > 1 {
-                    disk.remove(&last.name)?;
-                    segments.pop();
-                    continue;
-                }
-                begin(&*disk, last)?;
-            }
-            (next, length) = recover(last)?;
-            break;
-        }
-        if segments.is_empty() {
-            let first = Segment::open(&*disk, 0)?;
-            begin(&*disk, &first)?;
-            length = MAGIC.len() as u64;
-            segments.push(first);
-        }
+    /// The disk cannot be read or written, or a file that was acknowledged is missing or damaged.
+    pub fn open(disk: Box<dyn Disk>, segment_bytes: u64) -> Result<Self, LogError> {
+        let recovery::Opened { segments, manifest, end } = recovery::open(&*disk)?;
         Ok(Self {
             disk,
+            segment_bytes,
             segments: RwLock::new(segments.into_iter().map(Arc::new).collect()),
-            next: AtomicU64::new(next),
+            next: AtomicU64::new(end.next),
             tail: Mutex::new(Tail {
-                length,
+                length: end.length,
+                chain: end.chain,
+                manifest,
                 failed: None,
                 probed: None,
                 next_segment: NextSegment::Unmade,
@@ -252,7 +252,7 @@ impl Log {
         }
         let bytes = frame.seal(first);
         self.has_room_for(bytes.len())?;
-        if tail.length >= SEGMENT {
+        if tail.length >= self.segment_bytes {
             self.roll(&mut tail, first)?;
         }
         let Some(last) = self.segments().pop() else {
@@ -269,6 +269,8 @@ impl Log {
         last.file.sync().map_err(|error| fail(&mut tail, &error))?;
         last.mark(first, tail.length);
         tail.length += bytes.len() as u64;
+        let header = frame::Header::read(Version::Three, &bytes);
+        tail.chain = header.map_or(tail.chain, |header| header.chain(tail.chain));
         self.next.store(first + n, Ordering::Release);
         Ok(bytes.into())
     }
@@ -278,8 +280,10 @@ impl Log {
     #[must_use]
     pub fn wants_room(&self) -> bool {
         let mut tail = lock(&self.tail);
-        let is_due = tail.length >= PREPARE_AT && tail.next_segment == NextSegment::Unmade;
-        let has_room = || self.disk.free().is_some_and(|free| free >= PREPARE_ABOVE);
+        let is_due = tail.length >= self.segment_bytes / PREPARE_AFTER
+            && tail.next_segment == NextSegment::Unmade;
+        let needed = PREPARE_ABOVE * self.segment_bytes;
+        let has_room = || self.disk.free().is_some_and(|free| free >= needed);
         let wants = is_due && tail.failed.is_none() && has_room();
         if wants {
             tail.next_segment = NextSegment::Made;
@@ -292,7 +296,7 @@ impl Log {
     /// # Errors
     /// It cannot be written.
     pub fn prepare(&self) -> Result<(), LogError> {
-        let prepared = self.disk.prepare(MAGIC, SEGMENT);
+        let prepared = self.disk.prepare(self.segment_bytes);
         lock(&self.tail).next_segment = match prepared {
             Ok(()) => NextSegment::Ready,
             Err(_) => NextSegment::Unmade,
@@ -326,34 +330,102 @@ impl Log {
         Ok(())
     }
 
-    /// Begins a segment.
+    /// Closes the last segment and begins the next one.
     fn roll(&self, tail: &mut Tail, first: u64) -> Result<(), LogError> {
+        let Some(last) = self.segments().pop() else {
+            return Err(LogError::Failed("it has no segment".to_owned()));
+        };
+        let end = End { next: first, length: tail.length, chain: tail.chain };
+        let closed = Entry::of(last.first, end, true);
+        let header =
+            SegmentHeader { first, previous: Some((last.first, closed.link)), rewrites: 0 };
+        let name = name_of(first);
         let was_ready = tail.next_segment == NextSegment::Ready;
+        let began = match was_ready {
+            true => self.disk.take_prepared(&name),
+            false => Ok(()),
+        };
         if was_ready {
             tail.next_segment = NextSegment::Unmade;
         }
-        let began = match was_ready {
-            true => self.disk.take_prepared(&name_of(first)),
-            false => Ok(()),
-        };
-        let began = began.and_then(|()| Segment::open(&*self.disk, first));
-        let began = began.and_then(|segment| match was_ready {
-            true => Ok(segment),
-            false => begin(&*self.disk, &segment).map(|()| segment),
+        let began = began.and_then(|()| Segment::open(&*self.disk, first, Version::Three));
+        let began = began.and_then(|segment| {
+            match was_ready {
+                true => {
+                    segment.file.write_at(0, &header.encode()).and_then(|()| segment.file.sync())
+                }
+                false => begin(&*self.disk, &segment, &header),
+            }
+            .map(|()| segment)
         });
         let segment = began.map_err(|error| {
-            // A segment that was begun in vain must not come after what is still written to the last one.
-            drop(self.disk.remove(&name_of(first)));
+            // No frame is in it, and the manifest does not list it.
+            drop(self.disk.remove(&name));
             LogError::Refused(error)
         })?;
-        if let Some(last) = self.segments().last() {
-            // What was ready and is not needed; there it does no harm either.
-            drop(last.file.cut(tail.length));
+        let mut manifest = tail.manifest.clone();
+        manifest.entries.pop();
+        manifest.entries.push(closed);
+        let begun = End { next: first, length: START, chain: header.chain() };
+        manifest.entries.push(Entry::of(first, begun, false));
+        if let Err(error) = self.save(tail, manifest) {
+            if matches!(error, LogError::Refused(_)) {
+                drop(self.disk.remove(&name));
+            }
+            return Err(error);
         }
-        tail.length = MAGIC.len() as u64;
+        last.close(closed);
+        // What was ready and is not needed; there it does no harm either.
+        drop(last.file.cut(tail.length));
+        tail.length = START;
+        tail.chain = header.chain();
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         segments.push(Arc::new(segment));
         Ok(())
+    }
+
+    /// Replaces the manifest.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] if the old one is in place; otherwise the log has failed.
+    fn save(&self, tail: &mut Tail, manifest: Manifest) -> Result<(), LogError> {
+        let old = recovery::read_manifest(&*self.disk);
+        match self.disk.replace(MANIFEST, &manifest.encode()) {
+            Ok(()) => {
+                tail.manifest = manifest;
+                Ok(())
+            }
+            // If it was renamed and only that is not durable, either may be there after a loss of power.
+            Err(error) => match (old, recovery::read_manifest(&*self.disk)) {
+                (Ok(Some(old)), Ok(Some(now))) if old == now => Err(LogError::Refused(error)),
+                _ => Err(fail(tail, &error)),
+            },
+        }
+    }
+
+    /// Records in the manifest how far the log goes, so that a later loss of its end is recognized. The log does
+    /// this when it is closed; call it from time to time for processes that are killed.
+    ///
+    /// # Errors
+    /// The manifest cannot be written.
+    pub fn save_end(&self) -> Result<(), LogError> {
+        let mut tail = lock(&self.tail);
+        self.save_end_of(&mut tail)
+    }
+
+    fn save_end_of(&self, tail: &mut Tail) -> Result<(), LogError> {
+        if let Some(failed) = &tail.failed {
+            return Err(LogError::Failed(failed.clone()));
+        }
+        let end = End { next: self.next(), length: tail.length, chain: tail.chain };
+        let mut manifest = tail.manifest.clone();
+        let Some(last) = manifest.entries.last_mut() else { return Ok(()) };
+        let entry = Entry::of(last.first, end, false);
+        if *last == entry {
+            return Ok(());
+        }
+        *last = entry;
+        self.save(tail, manifest)
     }
 
     /// Reads records from an offset on, in order, with their offsets, until `each` says that it has enough.
@@ -370,20 +442,13 @@ impl Log {
         let segments = self.segments();
         let after = segments.partition_point(|segment| segment.first <= from);
         let mut next = from;
-        let mut seen: Option<u64> = None;
         for segment in segments.get(after.saturating_sub(1)..).unwrap_or_default() {
-            if seen.is_some_and(|seen| seen != segment.first) {
-                return Err(segment.damaged(0));
-            }
-            let mut place = segment.before(from);
-            while next < end {
-                let Some(header) = segment.header(place)? else { break };
-                if seen.is_some_and(|seen| seen != header.first) {
-                    return Err(segment.damaged(place));
-                }
-                seen = Some(header.end());
+            let until = segment.closed().map_or(end, |closed| closed.end.min(end));
+            let (mut offset, mut place) = segment.before(from);
+            while offset < until {
+                let header = segment.header_of(place, offset)?;
                 if header.end() > from {
-                    let records = segment.frame(place, &header)?;
+                    let records = segment.records(place, &header)?;
                     for (offset, range) in (header.first..).zip(frame::records(&records)) {
                         if offset < from {
                             continue;
@@ -394,48 +459,47 @@ impl Log {
                         }
                     }
                 }
-                segment.mark(header.first, place);
-                place += (HEADER + header.length) as u64;
+                segment.mark(offset, place);
+                offset = header.end();
+                place += header.frame_bytes();
             }
         }
-        Ok(next)
+        // Segments that were dropped have no records to call `each` with.
+        Ok(next.max(end))
     }
 
-    /// Writes segments anew without the records that are to be forgotten; their offsets stay, with nothing
-    /// at them. The last segment is ended first.
+    /// The number of segments.
+    #[must_use]
+    pub fn segment_count(&self) -> usize {
+        self.segments().len()
+    }
+
+    /// Calls `copy` with the files of the log and the bytes of each that are durable, `None` for a file that is
+    /// never written again. Nothing is appended or erased meanwhile.
     ///
     /// # Errors
-    /// It cannot be read or written; each segment is the old one or the new one.
-    pub fn forget(&self, is_forgotten: impl Fn(u64, &[u8]) -> bool) -> Result<(), LogError> {
+    /// The manifest cannot be written.
+    pub fn with_files<T>(
+        &self,
+        copy: impl FnOnce(&[(String, Option<u64>)]) -> T,
+    ) -> Result<T, LogError> {
         let mut tail = lock(&self.tail);
-        if let Some(failed) = &tail.failed {
-            return Err(LogError::Failed(failed.clone()));
-        }
-        if tail.length > MAGIC.len() as u64 {
-            let next = self.next();
-            self.roll(&mut tail, next)?;
-        }
-        let segments = self.segments();
-        for segment in segments.iter().take(segments.len().saturating_sub(1)) {
-            let Some(content) = without(segment, &is_forgotten)? else { continue };
-            self.disk.replace(&segment.name, &content)?;
-            let anew = Segment::open(&*self.disk, segment.first)?;
-            let mut all = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = all.iter().position(|known| known.first == segment.first) {
-                all[place] = Arc::new(anew);
-            }
-        }
-        Ok(())
-    }
-
-    /// The files of the log and how many bytes of each are durable, as of now.
-    #[must_use]
-    pub fn files(&self) -> Vec<(String, Option<u64>)> {
-        let tail = lock(&self.tail);
+        self.save_end_of(&mut tail)?;
         let segments = self.segments();
         let last = segments.len().saturating_sub(1);
         let length = |n: usize| (n == last).then_some(tail.length);
-        segments.iter().enumerate().map(|(n, s)| (s.name.clone(), length(n))).collect()
+        let mut files: Vec<_> =
+            segments.iter().enumerate().map(|(n, s)| (s.name.clone(), length(n))).collect();
+        files.push((MANIFEST.to_owned(), None));
+        Ok(copy(&files))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Err(error) = self.save_end() {
+            tracing::debug!(%error, "the end of the log is not in its manifest");
+        }
     }
 }
 
@@ -445,95 +509,9 @@ fn fail(tail: &mut Tail, error: &io::Error) -> LogError {
 }
 
 /// Writes the beginning of a segment, durably.
-fn begin(disk: &dyn Disk, segment: &Segment) -> io::Result<()> {
+fn begin(disk: &dyn Disk, segment: &Segment, header: &SegmentHeader) -> io::Result<()> {
     segment.file.cut(0)?;
-    segment.file.write_at(0, MAGIC)?;
+    segment.file.write_at(0, &header.encode())?;
     segment.file.sync()?;
     disk.sync()
-}
-
-/// Reads the last segment to its end, and cuts off a frame that is not whole. Gives the next offset and the
-/// length of the segment.
-fn recover(segment: &Segment) -> Result<(u64, u64), LogError> {
-    let (mut next, mut place) = (segment.first, MAGIC.len() as u64);
-    while let Some(header) = segment.header(place)? {
-        if header.first != next {
-            break;
-        }
-        match segment.frame(place, &header) {
-            Ok(_) => {}
-            Err(LogError::Damaged { .. }) => break,
-            Err(other) => return Err(other),
-        }
-        segment.mark(next, place);
-        next = header.end();
-        place += (HEADER + header.length) as u64;
-    }
-    let length = segment.file.length()?;
-    let rest = rest(segment, place, length)?;
-    // Zeros are room that was made ready.
-    let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    if written > 0 {
-        // What was torn is the last thing that was written: a whole frame behind it was acknowledged.
-        if has_frame_after(&rest, written, next) {
-            return Err(segment.damaged(place));
-        }
-        tracing::warn!(
-            file = segment.name,
-            place,
-            bytes = written,
-            "cut off what was not acknowledged"
-        );
-        segment.file.cut(place)?;
-        segment.file.sync()?;
-    }
-    Ok((next, place))
-}
-
-/// What lies behind a place.
-fn rest(segment: &Segment, place: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut rest = vec![0; usize::try_from(length.saturating_sub(place)).unwrap_or(usize::MAX)];
-    let n = segment.file.read_at(place, &mut rest)?;
-    rest.truncate(n);
-    Ok(rest)
-}
-
-/// Whether a frame that comes after an offset begins somewhere in what was written of a rest.
-fn has_frame_after(rest: &[u8], written: usize, next: u64) -> bool {
-    (1..written.min(rest.len().saturating_sub(HEADER))).any(|start| {
-        let bytes = &rest[start..];
-        Header::read(bytes).is_some_and(|header| {
-            let could_be = header.first > next && header.first - next <= u64::from(u32::MAX);
-            let records = bytes.get(HEADER..HEADER + header.length);
-            could_be && records.is_some_and(|records| header.is_true_of(records))
-        })
-    })
-}
-
-/// A segment without some records, if it has such.
-fn without(
-    segment: &Segment,
-    is_forgotten: &impl Fn(u64, &[u8]) -> bool,
-) -> Result<Option<Vec<u8>>, LogError> {
-    let mut content = MAGIC.to_vec();
-    let mut found = false;
-    let mut place = MAGIC.len() as u64;
-    while let Some(header) = segment.header(place)? {
-        let records = segment.frame(place, &header)?;
-        let mut anew = Frame::new();
-        for (offset, range) in (header.first..).zip(frame::records(&records)) {
-            let record = &records[range];
-            let gone = is_forgotten(offset, record);
-            found |= gone;
-            let kept: &[u8] = if gone { &[] } else { record };
-            let written = anew.push(|bytes| {
-                bytes.extend_from_slice(kept);
-                Ok::<(), std::convert::Infallible>(())
-            });
-            let Ok(_) = written;
-        }
-        content.extend_from_slice(&anew.seal(header.first));
-        place += (HEADER + header.length) as u64;
-    }
-    Ok(found.then_some(content))
 }
