@@ -80,7 +80,8 @@ pub use models::{
     SearchSection, SegmentProfile, Series, SplitBy, SplitDefinition, Task, UpliftSection,
 };
 pub use warehouse::import::{
-    ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject, RowKind,
+    ColumnMapping, Decimal, ImportReport, Mapping, Options, Proposal, ProposedColumn, Reject,
+    RowKind,
 };
 pub use warehouse::insights;
 pub use warehouse::{

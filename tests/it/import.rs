@@ -625,10 +625,11 @@ fn what_becomes_of_values_unexpectedly_is_said() {
         project.import(&project.file("a.csv", csv(&["1", "inf", "NaN", "2"])), &Options::default());
     assert_eq!(
         report.remarks,
-        ["'amount': 2 values that are infinite or not a number (NaN) are kept as null"]
+        ["'amount': 1 values that are infinite or not a number (NaN) are kept as null"]
     );
+    assert_eq!(report.missing, [("amount".to_owned(), 1)].into(), "NaN is a missing value");
     let mut amounts = vec!["5"; 19];
-    amounts.push("n/a");
+    amounts.push("about 5");
     let odd = project.file("b.csv", csv(&amounts));
     let options =
         Options { types: [("amount".to_owned(), Type::Number)].into(), ..Options::default() };
@@ -638,7 +639,7 @@ fn what_becomes_of_values_unexpectedly_is_said() {
     let report = project.import(&odd, &Options::default());
     assert_eq!(report.accepted, 20);
     let said = report.remarks.join("\n");
-    assert!(said.contains("1 of 20 values are no numbers, such as 'n/a'"), "{said}");
+    assert!(said.contains("1 of 20 values are no numbers, such as 'about 5'"), "{said}");
     assert!(said.contains("'amount' was a number and is text now"), "{said}");
 }
 

@@ -15,6 +15,7 @@ mod expression_oracle;
 mod features;
 mod hostile;
 mod import;
+mod import_text;
 mod insights;
 mod kernel_oracle;
 mod log;

@@ -10,8 +10,8 @@ pub(crate) use live::{
     AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
     Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify, VerifyLog,
 };
-use workspace::Type;
 use workspace::insights::InsightKind;
+use workspace::{Decimal, Type};
 
 /// A workbench for customer data: from raw events to a live decision about one customer.
 #[derive(Debug, Parser)]
@@ -155,13 +155,20 @@ pub struct Import {
     /// Files, folders or globs: CSV, TSV, blanks, Parquet, NDJSON, gzipped or not.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Print how the files would be read, and import nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// The column that says who.
     #[arg(long)]
     pub customer: Option<String>,
+    /// The column that says who where the customer is missing; a row with both joins the two.
+    #[arg(long)]
+    pub anonymous: Option<String>,
     /// The column that says when.
     #[arg(long)]
     pub time: Option<String>,
-    /// How times are written: iso, epoch_s, epoch_ms, epoch_us, or a pattern like %d.%m.%Y.
+    /// How times are written: iso, epoch_s, epoch_ms, epoch_us, epoch_ns, day_first, month_first, year_first,
+    /// month_name, or a pattern like %d.%m.%Y.
     #[arg(long)]
     pub time_format: Option<String>,
     /// The column that says what.
@@ -185,9 +192,24 @@ pub struct Import {
     /// A column that is not imported.
     #[arg(long = "leave-out", value_name = "COLUMN")]
     pub left_out: Vec<String>,
+    /// What comes before the fraction of numbers: . or , (else each column shows it).
+    #[arg(long, value_name = "CHARACTER", value_parser = decimal)]
+    pub decimal: Option<Decimal>,
+    /// A text column in which NULL, NA, N/A, - and the like are missing values too.
+    #[arg(long = "missing", value_name = "COLUMN")]
+    pub missing: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
+}
+
+/// Reads `.` or `,`.
+fn decimal(said: &str) -> Result<Decimal, String> {
+    match said {
+        "." => Ok(Decimal::Point),
+        "," => Ok(Decimal::Comma),
+        _ => Err("write . or ,".to_owned()),
+    }
 }
 
 /// Reads `COLUMN=TYPE`.

@@ -1,4 +1,5 @@
-use workspace::{Options, Project};
+use serde_json::json;
+use workspace::{ColumnMapping, Mapping, Options, Project};
 
 use super::{Result, to_json};
 use crate::arguments::Import;
@@ -11,6 +12,7 @@ pub(super) fn run(arguments: Import) -> Result {
     let project = Project::open(&arguments.to.project)?;
     let options = Options {
         customer: arguments.customer,
+        anonymous: arguments.anonymous,
         time: arguments.time,
         time_format: arguments.time_format,
         event: arguments.event,
@@ -20,7 +22,26 @@ pub(super) fn run(arguments: Import) -> Result {
         traits: arguments.traits,
         types: arguments.types.into_iter().collect(),
         left_out: arguments.left_out,
+        decimal: arguments.decimal,
+        missing: arguments.missing,
     };
+    if arguments.dry_run {
+        let proposal = project.propose(&arguments.files, &options)?;
+        let remarks = proposal.remarks();
+        if arguments.json.json {
+            output::json(&json!({
+                "format": proposal.format,
+                "mapping": to_json(&proposal.mapping)?,
+                "columns": to_json(&proposal.mapped_columns())?,
+                "remarks": remarks,
+            }));
+            return Ok(());
+        }
+        output::line(&proposal.format);
+        mapping_lines(&proposal.mapping, &proposal.mapped_columns());
+        remarks.iter().for_each(|remark| output::line(&format!("  {remark}")));
+        return Ok(());
+    }
     let report = project.import(&arguments.files, &options, &output::watched_job())?;
     if arguments.json.json {
         output::json(&to_json(&report)?);
@@ -30,6 +51,10 @@ pub(super) fn run(arguments: Import) -> Result {
         "read {}, accepted {}, duplicate {}, rejected {} in {:.1} s",
         report.read, report.accepted, report.duplicate, report.rejected, report.seconds
     ));
+    mapping_lines(&report.mapping, &report.columns);
+    for (property, n) in &report.missing {
+        output::line(&format!("  '{property}': {n} values like NULL or N/A are missing values"));
+    }
     for remark in &report.remarks {
         output::line(&format!("  {remark}"));
     }
@@ -46,3 +71,46 @@ pub(super) fn run(arguments: Import) -> Result {
     }
     Ok(())
 }
+
+/// Columns that are printed as properties.
+const SHOWN_PROPERTIES: usize = 30;
+
+/// Prints the role of each column, with its reason.
+fn mapping_lines(mapping: &Mapping, columns: &[ColumnMapping]) {
+    let of_role = |wanted: &'static str| columns.iter().filter(move |it| it.role == wanted);
+    for role in ROLES {
+        for column in of_role(role) {
+            let format = column.format.as_ref().map(|format| format!(" as {format}"));
+            let reason = column.reason.as_ref().map(|reason| format!(" ({reason})"));
+            output::line(&format!(
+                "  {role:<13} {}{}{}",
+                column.column,
+                format.unwrap_or_default(),
+                reason.unwrap_or_default()
+            ));
+        }
+    }
+    if let Some(name) = &mapping.event_name {
+        output::line(&format!("  {:<13} each row is '{name}'", "event"));
+    }
+    for (role, title) in [("property", "properties"), ("left out", "left out")] {
+        let described = of_role(role).map(|column| {
+            let type_ = column.type_.map_or("no value yet".to_owned(), |type_| type_.to_string());
+            let format = column.format.as_ref().map(|format| format!(" as {format}"));
+            let name = column.property.as_ref().unwrap_or(&column.column);
+            format!("{name} ({type_}{})", format.unwrap_or_default())
+        });
+        let described: Vec<String> = described.collect();
+        if !described.is_empty() {
+            let more = match described.len().checked_sub(SHOWN_PROPERTIES) {
+                Some(more @ 1..) => format!(" and {more} more"),
+                _ => String::new(),
+            };
+            let shown: Vec<String> = described.into_iter().take(SHOWN_PROPERTIES).collect();
+            output::line(&format!("  {title:<13} {}{more}", shown.join(", ")));
+        }
+    }
+}
+
+const ROLES: [&str; 7] =
+    ["customer", "anonymous id", "time", "event", "type of call", "message id", "arrival"];

@@ -6,13 +6,19 @@ use duckdb::arrow::array::{
     new_null_array,
 };
 use duckdb::arrow::compute::filter;
-use kernel::domain::{Cell, Time, Type, boolean_of, limits, number_of};
+use kernel::domain::{
+    Cell, IDENTIFY, Time, Type, boolean_of, is_missing, is_missing_id, is_system, limits, number_of,
+};
 
+use super::calls::{self, Part};
 use super::facts::{Facts, KEPT_WHOLE, RawValues, as_number};
 use super::ids::{Ids, MessageId};
 use super::infer::{free_name, property_name};
+use super::normal;
+use super::numbers::Decimal;
 use super::read::{Rows, Stop, kept};
 use super::time_format::TimeFormat;
+use super::who::{self, Who};
 use super::{Mapping, Proposal, ProposedColumn, Reject, RowKind};
 use crate::Error;
 use crate::arrow::Values;
@@ -22,8 +28,11 @@ use crate::relation::data_type;
 /// bad ones are rejected with column and reason.
 pub(super) struct Checker<'a> {
     files: Vec<String>,
+    proposal: &'a Proposal,
     mapping: &'a Mapping,
     places: Places,
+    /// The formats that times are looked at for.
+    formats: Vec<TimeFormat>,
     time_format: TimeFormat,
     received_format: TimeFormat,
     /// Those of which a value was seen, and so a type.
@@ -36,11 +45,17 @@ pub(super) struct Checker<'a> {
     ids: Ids,
     /// The number of the last readable row.
     last_seq: i64,
+    /// Events of other tools whose name is one of ours, which have another name here.
+    renamed: u64,
 }
 
 /// Where the mapped columns are.
 struct Places {
     customer: usize,
+    anonymous: Option<usize>,
+    call: Option<usize>,
+    /// The id before an alias.
+    previous: Option<usize>,
     time: Option<usize>,
     event: Option<usize>,
     message_id: Option<usize>,
@@ -55,6 +70,10 @@ struct Property<'a> {
     name: String,
     type_: Type,
     forced: bool,
+    decimal: Option<Decimal>,
+    drops_missing: bool,
+    /// Values that are a spelling of a missing value.
+    missing: u64,
     /// Numbers that are infinite or none, which are kept as null.
     unkept: u64,
 }
@@ -65,6 +84,14 @@ pub(super) struct Checked {
     pub(super) seqs: Vec<i64>,
     pub(super) ids: Vec<MessageId>,
     pub(super) customers: ArrayRef,
+    /// Who they were before that was known; none where no column says it.
+    pub(super) anonymous: Option<ArrayRef>,
+    /// Anonymous ids and who they turned out to be, in the order of the rows.
+    pub(super) joins: Vec<(String, String)>,
+    /// Calls that set no trait.
+    pub(super) n_bare: u64,
+    /// What a person may not expect of how rows were read.
+    pub(super) remarks: Vec<String>,
     pub(super) events: ArrayRef,
     pub(super) times: Vec<i64>,
     /// When they arrived, which is never before they happened; none where no column says it.
@@ -104,6 +131,9 @@ impl<'a> Checker<'a> {
         let perhaps = |name: &Option<String>| name.as_ref().map(place).transpose();
         let places = Places {
             customer: place(&mapping.customer)?,
+            anonymous: perhaps(&mapping.anonymous)?,
+            call: perhaps(&mapping.call)?,
+            previous: proposal.columns.iter().position(|column| column.name == "previousId"),
             time: perhaps(&mapping.time)?,
             event: perhaps(&mapping.event)?,
             message_id: perhaps(&mapping.message_id)?,
@@ -111,8 +141,17 @@ impl<'a> Checker<'a> {
         };
         let property = |(place, column): (usize, &'a ProposedColumn)| {
             let name = column.property.clone()?;
-            let (type_, forced) = (column.type_, column.forced);
-            Some(Property { place, column: &column.name, name, type_, forced, unkept: 0 })
+            Some(Property {
+                place,
+                column: &column.name,
+                name,
+                type_: column.type_,
+                forced: column.forced,
+                decimal: column.decimal,
+                drops_missing: column.drops_missing,
+                missing: 0,
+                unkept: 0,
+            })
         };
         let properties = proposal.columns.iter().enumerate().filter_map(property);
         let (properties, open) =
@@ -126,14 +165,16 @@ impl<'a> Checker<'a> {
             let name = column.property.clone().unwrap_or_else(|| property_name(&column.name));
             (name, place)
         });
-        // Arrivals tell rows apart as a property would, so that a row has the same id with and without them.
-        let arrival =
-            places.received_at.map(|place| (property_name(&proposal.columns[place].name), place));
-        let named = named.chain(arrival);
+        // Some roles tell rows apart as a property would, so that a row has the same id with and without them.
+        let others = [places.received_at, places.anonymous, places.call].into_iter().flatten();
+        let others = others.map(|place| (property_name(&proposal.columns[place].name), place));
+        let named = named.chain(others);
         Ok(Self {
             files: proposal.files.iter().map(|file| file.display().to_string()).collect(),
+            proposal,
             mapping,
             places,
+            formats: TimeFormat::known(),
             time_format: TimeFormat::named(&mapping.time_format),
             received_format: TimeFormat::named(&mapping.received_format),
             ids: Ids::new(named),
@@ -142,15 +183,17 @@ impl<'a> Checker<'a> {
             n_columns: proposal.columns.len(),
             taken: names.map(str::to_lowercase).collect(),
             last_seq,
+            renamed: 0,
         })
     }
 
     /// Checks the next rows.
     pub(super) fn check(&mut self, rows: Rows) -> Result<Checked, Stop> {
+        let rows = calls::rows_of(rows, self.places.call, self.proposal.part)?;
         let n = rows.n();
         let mut faults: Vec<Option<Fault<'a>>> = vec![None; n];
-        let customers = as_texts(&rows.columns[self.places.customer]);
-        let events = self.events(&rows);
+        let who = self.who(&rows)?;
+        let (events, renamed) = self.events(&rows);
         let times = match self.places.time {
             Some(place) => micros(&rows.columns[place], &self.time_format),
             // Traits without a time hold always.
@@ -159,7 +202,7 @@ impl<'a> Checker<'a> {
         let received = self.places.received_at;
         let received = received.map(|place| micros(&rows.columns[place], &self.received_format));
         let heads = Heads {
-            customers: texts(&customers),
+            customers: texts(&who.customers),
             events: texts(&events),
             written_times: self.places.time.map(|place| RawValues::of(&rows.columns[place])),
             message_ids: self.places.message_id.map(|place| RawValues::of(&rows.columns[place])),
@@ -167,6 +210,7 @@ impl<'a> Checker<'a> {
         for (row, fault) in faults.iter_mut().enumerate() {
             *fault = self.fault(&heads, times[row], row);
         }
+        self.check_reading(&heads, &times)?;
         if let Some(received) = &received {
             self.check_arrivals(&rows, received, &mut faults);
         }
@@ -175,7 +219,10 @@ impl<'a> Checker<'a> {
         let mut properties = Vec::with_capacity(self.properties.len());
         for property in &mut self.properties {
             let raw = &rows.columns[property.place];
-            let (array, misfits) = typed(raw, property.type_, property.forced, &self.time_format);
+            let (raw, missing) =
+                normal::values(raw, property.type_, property.decimal, property.drops_missing);
+            property.missing += missing;
+            let (array, misfits) = typed(&raw, property.type_, property.forced, &self.time_format);
             if !misfits.is_empty() && !property.forced {
                 return Err(Stop::Misfit);
             }
@@ -187,9 +234,15 @@ impl<'a> Checker<'a> {
             }
             properties.push(array);
         }
+        // An identify may have no traits, and join ids all the same.
+        let mut n_bare = 0;
         if self.mapping.kind == RowKind::Traits {
+            let is_call = self.places.call.is_some();
             for (row, fault) in faults.iter_mut().enumerate() {
-                if properties.iter().all(|values: &ArrayRef| values.is_null(row)) {
+                let is_bare = properties.iter().all(|values: &ArrayRef| values.is_null(row));
+                if is_bare && is_call {
+                    n_bare += u64::from(fault.is_none());
+                } else if is_bare {
                     fault.get_or_insert_with(|| ("", "no trait has a value".to_owned()));
                 }
             }
@@ -197,6 +250,11 @@ impl<'a> Checker<'a> {
         let times: Vec<i64> = times.into_iter().map(Option::unwrap_or_default).collect();
         let mut keep: Vec<bool> = faults.iter().map(Option::is_none).collect();
         let ids = self.ids.of_rows(&rows.columns, &heads, &times, &mut keep);
+        if self.ids.repeats > 0 && self.proposal.message_id_may_be_none() {
+            return Err(Stop::Repeated);
+        }
+        self.renamed += renamed;
+        let joins = who.joins(&keep);
         let rejects = self.rejects(&rows, faults);
         let received = received.map(|received| {
             let arrival = |(received, time): (&Option<i64>, i64)| {
@@ -212,7 +270,11 @@ impl<'a> Checker<'a> {
             times: times.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(t, _)| *t).collect(),
             received,
             n_read: (n + rows.rejects.len()) as u64,
-            customers: only(&customers, &keep)?,
+            customers: only(&who.customers, &keep)?,
+            anonymous: who.anonymous.as_ref().map(|ids| only(ids, &keep)).transpose()?,
+            joins,
+            n_bare,
+            remarks: rows.remarks.clone(),
             events: only(&events, &keep)?,
             properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
             opened,
@@ -222,13 +284,83 @@ impl<'a> Checker<'a> {
         Ok(checked)
     }
 
+    /// Values that are a spelling of a missing value, by property.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (String, u64)> {
+        let missing = self.properties.iter().filter(|property| property.missing > 0);
+        missing.map(|property| (property.name.clone(), property.missing))
+    }
+
     /// What was not kept as it was written.
     pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
+        let renamed = (self.renamed > 0).then(|| {
+            format!(
+                "{} events named '{IDENTIFY}' are kept as '{}': Full Circle has an event of that name itself",
+                self.renamed,
+                bare(IDENTIFY)
+            )
+        });
         let unkept = self.properties.iter().filter(|property| property.unkept > 0);
-        unkept.map(|property| {
+        let unkept = unkept.map(|property| {
             let (name, n) = (&property.name, property.unkept);
             format!("'{name}': {n} values that are infinite or not a number (NaN) are kept as null")
-        })
+        });
+        let repeats = (self.ids.repeats > 0).then(|| {
+            format!(
+                "{} rows have an id in '{}' that a row with another customer, event or time has; they count as \
+                 duplicates",
+                self.ids.repeats,
+                self.mapping.message_id.as_deref().unwrap_or_default()
+            )
+        });
+        unkept.chain(renamed).chain(repeats)
+    }
+
+    /// Who the rows are of.
+    fn who(&self, rows: &Rows) -> Result<Who, Stop> {
+        let column = |place: usize| normal::ids(&rows.columns[place], self.mapping.has_whole_ids);
+        let customers = column(self.places.customer);
+        if !self.proposal.is_of_all_rows {
+            let columns = [Some(self.places.customer), self.places.anonymous].into_iter().flatten();
+            let mut ids = columns.map(|place| &rows.columns[place]);
+            // What the first rows say of fractions decides whether 1001.0 is 1001.
+            let is_other = |text: &str| match normal::has_fraction(text) {
+                Some(is_zero) => {
+                    (self.mapping.has_whole_ids && !is_zero)
+                        || (self.proposal.has_no_fractions && is_zero)
+                }
+                None => false,
+            };
+            if ids.any(|ids| texts(ids).iter().flatten().any(&is_other)) {
+                return Err(Stop::Misfit);
+            }
+        }
+        let anonymous = self.places.anonymous.map(column);
+        let others = match self.places.call {
+            Some(place) if self.proposal.part == Part::Identities => {
+                calls::others(&rows.columns[place], anonymous, self.places.previous.map(column))
+            }
+            _ => anonymous,
+        };
+        Ok(who::of(customers, others))
+    }
+
+    /// Looks at all rows where a time that the chosen format does not read is one of another format: days and
+    /// months are told apart by the whole column.
+    fn check_reading(&self, heads: &Heads<'_>, times: &[Option<i64>]) -> Result<(), Stop> {
+        let (false, Some(written)) = (self.proposal.is_of_all_rows, &heads.written_times) else {
+            return Ok(());
+        };
+        if !self.formats.contains(&self.time_format) {
+            return Ok(());
+        }
+        let unread = times.iter().enumerate().filter(|(_, time)| time.is_none());
+        let is_other = |(row, _): (usize, &Option<i64>)| {
+            let Some(text) = written.text(row).filter(|text| !is_missing(text)) else {
+                return false;
+            };
+            self.formats.iter().any(|format| format.micros(&text).is_some())
+        };
+        if unread.take(MOST_UNREAD).any(is_other) { Err(Stop::Misfit) } else { Ok(()) }
     }
 
     /// Makes properties of columns that were not promised.
@@ -237,8 +369,17 @@ impl<'a> Checker<'a> {
         for (place, column) in (first..).zip(&rows.later).skip(self.n_columns - first) {
             let name = free_name(property_name(column), &mut self.taken);
             self.ids.add(&name, place);
-            let type_ = Type::Text;
-            self.open.push(Property { place, column: "", name, type_, forced: false, unkept: 0 });
+            self.open.push(Property {
+                place,
+                column: "",
+                name,
+                type_: Type::Text,
+                forced: false,
+                decimal: None,
+                drops_missing: false,
+                missing: 0,
+                unkept: 0,
+            });
             self.n_columns = place + 1;
         }
     }
@@ -259,21 +400,32 @@ impl<'a> Checker<'a> {
         opened.iter().map(|property| (property.name.clone(), property.type_)).collect()
     }
 
-    /// What each row is: the trimmed text of a column, or the same for all.
-    fn events(&self, rows: &Rows) -> ArrayRef {
-        let Some(place) = self.places.event else {
-            let name = self.mapping.event_name.as_deref().unwrap_or_default();
-            return Arc::new(StringArray::from_iter_values(std::iter::repeat_n(name, rows.n())));
+    /// What each row is: the trimmed text of a column, or the same for all; and how many have another name here.
+    fn events(&self, rows: &Rows) -> (ArrayRef, u64) {
+        let written = self.places.event.map(|place| &rows.columns[place]);
+        let events = match (self.places.call, written) {
+            (Some(place), written) => calls::events(&rows.columns[place], written),
+            (None, Some(written)) => as_texts(written),
+            (None, None) => {
+                let name = self.mapping.event_name.as_deref().unwrap_or_default();
+                let names = std::iter::repeat_n(name, rows.n());
+                return (Arc::new(StringArray::from_iter_values(names)), 0);
+            }
         };
-        let events = as_texts(&rows.columns[place]);
         let names = texts(&events);
-        let is_bare = |row| names.is_null(row) || names.value(row).trim() == names.value(row);
-        if (0..rows.n()).all(is_bare) {
-            return events.clone();
+        let is_as_it_is = |row| {
+            !names.is_null(row)
+                && names.value(row).trim() == names.value(row)
+                && names.value(row) != IDENTIFY
+        };
+        if (0..rows.n()).all(is_as_it_is) {
+            return (events, 0);
         }
-        Arc::new(StringArray::from_iter(
-            names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty())),
-        ))
+        // An identify of another tool is an event of a customer; ours are traits.
+        let own = |name: &'_ str| if name == IDENTIFY { bare(IDENTIFY) } else { name }.to_owned();
+        let trimmed = names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty()));
+        let renamed = trimmed.clone().filter(|name| *name == Some(IDENTIFY)).count();
+        (Arc::new(trimmed.map(|name| name.map(own)).collect::<StringArray>()), renamed as u64)
     }
 
     /// Blames arrivals that are written but are no time.
@@ -290,7 +442,7 @@ impl<'a> Checker<'a> {
             let reason = match received {
                 Some(time) if !Time(*time).is_plausible() => implausible(Time(*time)),
                 Some(_) => continue,
-                None => match written.text(row) {
+                None => match written.text(row).filter(|text| !is_missing(text)) {
                     Some(text) => no_time(&self.received_format, &text),
                     None => continue,
                 },
@@ -315,6 +467,7 @@ impl<'a> Checker<'a> {
         let column = mapping.time.as_deref().unwrap_or(NO_COLUMN);
         let Some(time) = time else {
             let written = heads.written_times.as_ref().and_then(|times| times.text(row));
+            let written = written.filter(|text| !is_missing(text));
             let reason = written
                 .map_or_else(|| "no time".to_owned(), |text| no_time(&self.time_format, &text));
             return Some((column, reason));
@@ -330,8 +483,14 @@ impl<'a> Checker<'a> {
         if event.len() > limits::LONGEST_NAME {
             return Some((column, too_long(limits::LONGEST_NAME)));
         }
+        if is_system(event) {
+            let reason = format!(
+                "'{event}' is an event that Full Circle records itself, which no file can bring; rename it in the file"
+            );
+            return Some((column, reason));
+        }
         let id_column = mapping.message_id.as_deref().unwrap_or(NO_COLUMN);
-        let id = heads.message_ids.as_ref().and_then(|ids| ids.text(row));
+        let id = heads.message_id(row);
         if id.as_ref().is_some_and(|id| id.len() > limits::LONGEST_ID) {
             return Some((id_column, too_long(limits::LONGEST_ID)));
         }
@@ -369,7 +528,23 @@ pub(super) struct Heads<'b> {
     pub(super) customers: &'b StringArray,
     pub(super) events: &'b StringArray,
     written_times: Option<RawValues<'b>>,
-    pub(super) message_ids: Option<RawValues<'b>>,
+    message_ids: Option<RawValues<'b>>,
+}
+
+impl Heads<'_> {
+    /// The id that a row has of its own.
+    pub(super) fn message_id(&self, row: usize) -> Option<Cow<'_, str>> {
+        let id = self.message_ids.as_ref().and_then(|ids| ids.text(row));
+        id.filter(|id| !is_missing_id(id))
+    }
+}
+
+/// Times that cannot be read of which another format is looked for, in a batch of rows.
+const MOST_UNREAD: usize = 100;
+
+/// The name of an event of ours for an event of another tool.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('$')
 }
 
 /// The times of a column, in microseconds.

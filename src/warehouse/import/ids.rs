@@ -24,8 +24,10 @@ pub(super) struct Ids {
     seen: HashMap<i64, Halves, BuildHasherDefault<Hashed>>,
     /// How often a row was there, for those that were there before.
     repeated: HashMap<u128, u32>,
-    /// The ids of the files that were there.
-    given: HashSet<u128>,
+    /// The ids of the files that were there, and what their rows said.
+    given: HashMap<u128, u64>,
+    /// Rows whose own id was there in a row that said something else.
+    pub(super) repeats: u64,
     /// What a row says, as bytes.
     said: Vec<u8>,
 }
@@ -39,7 +41,8 @@ impl Ids {
             properties,
             seen: HashMap::default(),
             repeated: HashMap::new(),
-            given: HashSet::new(),
+            given: HashMap::new(),
+            repeats: 0,
             said: Vec::new(),
         }
     }
@@ -69,9 +72,14 @@ impl Ids {
         // What is said is hashed first and looked up then, so that many look-ups run at once.
         let mut hashes = Vec::with_capacity(keep.len());
         for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-            match heads.message_ids.as_ref().and_then(|ids| ids.text(row)) {
+            match heads.message_id(row) {
                 Some(given) => {
-                    *keep = self.given.insert(xxh3_128(given.as_bytes()));
+                    let customer = xxh3_64(heads.customers.value(row).as_bytes());
+                    let event = xxh3_64(heads.events.value(row).as_bytes());
+                    let said = customer ^ event.rotate_left(1) ^ times[row].cast_unsigned();
+                    let known = self.given.insert(xxh3_128(given.as_bytes()), said);
+                    self.repeats += u64::from(known.is_some_and(|known| known != said));
+                    *keep = known.is_none();
                     if *keep {
                         hashes.push(Err(MessageId::of(&given)));
                     }

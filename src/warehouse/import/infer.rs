@@ -1,129 +1,17 @@
-use duckdb::arrow::array::ArrayRef;
-use kernel::domain::{Time, Type, Value, did_you_mean};
+use kernel::domain::{Type, did_you_mean};
 
-use super::facts::{Facts, RawValues, as_number};
-use super::read::{Columns, Rows};
+use super::calls::Part;
+use super::facts::Facts;
+use super::finder::{Choice, Finder};
+use super::look::{Look, PREVIEW_ROWS};
+use super::read::Columns;
 use super::source::{Format, Source};
-use super::time_format::TimeFormat;
 use super::{Mapping, Options, Proposal, ProposedColumn, RowKind};
-use crate::summaries::{ColumnSummary, summary_of};
 use crate::{Error, Result, schema};
 
-/// Names that say who, when, what and which, without case and punctuation; earlier ones win.
-const CUSTOMER: [&str; 15] = [
-    "customerid",
-    "customer",
-    "userid",
-    "user",
-    "cid",
-    "clientid",
-    "client",
-    "memberid",
-    "accountid",
-    "visitorid",
-    "distinctid",
-    "actor",
-    "personid",
-    "email",
-    "anonymousid",
-];
-const TIME: [&str; 14] = [
-    "eventtime",
-    "timestamp",
-    "originaltimestamp",
-    "time",
-    "datetime",
-    "occurredat",
-    "eventdate",
-    "createdat",
-    "date",
-    "orderdate",
-    "purchasedate",
-    "ts",
-    "at",
-    "day",
-];
-const EVENT: [&str; 7] = ["event", "eventname", "eventtype", "action", "activity", "type", "name"];
-const MESSAGE_ID: [&str; 4] = ["messageid", "eventid", "eventuuid", "uuid"];
-const RECEIVED_AT: [&str; 5] = ["receivedat", "arrivedat", "ingestedat", "loadedat", "knownat"];
-
-/// Columns that are no properties: who, when, what, which and since when.
-pub(super) const ROLES: usize = 5;
-/// Rows of a preview.
-const PREVIEW_ROWS: usize = 50;
-/// Rows whose columns are summarized, and cells of them at most.
-const SUMMARY_ROWS: usize = 2_000;
-const SUMMARY_CELLS: usize = 400_000;
-/// Characters of a cell of a preview.
-const PREVIEW_WIDTH: usize = 200;
-
-/// What is known of the rows of files: facts about each column, and the first rows.
-#[derive(Debug)]
-pub(super) struct Look {
-    formats: Vec<TimeFormat>,
-    facts: Vec<Facts>,
-    /// The first rows.
-    sample: Vec<Vec<Option<String>>>,
-}
-
-impl Look {
-    pub(super) fn new(columns: &Columns) -> Self {
-        Self {
-            formats: TimeFormat::known(),
-            facts: vec![Facts::default(); columns.names.len()],
-            sample: Vec::new(),
-        }
-    }
-
-    /// Looks at more rows.
-    pub(super) fn see(&mut self, rows: &Rows) {
-        for (facts, array) in self.facts.iter_mut().zip(&rows.columns) {
-            facts.see(array, &self.formats);
-        }
-        let cell = |array: &ArrayRef, row| {
-            let text = RawValues::of(array).text(row)?;
-            Some(text.chars().take(PREVIEW_WIDTH).collect())
-        };
-        let most = SUMMARY_ROWS.min(SUMMARY_CELLS / rows.columns.len().max(1)).max(PREVIEW_ROWS);
-        for row in 0..rows.n().min(most - self.sample.len()) {
-            // Columns that were not promised are not looked at.
-            let columns = rows.columns.iter().take(self.facts.len());
-            self.sample.push(columns.map(|array| cell(array, row)).collect());
-        }
-    }
-}
-
-impl Look {
-    /// Says of times that they can be read in two ways, if nobody said which is right.
-    fn two_ways(&self, place: usize, column: &str, options: &Options) -> Option<String> {
-        let facts = &self.facts[place];
-        let read = facts.time_format(&self.formats).filter(|_| options.time_format.is_none())?;
-        let differs = |other: &&TimeFormat| {
-            let mut texts = self.sample.iter().filter_map(|row| row.get(place)?.as_deref());
-            texts.any(|text| other.micros(text) != read.micros(text))
-        };
-        let other = facts.as_good_as(&read, &self.formats).find(differs)?;
-        Some(format!(
-            "the times of '{column}' can be read as {read} and as {other}; they are read as {read}, unless a time \
-             format is given (--time-format)"
-        ))
-    }
-
-    /// What the first values of a column are like, as a type.
-    fn summary(&self, place: usize, type_: Type) -> ColumnSummary {
-        let format = self.facts[place].time_format(&self.formats);
-        let value = |text: &str| match type_ {
-            Type::Number => as_number(text).map(Value::Number),
-            Type::Time => format.as_ref()?.micros(text).map(|micros| Value::Time(Time(micros))),
-            _ => Some(Value::text(text)),
-        };
-        let values = self.sample.iter().map(|row| {
-            row.get(place).and_then(Option::as_deref).and_then(value).unwrap_or(Value::Null)
-        });
-        let values: Vec<Value> = values.collect();
-        summary_of(&values)
-    }
-}
+/// Columns that are no properties: who, who where nobody is signed in, when, what, which call, which and since
+/// when.
+pub(super) const ROLES: usize = 7;
 
 /// Refuses files with more columns than there can be properties.
 pub(super) fn check_width(source: &Source, columns: &Columns, options: &Options) -> Result<()> {
@@ -131,7 +19,8 @@ pub(super) fn check_width(source: &Source, columns: &Columns, options: &Options)
     let n_columns = columns.names.len().saturating_sub(options.left_out.len());
     if n_columns > MOST_COLUMNS {
         return Err(Error::Mapping(format!(
-            "{} has {n_columns} columns; there can be {} properties: leave columns out (--leave-out)",
+            "{} has {n_columns} columns; an import takes at most {MOST_COLUMNS}, of which {} become properties: \
+             leave columns out (--leave-out)",
             source.title(),
             schema::MOST_PROPERTIES
         )));
@@ -145,91 +34,70 @@ pub(super) fn propose(
     columns: &Columns,
     look: &Look,
     options: &Options,
+    counter: Option<&str>,
 ) -> Result<Proposal> {
-    let facts = &look.facts;
     let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
-    let said = |what: &str, column: &Option<String>| match column {
-        Some(column) if !names.contains(&column.as_str()) => Err(Error::Mapping(format!(
-            "there is no {what} column '{column}' in {}{}; its columns are {}",
-            source.title(),
-            did_you_mean(column, names.iter().copied()),
-            names.join(", ")
-        ))),
-        column => Ok(column.clone()),
-    };
-    let is_used = |name: &str| !options.left_out.iter().any(|left_out| left_out == name);
-    let by_name = |candidates: &[&str], fits: &dyn Fn(usize) -> bool| {
-        candidates.iter().find_map(|candidate| {
-            let place = names.iter().position(|name| plain(name) == *candidate)?;
-            (is_used(names[place]) && fits(place)).then(|| names[place].to_owned())
-        })
-    };
+    let has_header = !matches!(&source.format, Format::Text(dialect) if !dialect.has_header);
+    let finder = Finder { names: &names, look, options, counter, has_header };
+    check_said(source, &names, options)?;
     let kind = if options.traits { RowKind::Traits } else { RowKind::Events };
-    let customer = said("customer", &options.customer)?
-        .or_else(|| by_name(&CUSTOMER, &|_| true))
-        .or_else(|| names.iter().find(|name| is_used(name)).map(|name| (*name).to_owned()));
-    let Some(customer) = customer else {
-        return Err(Error::Mapping(format!("{} has no columns", source.title())));
-    };
-    let time_format = |place: usize| facts[place].time_format(&look.formats);
-    let is_time = |place: usize| time_format(place).is_some();
-    let time = said("time", &options.time)?.or_else(|| by_name(&TIME, &is_time)).or_else(|| {
-        let other = |place: &usize| {
-            names[*place] != customer && is_used(names[*place]) && kind == RowKind::Events
-        };
-        (0..names.len())
-            .filter(other)
-            .find(|place| is_time(*place))
-            .map(|place| names[place].to_owned())
-    });
+    let call = (kind == RowKind::Events).then(|| finder.call()).flatten();
+    let customer = finder.customer(&source.title())?;
+    let anonymous = finder.anonymous(customer.place);
+    let taken: Vec<usize> =
+        [Some(&customer), anonymous.as_ref()].into_iter().flatten().map(|it| it.place).collect();
+    let time = finder.time(&taken, kind);
     if time.is_none() && kind == RowKind::Events {
         return Err(Error::Mapping(format!(
-            "no column of {} holds times; name it (--time COLUMN), or import it as traits (--traits); \
-             its columns are {}",
+            "no column of {} holds times; name it (--time COLUMN, and --time-format if needed), or import it as \
+             traits (--traits); its columns are {}",
             source.title(),
-            names.join(", ")
+            listed(&names)
         )));
     }
     let event = match (kind, &options.event_name) {
-        (RowKind::Events, None) => said("event", &options.event)?.or_else(|| {
-            by_name(&EVENT, &|place| {
-                Some(names[place]) != time.as_deref()
-                    && names[place] != customer
-                    && facts[place].type_of() == Type::Text
-            })
-        }),
+        (RowKind::Events, None) => {
+            let taken: Vec<usize> =
+                taken.iter().copied().chain(time.as_ref().map(|it| it.place)).collect();
+            finder.event(&taken)
+        }
         _ => None,
     };
+    let is_named_by_file = kind == RowKind::Events
+        && event.is_none()
+        && call.is_none()
+        && options.event_name.is_none();
     let event_name = match (kind, &event) {
         (RowKind::Events, None) => {
             Some(options.event_name.clone().unwrap_or_else(|| name_from(&source.title())))
         }
         _ => None,
     };
-    let message_id =
-        said("message id", &options.message_id)?.or_else(|| by_name(&MESSAGE_ID, &|_| true));
-    for column in options.types.keys().chain(&options.left_out) {
-        said("property", &Some(column.clone()))?;
-    }
-    let is_free = |place: usize| is_time(place) && Some(names[place]) != time.as_deref();
-    let received_at =
-        said("arrival", &options.received_at)?.or_else(|| by_name(&RECEIVED_AT, &is_free));
-    let format_of = |column: &Option<String>| {
-        let place = names.iter().position(|name| Some(*name) == column.as_deref())?;
-        time_format(place).map(|format| format.to_string())
+    let message_id = finder.message_id();
+    let received_at = finder.received_at(time.as_ref().map(|it| it.place));
+    let format_of = |choice: &Option<Choice>| {
+        choice.as_ref().and_then(|it| look.time_format(it.place)).map(|format| format.to_string())
     };
     let time_format = options.time_format.clone().or_else(|| format_of(&time));
     let time_format = time_format.unwrap_or_else(|| "iso".to_owned());
     let received_format = format_of(&received_at).unwrap_or_else(|| time_format.clone());
+    let name_of = |choice: &Option<Choice>| choice.as_ref().map(|it| names[it.place].to_owned());
+    let ids = [Some(&customer), anonymous.as_ref()].into_iter().flatten();
+    let ids: Vec<&Facts> = ids.map(|it| &look.facts[it.place]).collect();
+    let has_no_fractions = ids.iter().all(|facts| facts.has_no_fractions());
     let mapping = Mapping {
         kind,
-        customer,
-        time,
+        has_whole_ids: !has_no_fractions
+            && ids.iter().all(|facts| facts.has_whole_ids() || facts.has_no_fractions()),
+        customer: names[customer.place].to_owned(),
+        anonymous: name_of(&anonymous),
+        call: call.map(|place| names[place].to_owned()),
+        time: name_of(&time),
         time_format,
-        event,
+        event: name_of(&event),
         event_name,
-        message_id,
-        received_at,
+        message_id: name_of(&message_id),
+        received_at: name_of(&received_at),
         received_format,
     };
     check_roles(&mapping, options)?;
@@ -240,14 +108,62 @@ pub(super) fn propose(
             source.title()
         )));
     }
-    let columns = proposed_columns(&names, look, &mapping, options);
+    let chosen = [Some(customer), anonymous, time, event, message_id, received_at];
+    let chosen: Vec<Choice> = chosen.into_iter().flatten().collect();
+    let decisions = decisions(source, &names, look, &mapping, options, (&chosen, is_named_by_file));
+    let mut columns = proposed_columns(&names, look, &mapping, options);
+    for choice in chosen {
+        columns[choice.place].reason = Some(choice.reason);
+        columns[choice.place].alternatives = choice.alternatives;
+        columns[choice.place].is_doubtful = choice.is_doubtful;
+    }
     Ok(Proposal {
         files: source.files.clone(),
         format: describe(source),
         preview: look.sample.iter().take(PREVIEW_ROWS).cloned().collect(),
         mapping,
         columns,
+        decisions,
+        part: Part::All,
+        is_of_all_rows: look.is_of_all_rows,
+        has_no_fractions,
+        is_named_by_file,
     })
+}
+
+/// Refuses columns that are named and are not there.
+fn check_said(source: &Source, names: &[&str], options: &Options) -> Result<()> {
+    let roles = [
+        ("customer", &options.customer),
+        ("anonymous", &options.anonymous),
+        ("time", &options.time),
+        ("event", &options.event),
+        ("message id", &options.message_id),
+        ("arrival", &options.received_at),
+    ];
+    let roles = roles.into_iter().filter_map(|(what, column)| Some((what, column.as_ref()?)));
+    let others = options.types.keys().chain(&options.left_out).chain(&options.missing);
+    for (what, column) in roles.chain(others.map(|column| ("property", column))) {
+        if !names.contains(&column.as_str()) {
+            return Err(Error::Mapping(format!(
+                "there is no {what} column '{column}' in {}{}; its columns are {}",
+                source.title(),
+                did_you_mean(column, names.iter().copied()),
+                listed(names)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Names one after the other; not all of very many.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 100;
+    let listed = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(MOST) {
+        Some(more @ 1..) => format!("{listed} and {more} more"),
+        _ => listed,
+    }
 }
 
 /// Refuses what is said of a column in two ways.
@@ -262,10 +178,97 @@ fn check_roles(mapping: &Mapping, options: &Options) -> Result<()> {
             return Err(Error::Mapping(message));
         }
     }
+    if mapping.anonymous.as_ref() == Some(&mapping.customer) {
+        let message = format!("'{}' cannot be the customer and the anonymous id", mapping.customer);
+        return Err(Error::Mapping(message));
+    }
     match options.types.keys().find(|column| options.left_out.contains(column)) {
         Some(both) => Err(Error::Mapping(format!("'{both}' is left out, and needs no type"))),
         None => Ok(()),
     }
+}
+
+/// What was decided where the files leave a doubt.
+fn decisions(
+    source: &Source,
+    names: &[&str],
+    look: &Look,
+    mapping: &Mapping,
+    options: &Options,
+    (chosen, is_named_by_file): (&[Choice], bool),
+) -> Vec<String> {
+    let mut decisions = Vec::new();
+    if let Format::Text(dialect) = &source.format {
+        match (source.n_skipped(), dialect.has_header) {
+            (0, _) => {}
+            (n, _) => decisions.push(format!(
+                "the first {n} lines are skipped: the columns begin in line {}",
+                n + 1
+            )),
+        }
+        if !dialect.has_header {
+            decisions.push(format!(
+                "line {} looks like data and not like a header, so the columns are named column_1 to column_{}",
+                source.n_skipped() + 1,
+                names.len()
+            ));
+        }
+    }
+    let role_of =
+        |column: &str| mapping.roles().find(|(name, _)| *name == column).map(|(_, role)| role);
+    for choice in chosen {
+        let column = names[choice.place];
+        if let (false, Some(role)) = (choice.alternatives.is_empty(), role_of(column)) {
+            decisions.push(format!(
+                "{role} is '{column}' ({}); it could be {} too",
+                choice.reason,
+                choice
+                    .alternatives
+                    .iter()
+                    .map(|name| format!("'{name}'"))
+                    .collect::<Vec<_>>()
+                    .join(" or ")
+            ));
+        }
+    }
+    if let Some(anonymous) = &mapping.anonymous {
+        let place = names.iter().position(|name| *name == mapping.customer);
+        let facts = place.and_then(|place| look.facts.get(place));
+        let missing = facts.map_or(0, |facts| facts.n - facts.not_null + facts.missing);
+        decisions.push(format!(
+            "rows without '{}' ({missing} of {} that were looked at) belong to their '{anonymous}'; a row with both \
+             joins them",
+            mapping.customer,
+            facts.map_or(0, |facts| facts.n)
+        ));
+    }
+    if mapping.has_whole_ids {
+        decisions.push(format!("ids like '1001.0' in '{}' are read as '1001'", mapping.customer));
+    }
+    if let Some(call) = &mapping.call {
+        decisions.push(format!(
+            "rows are calls of the Segment API, by '{call}': page, screen and group are events of that name, identify \
+             sets traits, and the context is left out, as over HTTP"
+        ));
+    }
+    if let (true, Some(name)) = (is_named_by_file, &mapping.event_name) {
+        decisions.push(format!(
+            "no column says what happened: each row is the event '{name}', after the file's name (--event-name, --event)"
+        ));
+    }
+    let time = names.iter().position(|name| Some(*name) == mapping.time.as_deref());
+    if let Some((read, other)) =
+        time.filter(|_| options.time_format.is_none()).and_then(|place| look.other_reading(place))
+    {
+        decisions.push(format!(
+            "the times of '{}' can be read as {} and as {}; they are read as {read}, unless a time format is given \
+             (--time-format)",
+            mapping.time.as_deref().unwrap_or_default(),
+            read.described(),
+            other.described()
+        ));
+    }
+    decisions
 }
 
 /// What numbers rows in the warehouse, among what else a row of it has.
@@ -280,6 +283,7 @@ fn proposed_columns(
 ) -> Vec<ProposedColumn> {
     // Rows that were exported are numbered anew.
     let is_own = OWN.iter().all(|column| names.contains(column));
+    let of_file = options.decimal.or_else(|| look.decimal());
     let mut taken: Vec<String> = Vec::new();
     names
         .iter()
@@ -288,30 +292,68 @@ fn proposed_columns(
         .map(|(place, (column, facts))| {
             let forced = options.types.get(*column);
             let used = mapping.roles().any(|(name, _)| name == column);
-            let left_out =
-                options.left_out.iter().any(|name| name == column) || (is_own && *column == SEQ);
-            #[allow(clippy::cast_precision_loss, reason = "a share for people")]
-            let null_share =
-                if facts.n == 0 { 1.0 } else { 1.0 - facts.not_null as f64 / facts.n as f64 };
-            let type_ = forced.copied().unwrap_or_else(|| facts.type_of());
+            let left_out = options.left_out.iter().any(|name| name == column)
+                || (is_own && *column == SEQ)
+                || (mapping.call.is_some() && !is_kept_of_call(column));
+            let null_share = match facts.n {
+                0 => 1.0,
+                n => share(n - facts.not_null, n),
+            };
+            let decimal = match options.decimal {
+                Some(decimal) => facts.is_written_with(decimal).then_some(decimal),
+                None => facts.decimal(of_file),
+            };
+            let type_ = match (forced, decimal) {
+                (Some(forced), _) => *forced,
+                (None, Some(_)) => Type::Number,
+                (None, None) => facts.type_of(),
+            };
+            let drops_missing = options.missing.iter().any(|name| name == column);
+            let remark = match (used, left_out || forced.is_some()) {
+                (false, false) if decimal.is_none() => facts.remark(column),
+                _ => None,
+            };
+            let doubt = decimal.filter(|_| !used && !left_out && options.decimal.is_none());
+            let doubt = doubt.and_then(|decimal| facts.doubt(column, decimal));
             ProposedColumn {
-                summary: look.summary(place, type_),
+                summary: look.summary(place, type_, decimal),
                 name: (*column).to_owned(),
                 property: (!used && !left_out)
-                    .then(|| free_name(property_name(column), &mut taken)),
+                    .then(|| free_name(property_of(column, mapping), &mut taken)),
                 type_,
                 forced: forced.is_some(),
-                remark: match (used, left_out || forced.is_some()) {
-                    (false, false) => facts.remark(column),
-                    (true, _) if mapping.time.as_deref() == Some(*column) => {
-                        look.two_ways(place, column, options)
-                    }
-                    _ => None,
-                },
+                decimal: decimal.filter(|_| type_ == Type::Number),
+                drops_missing,
+                missing: facts.missing,
+                remark: remark.or(doubt).or_else(|| {
+                    facts.missing_text(column, type_, used || left_out || drops_missing)
+                }),
                 null_share,
+                reason: None,
+                is_doubtful: false,
+                alternatives: Vec::new(),
             }
         })
         .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+fn share(part: u64, of: u64) -> f64 {
+    part as f64 / of as f64
+}
+
+/// Whether a column of calls of the Segment API is kept, as it is over HTTP.
+fn is_kept_of_call(column: &str) -> bool {
+    column.starts_with("properties.")
+        || column.starts_with("traits.")
+        || ["name", "category", "groupId"].contains(&column)
+}
+
+fn property_of(column: &str, mapping: &Mapping) -> String {
+    match (column, &mapping.call) {
+        ("groupId", Some(_)) => "group_id".to_owned(),
+        _ => property_name(column),
+    }
 }
 
 /// Segment's files nest what we keep flat.
@@ -333,18 +375,14 @@ pub(super) fn free_name(name: String, taken: &mut Vec<String>) -> String {
 
 fn describe(source: &Source) -> String {
     let format = match &source.format {
-        Format::Text { delimiter, header, .. } => {
-            let header = if *header { "with a header" } else { "without a header" };
-            format!("text separated by {delimiter}, {header}")
+        Format::Text(dialect) => {
+            let header = if dialect.has_header { "with a header" } else { "without a header" };
+            format!("text separated by {}, {header}", dialect.delimiter)
         }
         Format::Ndjson => "NDJSON".to_owned(),
         Format::Parquet => "Parquet".to_owned(),
     };
     if source.gzip { format + ", gzipped" } else { format }
-}
-
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
 }
 
 /// An event name from a file name: `Orders 2024.csv.gz` gives `orders_2024`.

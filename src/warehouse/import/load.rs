@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,6 +16,7 @@ use kernel::features::EventRun;
 
 use super::check::{Checked, Checker};
 use super::facts::RawValues;
+use super::joins::Joins;
 use super::read::{Columns, Rows, Stop};
 use super::source::Source;
 use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
@@ -40,6 +42,8 @@ struct Target {
     has_ids: bool,
     /// Whether rows say when they arrived.
     has_arrivals: bool,
+    /// Whether rows say who they were of before that was known.
+    has_anonymous: bool,
     /// Properties whose type a person said.
     forced: Vec<String>,
     /// Whether a property has another type because a person said so.
@@ -53,6 +57,10 @@ struct Counts {
     appended: u64,
     rejects: Vec<Reject>,
     remarks: Vec<String>,
+    missing: BTreeMap<String, u64>,
+    joins: Joins,
+    /// Calls that set no trait.
+    bare: u64,
 }
 
 impl Warehouse {
@@ -68,32 +76,46 @@ impl Warehouse {
         let mut unchanged = None;
         let loaded = self.transaction(job, |connection| {
             let before = schema::properties(connection)?;
-            let mut target = Target::find(connection, proposal)?;
-            let growing = match target.is_first() {
-                true => Growing::begin(self, connection, target.property_columns())?,
-                false => None,
-            };
-            let (counts, growing) =
-                self.append(source, columns, proposal, (connection, &mut target), growing, job)?;
-            job.report("Adding what is new", ALL_READ);
-            let accepted = target.take_new(connection, &counts)?;
+            let (mut all, mut accepted, mut targets) = (Counts::default(), 0, Vec::new());
+            let mut growing = None;
+            for part in proposal.parts() {
+                let mut target = Target::find(connection, &part)?;
+                let begun = match target.is_first() && part.mapping.anonymous.is_none() {
+                    true => Growing::begin(self, connection, target.property_columns())?,
+                    false => None,
+                };
+                let (counts, grown) =
+                    self.append(source, columns, &part, (connection, &mut target), begun, job)?;
+                job.report("Adding what is new", ALL_READ);
+                accepted += target.take_new(connection, &counts)?;
+                growing = grown.filter(|_| part.mapping.call.is_none());
+                targets.push(target);
+                all.extend(counts);
+            }
+            let joined = all.joins.insert(connection)?;
             join_known(connection)?;
-            let rejected = u64::try_from(counts.rejects.len()).unwrap_or(u64::MAX);
+            accepted += all.bare.min(joined);
+            all.remarks.extend(all.joins.remark());
+            let rejected = u64::try_from(all.rejects.len()).unwrap_or(u64::MAX);
             let mut report = ImportReport {
-                read: counts.read,
+                read: all.read,
                 accepted,
-                duplicate: counts.read - rejected - accepted,
+                duplicate: all.read - rejected - accepted,
                 rejected,
                 seconds: started.elapsed().as_secs_f64(),
-                rejects: counts.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
-                remarks: [proposal.remarks(), counts.remarks].concat(),
+                rejects: all.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
+                remarks: [proposal.remarks(), all.remarks].concat(),
+                missing: all.missing,
+                mapping: proposal.mapping.clone(),
+                columns: proposal.mapped_columns(),
             };
-            if accepted == 0 && !target.is_retyped {
-                unchanged = Some((report, counts.rejects));
+            let is_retyped = targets.iter().any(|target| target.is_retyped);
+            if accepted == 0 && joined == 0 && !is_retyped {
+                unchanged = Some((report, all.rejects));
                 return Err(Stop::Enough);
             }
-            report.remarks.extend(target.retyped(&before));
-            record(connection, &source.files, &report, &counts.rejects)?;
+            report.remarks.extend(targets.iter().flat_map(|target| target.retyped(&before)));
+            record(connection, &source.files, &report, &all.rejects)?;
             Ok::<_, Stop>((report, growing))
         });
         // Where nothing is new, what is there stays as it is, its columns included.
@@ -143,6 +165,7 @@ impl Warehouse {
                     flow.next(rows)
                 });
                 flow.counts.remarks.extend(flow.checker.remarks());
+                flow.counts.missing = flow.checker.missing().collect();
                 read.map(|()| (flow.counts, flow.growing))
             });
             let reading = reading.map_err(Error::io("start a thread for", &source.files[0]))?;
@@ -175,6 +198,9 @@ impl Flow<'_> {
     /// Checks rows, counts them, and sends those that are good as the table takes them.
     fn next(&mut self, rows: Rows) -> std::result::Result<(), Stop> {
         let mut checked = self.checker.check(rows)?;
+        self.counts.remarks.append(&mut checked.remarks);
+        self.counts.joins.add(std::mem::take(&mut checked.joins));
+        self.counts.bare += checked.n_bare;
         if !checked.opened.is_empty() {
             self.open(std::mem::take(&mut checked.opened))?;
         }
@@ -219,6 +245,21 @@ impl Flow<'_> {
     }
 }
 
+impl Counts {
+    /// Adds what became of more rows.
+    fn extend(&mut self, other: Self) {
+        self.read += other.read;
+        self.appended += other.appended;
+        self.rejects.extend(other.rejects);
+        self.remarks.extend(other.remarks);
+        for (property, n) in other.missing {
+            *self.missing.entry(property).or_default() += n;
+        }
+        self.joins.extend(other.joins);
+        self.bare += other.bare;
+    }
+}
+
 impl Target {
     fn find(connection: &Connection, proposal: &Proposal) -> Result<Self> {
         let kind = proposal.mapping.kind;
@@ -242,6 +283,7 @@ impl Target {
         };
         let has_ids = proposal.mapping.message_id.is_some();
         let has_arrivals = proposal.mapping.received_at.is_some();
+        let has_anonymous = proposal.mapping.anonymous.is_some();
         let said = proposal.columns.iter().filter(|column| column.forced);
         let mut target = Self {
             kind,
@@ -250,6 +292,7 @@ impl Target {
             last,
             has_ids,
             has_arrivals,
+            has_anonymous,
             forced: said.filter_map(|column| column.property.clone()).collect(),
             is_retyped: false,
         };
@@ -331,7 +374,8 @@ impl Target {
                 let heads = ["message_uuid", "customer_id", "event", "event_time", "seq"];
                 let id = self.has_ids.then_some("message_id");
                 let arrival = self.has_arrivals.then_some("received_at");
-                let own = id.into_iter().chain(heads).chain(arrival);
+                let anonymous = self.has_anonymous.then_some("anonymous_id");
+                let own = id.into_iter().chain(heads).chain(arrival).chain(anonymous);
                 own.chain(self.properties.iter().map(|(_, column, _)| column.as_str())).collect()
             }
             RowKind::Traits => schema::TRAIT_COLUMNS.to_vec(),
@@ -371,7 +415,8 @@ impl Target {
                 let heads = [text("customer_id"), text("event"), time("event_time"), seq];
                 let heads = [message_id::uuid_field()].into_iter().chain(heads);
                 let arrival = self.has_arrivals.then(|| time("received_at"));
-                id.into_iter().chain(heads).chain(arrival).collect::<Vec<_>>()
+                let anonymous = self.has_anonymous.then(|| text("anonymous_id"));
+                id.into_iter().chain(heads).chain(arrival).chain(anonymous).collect::<Vec<_>>()
             }
             RowKind::Traits => vec![
                 text("message_id"),
@@ -416,7 +461,8 @@ impl Target {
             .received
             .clone()
             .map(|received| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(received)) });
-        let heads = id.into_iter().chain(heads).chain(arrival);
+        let anonymous = checked.anonymous.clone();
+        let heads = id.into_iter().chain(heads).chain(arrival).chain(anonymous);
         Ok(heads.chain(checked.properties.iter().cloned()).collect())
     }
 

@@ -9,20 +9,33 @@
 //! with line, column and reason. A hostile file never meets the data: text is read by us, Parquet by an
 //! instance of its own.
 
+mod calls;
 mod check;
+mod dialect;
 mod facts;
+mod finder;
 mod ids;
 mod infer;
+mod joins;
+mod known_rows;
 mod load;
+mod look;
 mod mapping;
+mod normal;
+mod numbers;
 mod read;
+mod roles;
 mod source;
 mod table;
 mod time_format;
+mod who;
+mod written_date;
 
-pub use mapping::{Mapping, Options, Proposal, ProposedColumn, RowKind};
+pub use mapping::{ColumnMapping, Mapping, Options, Proposal, ProposedColumn, RowKind};
+pub use numbers::Decimal;
 pub use source::Delimiter;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -30,7 +43,7 @@ use kernel::domain::Job;
 use serde::Serialize;
 
 use crate::{Error, Result, Warehouse};
-use infer::Look;
+use look::Look;
 use read::{Columns, Stop};
 use source::Source;
 
@@ -56,6 +69,12 @@ pub struct ImportReport {
     pub rejects: Vec<Reject>,
     /// What became of values that a person may not expect.
     pub remarks: Vec<String>,
+    /// Values that are a spelling of a missing value, such as `NULL`, by property that has none for them.
+    pub missing: BTreeMap<String, u64>,
+    /// Who, when, what.
+    pub mapping: Mapping,
+    /// What became of each column, and why.
+    pub columns: Vec<ColumnMapping>,
 }
 
 /// A row that could not be read.
@@ -80,7 +99,7 @@ impl Warehouse {
     /// A file cannot be read or is of no known format.
     pub fn propose(&self, files: &[PathBuf], options: &Options) -> Result<Proposal> {
         let source = Source::find(files)?;
-        let (_, proposal) = self.look(&source, options, SAMPLE_ROWS, &Job::unwatched())?;
+        let (_, proposal) = self.look(&source, options, (SAMPLE_ROWS, None), &Job::unwatched())?;
         Ok(proposal)
     }
 
@@ -93,7 +112,13 @@ impl Warehouse {
         let source = Source::find(files)?;
         job.report(format!("Reading {}", source.title()), 0.0);
         self.with_types(&source, options, job, |columns, proposal| {
-            self.load(&source, columns, proposal, started, job)
+            match self.event_of_known_rows(&source, columns, proposal, job)? {
+                Some(event) => {
+                    let known = proposal.clone().named(event);
+                    self.load(&source, columns, &known, started, job)
+                }
+                None => self.load(&source, columns, proposal, started, job),
+            }
         })
     }
 
@@ -106,24 +131,28 @@ impl Warehouse {
         job: &Job,
         mut work: impl FnMut(&Columns, &Proposal) -> std::result::Result<T, Stop>,
     ) -> Result<T> {
-        for rows in [SAMPLE_ROWS, usize::MAX] {
-            let (columns, proposal) = self.look(source, options, rows, job)?;
+        let (mut most, mut counter) = (SAMPLE_ROWS, None);
+        loop {
+            let known = (most, counter.as_deref());
+            let (columns, proposal) = self.look(source, options, known, job)?;
             match work(&columns, &proposal) {
-                Err(Stop::Misfit) => job.report("Looking at all rows", 0.0),
+                Err(Stop::Misfit) if most < usize::MAX => most = usize::MAX,
+                Err(Stop::Repeated) if counter.is_none() => counter = proposal.mapping.message_id,
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Enough) => break,
+                Err(Stop::Enough | Stop::Misfit | Stop::Repeated) => break,
                 Ok(done) => return Ok(done),
             }
+            job.report("Looking at all rows", 0.0);
         }
         Err(Error::Mapping(format!("{} changed while it was read", source.title())))
     }
 
-    /// Looks at so many rows, and proposes how to read them.
+    /// Looks at so many rows, and proposes how to read them; one column may be known to be no id of rows.
     fn look(
         &self,
         source: &Source,
         options: &Options,
-        most: usize,
+        (most, counter): (usize, Option<&str>),
         job: &Job,
     ) -> Result<(Columns, Proposal)> {
         let columns = self.columns(source, most)?;
@@ -135,11 +164,11 @@ impl Warehouse {
             n += rows.n();
             if n < most { Ok(()) } else { Err(Stop::Enough) }
         });
-        match read {
-            Err(Stop::Failed(error)) => return Err(error),
-            Ok(()) | Err(Stop::Misfit | Stop::Enough) => {}
+        if let Err(Stop::Failed(error)) = read {
+            return Err(error);
         }
-        let proposal = infer::propose(source, &columns, &look, options)?;
+        look.is_of_all_rows = n < most;
+        let proposal = infer::propose(source, &columns, &look, options, counter)?;
         Ok((columns, proposal))
     }
 }

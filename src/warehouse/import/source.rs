@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::{self, Dialect, Layout};
 use crate::{Error, Result};
 
 /// What separates the columns of a text file.
@@ -32,8 +33,8 @@ impl fmt::Display for Delimiter {
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Lines of columns; the names are in the first line, or made.
-    Text { delimiter: Delimiter, header: bool, names: Vec<String> },
+    /// Lines of columns.
+    Text(Dialect),
     /// One JSON object a line.
     Ndjson,
     /// Apache Parquet.
@@ -44,6 +45,8 @@ pub(super) enum Format {
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(super) files: Vec<PathBuf>,
+    /// How each text file is laid out.
+    layouts: Vec<Layout>,
     pub(super) format: Format,
     pub(super) gzip: bool,
 }
@@ -52,8 +55,8 @@ pub(crate) struct Source {
 const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "parquet", "ndjson", "jsonl", "json"];
 /// Bytes of a file that are looked at to know its format.
 const HEAD: usize = 256 * 1024;
-/// Lines that are looked at to know what separates the columns.
-const HEAD_LINES: usize = 200;
+/// Bytes that the first line may have.
+const LONGEST_HEAD: usize = 8 << 20;
 
 impl Source {
     /// Finds the files that are meant by paths, folders and globs, and their format.
@@ -68,9 +71,12 @@ impl Source {
         let Some(first) = files.first() else {
             return Err(Error::Mapping("name at least one file to import".to_owned()));
         };
-        let (format, gzip) = detect(first)?;
+        let (format, layout, gzip) = detect(first)?;
+        let mut layouts = vec![layout];
         for file in files.iter().skip(1) {
-            if detect(file)? != (format.clone(), gzip) {
+            let (own, layout, own_gzip) = detect(file)?;
+            layouts.push(layout);
+            if (own, own_gzip) != (format.clone(), gzip) {
                 return Err(Error::File {
                     path: file.clone(),
                     message: format!(
@@ -80,7 +86,18 @@ impl Source {
                 });
             }
         }
-        Ok(Self { files, format, gzip })
+        Ok(Self { files, layouts, format, gzip })
+    }
+
+    /// A file by its place, and how it is laid out.
+    pub(super) fn file(&self, place: usize) -> (&Path, Layout) {
+        let layout = self.layouts.get(place).copied().unwrap_or_default();
+        (self.files.get(place).map_or(Path::new(""), PathBuf::as_path), layout)
+    }
+
+    /// Lines of a file that come before its columns.
+    pub(super) fn n_skipped(&self) -> u64 {
+        self.layouts.iter().map(|layout| layout.skipped).max().unwrap_or_default()
     }
 
     /// What to call it on screen.
@@ -140,30 +157,64 @@ fn open(file: &Path, gzip: bool) -> Result<Box<dyn BufRead>> {
     })
 }
 
-/// The format of a file by its content, and whether it is gzipped.
-fn detect(path: &Path) -> Result<(Format, bool)> {
+/// Files of other formats, by how they begin, and what to do with them.
+const REFUSED: [(&[u8], &str); 9] = [
+    (
+        b"PK\x03\x04",
+        "this is a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    ),
+    (b"\xd0\xcf\x11\xe0", "this is an Excel workbook; save the sheet as CSV"),
+    (b"\x28\xb5\x2f\xfd", "this is compressed with zstd; unpack it first (zstd -d)"),
+    (b"BZh", "this is compressed with bzip2; unpack it first (bunzip2)"),
+    (b"\xfd7zXZ", "this is compressed with xz; unpack it first (unxz)"),
+    (b"Obj\x01", "this is Avro; convert it to Parquet or NDJSON first"),
+    (b"ARROW1", "this is Arrow IPC; convert it to Parquet first"),
+    (b"\xff\xfe", "this is UTF-16 text; convert it to UTF-8 first (iconv -f UTF-16 -t UTF-8)"),
+    (b"\xfe\xff", "this is UTF-16 text; convert it to UTF-8 first (iconv -f UTF-16 -t UTF-8)"),
+];
+
+/// The format of a file by its content, how it is laid out, and whether it is gzipped.
+fn detect(path: &Path) -> Result<(Format, Layout, bool)> {
     let bad = |message: &str| Error::File { path: path.to_owned(), message: message.to_owned() };
-    let mut magic = [0; 4];
-    let mut reader = open(path, false)?;
-    let n = reader.read(&mut magic).map_err(Error::io("read", path))?;
-    if n == 0 {
+    let start = read_start(path, false, 8)?;
+    if start.is_empty() {
         return Err(bad("the file is empty"));
     }
-    if &magic == b"PAR1" {
-        return Ok((Format::Parquet, false));
+    if start.starts_with(b"PAR1") {
+        return Ok((Format::Parquet, Layout::default(), false));
     }
-    let gzip = magic.starts_with(&[0x1f, 0x8b]);
-    let mut head = Vec::new();
-    let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
-    open(path, gzip)?.take(limit).read_to_end(&mut head).map_err(Error::io("read", path))?;
-    let whole = head.len() < HEAD;
+    let gzip = start.starts_with(&[0x1f, 0x8b]);
+    let mut head = read_start(path, gzip, HEAD)?;
+    let mut is_whole = head.len() < HEAD;
+    if !is_whole && memchr::memchr2(b'\n', b'\r', &head).is_none() {
+        head = read_start(path, gzip, LONGEST_HEAD)?;
+        is_whole = head.len() < LONGEST_HEAD;
+        if !is_whole && memchr::memchr2(b'\n', b'\r', &head).is_none() {
+            return Err(bad(
+                "its first line is longer than 8 MB: this is no file of columns or of JSON objects",
+            ));
+        }
+    }
+    if let Some((_, message)) = REFUSED.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Err(bad(message));
+    }
     let text = match std::str::from_utf8(&head) {
         Ok(text) => text,
         // The cut may be inside of a character.
-        Err(error) if !whole && error.valid_up_to() + 4 > head.len() => {
+        Err(error) if !is_whole && error.valid_up_to() + 4 > head.len() => {
             std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
         }
-        Err(_) => return Err(bad("this is neither UTF-8 text nor Parquet; convert it first")),
+        Err(_) if is_binary(&head) => {
+            return Err(bad("this is neither UTF-8 text nor Parquet; convert it first"));
+        }
+        Err(error) => {
+            let line =
+                head[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            return Err(bad(&format!(
+                "line {line} is not UTF-8; if it is Windows-1252 or Latin-1, convert it first \
+                 (iconv -f WINDOWS-1252 -t UTF-8)"
+            )));
+        }
     };
     if text.contains('\0') {
         return Err(bad("this is neither UTF-8 text nor Parquet; convert it first"));
@@ -171,116 +222,27 @@ fn detect(path: &Path) -> Result<(Format, bool)> {
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().chars().next() {
         None => Err(bad("the file has only blanks")),
-        Some('{') => Ok((Format::Ndjson, gzip)),
+        Some('{') => Ok((Format::Ndjson, Layout::default(), gzip)),
         Some('[') => Err(bad("this is a JSON list; write one JSON object a line (NDJSON)")),
-        Some(_) => {
-            let mut lines: Vec<&str> = text.lines().take(HEAD_LINES).collect();
-            if !whole && lines.len() < HEAD_LINES && lines.len() > 1 {
-                lines.pop();
-            }
-            lines.retain(|line| !line.trim().is_empty());
-            text_format(&lines).map(|format| (format, gzip)).ok_or_else(|| {
-                bad(
-                    "no columns were found: commas, tabs, semicolons, bars or blanks must separate \
-                     the same number of columns in each line",
-                )
-            })
-        }
+        Some(_) => match dialect::detect(text, is_whole) {
+            Some((dialect, layout)) => Ok((Format::Text(dialect), layout, gzip)),
+            None => Err(bad(
+                "no columns were found: commas, tabs, semicolons, bars or blanks must separate the same \
+                 number of columns in each line; take off lines before the header that are no comments (#)",
+            )),
+        },
     }
 }
 
-/// Finds what separates the columns: the character that gives most columns to most of the lines.
-fn text_format(lines: &[&str]) -> Option<Format> {
-    let width = |delimiter: Delimiter| {
-        let first = split(lines.first()?, delimiter).len();
-        let alike = lines.iter().filter(|line| split(line, delimiter).len() == first).count();
-        // A few bad lines are rows to reject; more of them mean that it is something else.
-        (first > 1 && alike * 10 >= lines.len() * 8).then_some(first)
-    };
-    let characters = [',', '\t', ';', '|'].map(Delimiter::Character);
-    let delimiter = characters
-        .into_iter()
-        .filter_map(|delimiter| width(delimiter).map(|width| (width, delimiter)))
-        .max_by_key(|(width, _)| *width)
-        .map(|(_, delimiter)| delimiter)
-        .or_else(|| width(Delimiter::Blanks).map(|_| Delimiter::Blanks))?;
-    let first = split(lines.first()?, delimiter);
-    let is_number = |field: &String| field.trim().parse::<f64>().is_ok();
-    let header = !first.iter().any(is_number) && first.iter().any(|field| !field.trim().is_empty());
-    let names = if header {
-        // An index without a name, as some tools write it, is a column like any other.
-        let name = |(n, name): (usize, &String)| match name.trim() {
-            "" => format!("column_{}", n + 1),
-            name => name.to_owned(),
-        };
-        first.iter().enumerate().map(name).collect()
-    } else {
-        (1..=first.len()).map(|n| format!("column_{n}")).collect()
-    };
-    Some(Format::Text { delimiter, header, names: unique(names) })
+/// The first bytes of a file, unpacked.
+fn read_start(path: &Path, gzip: bool, bytes: usize) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let mut reader = open(path, gzip)?.take(u64::try_from(bytes).unwrap_or(u64::MAX));
+    reader.read_to_end(&mut start).map_err(Error::io("read", path))?;
+    Ok(start)
 }
 
-/// The same names with numbers after repeated ones (SQL ignores case).
-fn unique(names: Vec<String>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::with_capacity(names.len());
-    for name in names {
-        let taken = |candidate: &str, seen: &[String]| {
-            seen.iter().any(|known| known.to_lowercase() == candidate.to_lowercase())
-        };
-        let mut candidate = name.clone();
-        let mut n = 2;
-        while taken(&candidate, &seen) {
-            candidate = format!("{name}_{n}");
-            n += 1;
-        }
-        seen.push(candidate);
-    }
-    seen
-}
-
-/// The fields of one line, quotes taken off.
-fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
-    let Delimiter::Character(delimiter) = delimiter else {
-        return line.split_whitespace().map(str::to_owned).collect();
-    };
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut characters = line.chars().peekable();
-    while let Some(c) = characters.next() {
-        let Some(field) = fields.last_mut() else { break };
-        match c {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                field.push('"');
-                characters.next();
-            }
-            '"' => quoted = !quoted,
-            c if c == delimiter && !quoted => fields.push(String::new()),
-            c => field.push(c),
-        }
-    }
-    fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delimiters_and_headers_are_found() {
-        let check = |lines: &[&str], delimiter: Delimiter, names: &[&str]| match text_format(lines)
-        {
-            Some(Format::Text { delimiter: found, names: columns, .. }) => {
-                assert_eq!(found, delimiter, "{lines:?}");
-                assert_eq!(columns, names, "{lines:?}");
-            }
-            other => panic!("{lines:?}: {other:?}"),
-        };
-        let comma = Delimiter::Character(',');
-        check(&["id,at", "7,1997-01-01"], comma, &["id", "at"]);
-        check(&["\"a,b\";c", "1;2"], Delimiter::Character(';'), &["a,b", "c"]);
-        check(&[" id date", " 00001 19970101"], Delimiter::Blanks, &["id", "date"]);
-        check(&["1,2", "3,4"], comma, &["column_1", "column_2"]);
-        check(&["a,A,a", "1,2,3"], comma, &["a", "A_2", "a_3"]);
-        assert_eq!(text_format(&["this is prose", "and no table at all"]), None);
-    }
+/// Whether bytes have control characters that texts do not have.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x01 | 0x0c))
 }

@@ -18,6 +18,8 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     start: usize,
     is_at_end: bool,
+    /// The byte that ends a line.
+    line_end: u8,
     /// The number of the line at `start`, from 1.
     pub(super) number: u64,
     /// Bytes of the file that were read, packed as they are.
@@ -35,7 +37,9 @@ pub(super) enum End {
 }
 
 impl Lines {
-    pub(super) fn open(source: &Source, file: &Path) -> Result<Self> {
+    /// Opens a file of a source by its place, after the lines that are skipped.
+    pub(super) fn open(source: &Source, place: usize) -> Result<Self> {
+        let (file, layout) = source.file(place);
         let opened = File::open(file).map_err(Error::io("read", file))?;
         let size = opened.metadata().map_or(0, |metadata| metadata.len());
         let read = Arc::new(AtomicU64::new(0));
@@ -44,12 +48,23 @@ impl Lines {
             true => Box::new(flate2::read::MultiGzDecoder::new(counted)),
             false => Box::new(counted),
         };
-        let mut lines =
-            Self { reader, buffer: Vec::new(), start: 0, is_at_end: false, number: 1, read, size };
+        let mut lines = Self {
+            reader,
+            buffer: Vec::new(),
+            start: 0,
+            is_at_end: false,
+            line_end: layout.line_end,
+            number: 1,
+            read,
+            size,
+        };
         lines.fill(file)?;
         // A mark of the byte order is no text.
         if lines.buffer.starts_with("\u{feff}".as_bytes()) {
             lines.start = 3;
+        }
+        for _ in 0..layout.skipped {
+            lines.skip_line(file)?;
         }
         Ok(lines)
     }
@@ -58,6 +73,15 @@ impl Lines {
     #[allow(clippy::cast_precision_loss, reason = "progress for people")]
     pub(super) fn share(&self) -> f32 {
         self.read.load(Ordering::Relaxed) as f32 / self.size.max(1) as f32
+    }
+
+    /// How the line that ends before a place ended.
+    pub(super) fn end_before(&self, end: usize) -> &'static [u8] {
+        match (self.line_end, self.bytes(end)) {
+            (b'\n', line) if line.ends_with(b"\r\n") => b"\r\n",
+            (b'\n', _) => b"\n",
+            _ => b"\r",
+        }
     }
 
     /// The bytes that are not taken, up to a place.
@@ -70,7 +94,7 @@ impl Lines {
         let mut searched = from;
         loop {
             let rest = &self.buffer[self.start + searched..];
-            if let Some(place) = memchr::memchr(b'\n', rest) {
+            if let Some(place) = memchr::memchr(self.line_end, rest) {
                 return Ok(Some(End::At(searched + place + 1)));
             }
             searched += rest.len();
@@ -94,7 +118,7 @@ impl Lines {
     pub(super) fn skip_line(&mut self, file: &Path) -> Result<()> {
         loop {
             let rest = &self.buffer[self.start..];
-            if let Some(place) = memchr::memchr(b'\n', rest) {
+            if let Some(place) = memchr::memchr(self.line_end, rest) {
                 self.take(place + 1, 1);
                 return Ok(());
             }

@@ -7,7 +7,10 @@
 mod lines;
 mod ndjson;
 mod parquet;
+mod record;
 mod text;
+
+pub(crate) use record::{Fields, Line};
 
 use duckdb::arrow::array::ArrayRef;
 use kernel::domain::Job;
@@ -17,7 +20,7 @@ use super::source::{Format, Source};
 use crate::{Error, Result, Warehouse};
 
 /// Rows of one file as they are: texts, or what a Parquet file has of its own types.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rows {
     /// The file's place among the files of the source.
     pub(super) file: usize,
@@ -29,6 +32,8 @@ pub(crate) struct Rows {
     pub(super) later: Vec<String>,
     /// Lines that are no rows.
     pub(super) rejects: Vec<Reject>,
+    /// What a person may not expect of how rows were read.
+    pub(super) remarks: Vec<String>,
     /// How much of all files was read before, between 0 and 1.
     pub(super) share: f32,
 }
@@ -36,6 +41,15 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn n(&self) -> usize {
         self.lines.len()
+    }
+
+    /// The first rows of these, without what is no row.
+    pub(super) fn first(mut self, most: usize) -> Self {
+        let n = self.n().min(most);
+        self.lines.truncate(n);
+        self.columns.iter_mut().for_each(|column| *column = column.slice(0, n));
+        self.rejects.clear();
+        self
     }
 }
 
@@ -54,6 +68,8 @@ pub(crate) enum Stop {
     Enough,
     /// A value is not as the rows before it promised.
     Misfit,
+    /// What was taken for an id of each row comes again in rows that say something else.
+    Repeated,
     /// It failed.
     Failed(Error),
 }
@@ -82,7 +98,9 @@ impl Warehouse {
         match &source.format {
             Format::Parquet => parquet::columns(self.staging(), source),
             Format::Ndjson => ndjson::columns(source, rows),
-            Format::Text { names, .. } => Ok(Columns { names: names.clone(), paths: Vec::new() }),
+            Format::Text(dialect) => {
+                Ok(Columns { names: dialect.names.clone(), paths: Vec::new() })
+            }
         }
     }
 
@@ -101,9 +119,7 @@ impl Warehouse {
         let read = match &source.format {
             Format::Parquet => parquet::read(self.staging(), source, columns, job, &mut take),
             Format::Ndjson => ndjson::read(source, columns, &mut take),
-            Format::Text { delimiter, header, names } => {
-                text::read(source, (*delimiter, *header, names.len()), &mut take)
-            }
+            Format::Text(dialect) => text::read(source, dialect, &mut take),
         };
         match read {
             Err(Stop::Enough) => Ok(()),

@@ -24,8 +24,8 @@ const MOST_VALUES: usize = schema::MOST_PROPERTIES + ROLES;
 pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
     let mut places = Places::default();
     let mut n = 0;
-    for path in &source.files {
-        let mut lines = Lines::open(source, path)?;
+    for (place, path) in source.files.iter().enumerate() {
+        let mut lines = Lines::open(source, place)?;
         while n < rows {
             let end = match lines.end_of_line(0, path)? {
                 None => break,
@@ -93,7 +93,7 @@ pub(super) fn read(
     let later = |places: &Places| places.names[promised..].to_vec();
     let mut values: Vec<Option<String>> = Vec::new();
     for (place, path) in source.files.iter().enumerate() {
-        let mut lines = Lines::open(source, path)?;
+        let mut lines = Lines::open(source, place)?;
         let mut rows = Builder::new(place, places.names.len());
         while let Some(end) = lines.end_of_line(0, path)? {
             let line = lines.number;

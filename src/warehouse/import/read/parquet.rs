@@ -123,6 +123,7 @@ fn read_file(
             columns: batch.columns().to_vec(),
             later: Vec::new(),
             rejects: Vec::new(),
+            remarks: Vec::new(),
             share,
         })?;
         line += n;

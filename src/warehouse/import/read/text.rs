@@ -1,43 +1,47 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 use duckdb::arrow::array::{ArrayBuilder as _, ArrayRef, StringBuilder};
 
 use super::lines::{End, Lines};
+use super::record::{Fields, Line};
 use super::{BATCH_BYTES, BATCH_ROWS, LONGEST_LINE, Rows, Stop, Take, kept};
-use crate::import::source::{Delimiter, Source};
+use crate::import::dialect::Dialect;
+use crate::import::source::Source;
 use crate::import::{Reject, source};
 
-/// Reads files of columns with something between them, as RFC 4180 has it: quotes around a field keep
-/// delimiters and ends of lines inside of it.
+/// Reads files of columns with something between them; see [`Fields`] for the rule of quotes.
 ///
 /// A row over several lines that makes no sense is rejected by its first line alone, and reading goes on
 /// with the second: a quote that nobody closed costs one row and not the rest of the file.
-pub(super) fn read(
-    source: &Source,
-    (delimiter, header, n_columns): (Delimiter, bool, usize),
-    take: &mut Take<'_>,
-) -> Result<(), Stop> {
+pub(super) fn read(source: &Source, dialect: &Dialect, take: &mut Take<'_>) -> Result<(), Stop> {
+    let n_columns = dialect.names.len();
     for (place, path) in source.files.iter().enumerate() {
-        let mut lines = Lines::open(source, path)?;
-        let mut record = Record::new(delimiter);
-        if header && record.next(&mut lines, path)?.is_some() {
+        let mut lines = Lines::open(source, place)?;
+        let mut record = Record::new(dialect);
+        if dialect.has_header && record.next(&mut lines, path)?.is_some() {
             lines.take(record.bytes, record.lines);
         }
         let mut rows = Builder::new(place, n_columns);
         while let Some(read) = record.next(&mut lines, path)? {
             let line = lines.number;
+            let n = record.fields.n();
+            // Some programs end each line with a delimiter.
+            let is_row =
+                n == n_columns || (n > n_columns && record.fields.are_empty_from(n_columns));
             let reason = match read {
-                Read::Fields if record.fields.len() == n_columns && rows.push(line, &record) => {
+                Read::Fields if is_row && rows.push(line, &record) => {
+                    if record.lines > 1 && record.holds_rows(&lines, n_columns) {
+                        rows.remark_rows_in_quotes(path, line, record.lines);
+                    }
                     lines.take(record.bytes, record.lines);
                     if rows.is_full() {
                         take(rows.finish(source.share(place, lines.share())))?;
                     }
                     continue;
                 }
-                Read::Fields if record.fields.len() < n_columns => "missing columns",
-                Read::Fields if record.fields.len() > n_columns => "too many columns",
+                Read::Fields if n < n_columns => "missing columns",
+                Read::Fields if n > n_columns => "too many columns",
                 Read::Fields | Read::NotText => "not UTF-8 text",
                 Read::Unclosed => "unterminated quotes",
                 Read::TooLong => {
@@ -63,13 +67,9 @@ enum Read {
     TooLong,
 }
 
-/// The fields of one record, read into memory that is used again.
+/// One record of a file.
 struct Record {
-    delimiter: Delimiter,
-    quoted: csv_core::Reader,
-    text: Vec<u8>,
-    /// Where each field begins and ends in `text`.
-    fields: Vec<(usize, usize)>,
+    fields: Fields,
     /// What it takes of the file.
     bytes: usize,
     lines: u64,
@@ -78,20 +78,9 @@ struct Record {
 }
 
 impl Record {
-    fn new(delimiter: Delimiter) -> Self {
-        let mut quoted = ReaderBuilder::new();
-        if let Delimiter::Character(c) = delimiter {
-            quoted.delimiter(u8::try_from(c).unwrap_or(b','));
-        }
-        Self {
-            delimiter,
-            quoted: quoted.terminator(Terminator::Any(b'\n')).build(),
-            text: Vec::new(),
-            fields: Vec::new(),
-            bytes: 0,
-            lines: 0,
-            first_line: 0,
-        }
+    fn new(dialect: &Dialect) -> Self {
+        let fields = Fields::new(dialect.delimiter, dialect.has_backslashes);
+        Self { fields, bytes: 0, lines: 0, first_line: 0 }
     }
 
     /// Reads the next record without taking it; blank lines before it are taken. None at the end.
@@ -105,98 +94,40 @@ impl Record {
             }
         };
         (self.bytes, self.lines, self.first_line) = (end, 1, end);
-        self.fields.clear();
-        self.text.clear();
-        let line = bare(lines.bytes(end));
-        match self.delimiter {
-            Delimiter::Character(c) if memchr::memchr(b'"', line).is_none() => {
-                self.text.extend_from_slice(line);
-                let mut start = 0;
-                for end in memchr::memchr_iter(u8::try_from(c).unwrap_or(b','), line) {
-                    self.fields.push((start, end));
-                    start = end + 1;
-                }
-                self.fields.push((start, line.len()));
-            }
-            Delimiter::Character(_) => {
-                if !self.quoted(lines, path)? {
-                    return Ok(Some(Read::Unclosed));
-                }
-            }
-            Delimiter::Blanks => {
-                self.text.extend_from_slice(line);
-                let Ok(text) = std::str::from_utf8(&self.text) else {
-                    return Ok(Some(Read::NotText));
-                };
-                for word in text.split_whitespace() {
-                    let start = word.as_ptr().addr() - text.as_ptr().addr();
-                    self.fields.push((start, start + word.len()));
-                }
-            }
+        let first = bare(lines.bytes(end));
+        if self.fields.is_blanks() && std::str::from_utf8(first).is_err() {
+            return Ok(Some(Read::NotText));
         }
-        Ok(Some(Read::Fields))
-    }
-
-    /// Reads a record with quotes, which may go on over several lines; false if nothing closes it.
-    fn quoted(&mut self, lines: &mut Lines, path: &Path) -> crate::Result<bool> {
-        self.quoted.reset();
-        let mut unquoted =
-            Unquoted { text: std::mem::take(&mut self.text), ends: Vec::new(), n: (0, 0) };
-        let mut fed = 0;
-        let is_closed = loop {
-            let line = &lines.bytes(self.bytes)[fed..];
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            if unquoted.feed(&mut self.quoted, line) || unquoted.feed(&mut self.quoted, b"\n") {
-                break true;
-            }
-            fed = self.bytes;
-            match lines.end_of_line(fed, path)? {
+        let mut read = self.fields.read(first);
+        while read == Line::Open {
+            let before = lines.end_before(self.bytes);
+            match lines.end_of_line(self.bytes, path)? {
                 Some(End::At(end)) if end <= LONGEST_LINE => {
+                    let line = bare(lines.bytes(end).get(self.bytes..).unwrap_or_default());
+                    read = self.fields.read_on(before, line);
                     self.bytes = end;
                     self.lines += 1;
                 }
-                _ => break false,
+                _ => break,
             }
-        };
-        let (n_text, n_fields) = unquoted.n;
-        self.text = unquoted.text;
-        self.text.truncate(n_text);
-        let ends = || unquoted.ends.iter().copied().take(n_fields);
-        self.fields.extend(std::iter::once(0).chain(ends()).zip(ends()));
-        // What ends a line is not part of its last field.
-        if lines.bytes(self.bytes).ends_with(b"\r\n")
-            && let Some((start, end)) = self.fields.last_mut()
-            && self.text.get(*start..*end).is_some_and(|field| field.ends_with(b"\r"))
-        {
-            *end -= 1;
         }
-        Ok(is_closed)
+        if self.fields.is_lone_quote(read) {
+            (self.bytes, self.lines) = (self.first_line, 1);
+            self.fields.read_alone(bare(lines.bytes(self.first_line)));
+            read = Line::Complete;
+        }
+        Ok(Some(if read == Line::Open { Read::Unclosed } else { Read::Fields }))
     }
-}
 
-/// The fields of a record without their quotes, as far as it was read.
-struct Unquoted {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-    /// Bytes and fields that are there.
-    n: (usize, usize),
-}
-
-impl Unquoted {
-    /// Reads on; true at the end of the record.
-    fn feed(&mut self, reader: &mut csv_core::Reader, mut input: &[u8]) -> bool {
-        while !input.is_empty() {
-            self.text.resize(self.text.len().max(self.n.0 + input.len() + 1), 0);
-            self.ends.resize(self.ends.len().max(self.n.1 + 64), 0);
-            let (text, ends) = (&mut self.text[self.n.0..], &mut self.ends[self.n.1..]);
-            let (result, n_in, n_text, n_ends) = reader.read_record(input, text, ends);
-            input = input.get(n_in..).unwrap_or_default();
-            self.n = (self.n.0 + n_text, self.n.1 + n_ends);
-            if matches!(result, ReadRecordResult::Record | ReadRecordResult::End) {
-                return true;
-            }
-        }
-        false
+    /// Whether each of its lines is a row by itself: then a quote may be meant as text.
+    fn holds_rows(&self, lines: &Lines, n_columns: usize) -> bool {
+        let mut fields = self.fields.clone();
+        let mut own = lines.bytes(self.bytes).split_inclusive(|byte| *byte == b'\n');
+        n_columns > 2
+            && own.all(|line| {
+                fields.read_alone(bare(line));
+                fields.n() == n_columns
+            })
     }
 }
 
@@ -206,6 +137,9 @@ pub(super) fn bare(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Remarks on the rows of one file.
+const MOST_REMARKS: usize = 3;
+
 /// Rows of texts that become columns.
 pub(super) struct Builder {
     file: usize,
@@ -213,26 +147,41 @@ pub(super) struct Builder {
     columns: Vec<StringBuilder>,
     bytes: usize,
     rejects: Vec<Reject>,
+    remarks: Vec<String>,
+    n_remarks: usize,
 }
 
 impl Builder {
     pub(super) fn new(file: usize, n_columns: usize) -> Self {
         let columns = std::iter::repeat_with(StringBuilder::new).take(n_columns).collect();
-        Self { file, lines: Vec::new(), columns, bytes: 0, rejects: Vec::new() }
+        let (lines, rejects, remarks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { file, lines, columns, bytes: 0, rejects, remarks, n_remarks: 0 }
     }
 
     /// Adds a row; false if it is no text.
     fn push(&mut self, line: u64, record: &Record) -> bool {
-        // Fields are cut at characters of one byte, so they are text where all of it is.
-        let Ok(text) = std::str::from_utf8(&record.text) else { return false };
-        for (column, (start, end)) in self.columns.iter_mut().zip(&record.fields) {
-            match text.get(*start..*end) {
-                Some(field) if !field.is_empty() => column.append_value(field),
-                _ => column.append_null(),
+        let Some(texts) = record.fields.texts() else { return false };
+        for (column, field) in self.columns.iter_mut().zip(texts) {
+            match field {
+                "" => column.append_null(),
+                field => column.append_value(field),
             }
         }
         self.row(line, record.bytes);
         true
+    }
+
+    /// Says of a row over several lines that each of them looks like a row.
+    fn remark_rows_in_quotes(&mut self, path: &Path, line: u64, n_lines: u64) {
+        self.n_remarks += 1;
+        if self.n_remarks <= MOST_REMARKS {
+            self.remarks.push(format!(
+                "{}: lines {line} to {} are one row, because a quote opens in the first and closes in the last; \
+                 each of them looks like a row. If the quotes are text, write them twice inside of quotes",
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(),
+                line + n_lines - 1
+            ));
+        }
     }
 
     /// Makes it so many columns; those that are new have no values so far.
@@ -282,6 +231,7 @@ impl Builder {
             columns: self.columns.iter_mut().map(finished).collect(),
             later: Vec::new(),
             rejects: std::mem::take(&mut self.rejects),
+            remarks: std::mem::take(&mut self.remarks),
             share,
         }
     }
