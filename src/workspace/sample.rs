@@ -57,7 +57,8 @@ impl Sample {
                 let traits = Options { traits: true, ..Options::default() };
                 project.import(&[people], &traits, job)?;
                 let events = put("events.parquet", SHOP_EVENTS)?;
-                let report = project.import(&[events], &Options::default(), job)?;
+                let own = Options { own_events: true, ..Options::default() };
+                let report = project.import(&[events], &own, job)?;
                 (SHOP_VIEW, SHOP_MODEL, report)
             }
             Self::Cdnow => {

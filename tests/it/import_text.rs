@@ -449,21 +449,26 @@ fn a_column_that_is_added_later_costs_only_its_rows() {
 }
 
 #[test]
-fn events_of_other_tools_are_of_people_and_ours_are_refused() {
-    let text = "distinct_id,event,timestamp\na,$pageview,2024-01-01\nb,$set,2024-01-01\nb,$identify,2024-01-02\n\
-                c,$exposure,2024-01-03\nc,$score,2024-01-03\nc,$action,2024-01-03\nc,$alias,2024-01-03\n";
+fn events_of_other_tools_are_of_people_and_never_ours() {
+    let text = "distinct_id,event,timestamp\na,$pageview,2024-01-01\nb,$set,2024-01-01\n\
+                b,$identify,2024-01-02\nc,$exposure,2024-01-03\nc,$score,2024-01-04\n\
+                c,$action,2024-01-05\nc,$alias,2024-01-06\n";
     let (project, report) = imported("posthog.csv", text, &Options::default());
-    assert_eq!(counts(&report), [7, 3, 0, 4], "{report:#?}");
-    assert!(
-        report.rejects.iter().all(|reject| reject.reason.contains("Full Circle records itself"))
-    );
-    assert_eq!(
-        project.query("SELECT customer_id, event_count FROM customers ORDER BY 1"),
-        [["a", "1"], ["b", "2"]]
-    );
+    assert_eq!(counts(&report), [7, 7, 0, 0], "{report:#?}");
+    let people = project.query("SELECT customer_id, event_count FROM customers ORDER BY 1");
+    assert_eq!(people, [["a", "1"], ["b", "2"], ["c", "4"]]);
     let events = project.query("SELECT event FROM events ORDER BY 1").concat();
-    assert_eq!(events, ["$pageview", "$set", "identify"]);
-    assert!(report.remarks.join("\n").contains("kept as 'identify'"), "{report:#?}");
+    let named = ["$pageview", "$set", "action", "alias", "exposure", "identify", "score"];
+    assert_eq!(events, named);
+    let said = report.remarks.join("\n");
+    assert!(said.contains("1 events named '$exposure' are kept as 'exposure'"), "{said}");
+    // A person may say that the file is an export of this product.
+    let own = Options { own_events: true, ..Options::default() };
+    let (project, _) = imported("export.csv", text, &own);
+    let ours =
+        project.query("SELECT event FROM events WHERE customer_id = 'c' ORDER BY event_time");
+    assert_eq!(ours.concat(), ["$exposure", "$score", "$action", "alias"]);
+    assert_eq!(project.query("SELECT event_count FROM customers WHERE customer_id = 'c'"), [["1"]]);
 }
 
 #[test]

@@ -192,6 +192,10 @@ pub struct Import {
     /// A column that is not imported.
     #[arg(long = "leave-out", value_name = "COLUMN")]
     pub left_out: Vec<String>,
+    /// The files are exports of Full Circle: $exposure, $score and $action are its own events. Without it, they are
+    /// kept as events of the customers, named exposure, score and action.
+    #[arg(long)]
+    pub own_events: bool,
     /// What comes before the fraction of numbers: . or , (else each column shows it).
     #[arg(long, value_name = "CHARACTER", value_parser = decimal)]
     pub decimal: Option<Decimal>,

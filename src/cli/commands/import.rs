@@ -23,6 +23,7 @@ pub(super) fn run(arguments: Import) -> Result {
         types: arguments.types.into_iter().collect(),
         left_out: arguments.left_out,
         decimal: arguments.decimal,
+        own_events: arguments.own_events,
         missing: arguments.missing,
     };
     if arguments.dry_run {

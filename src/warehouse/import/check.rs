@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duckdb::arrow::array::{
@@ -7,7 +8,8 @@ use duckdb::arrow::array::{
 };
 use duckdb::arrow::compute::filter;
 use kernel::domain::{
-    Cell, IDENTIFY, Time, Type, boolean_of, is_missing, is_missing_id, is_system, limits, number_of,
+    ACTION, Cell, EXPOSURE, SCORE, Time, Type, boolean_of, is_missing, is_missing_id, is_system,
+    limits, number_of,
 };
 
 use super::calls::{self, Part};
@@ -46,7 +48,7 @@ pub(super) struct Checker<'a> {
     /// The number of the last readable row.
     last_seq: i64,
     /// Events of other tools whose name is one of ours, which have another name here.
-    renamed: u64,
+    renamed: BTreeMap<String, u64>,
 }
 
 /// Where the mapped columns are.
@@ -183,7 +185,7 @@ impl<'a> Checker<'a> {
             n_columns: proposal.columns.len(),
             taken: names.map(str::to_lowercase).collect(),
             last_seq,
-            renamed: 0,
+            renamed: BTreeMap::new(),
         })
     }
 
@@ -193,7 +195,8 @@ impl<'a> Checker<'a> {
         let n = rows.n();
         let mut faults: Vec<Option<Fault<'a>>> = vec![None; n];
         let who = self.who(&rows)?;
-        let (events, renamed) = self.events(&rows);
+        let events = self.events(&rows);
+        let named = self.named(&events);
         let times = match self.places.time {
             Some(place) => micros(&rows.columns[place], &self.time_format),
             // Traits without a time hold always.
@@ -253,7 +256,6 @@ impl<'a> Checker<'a> {
         if self.ids.repeats > 0 && self.proposal.message_id_may_be_none() {
             return Err(Stop::Repeated);
         }
-        self.renamed += renamed;
         let joins = who.joins(&keep);
         let rejects = self.rejects(&rows, faults);
         let received = received.map(|received| {
@@ -275,7 +277,7 @@ impl<'a> Checker<'a> {
             joins,
             n_bare,
             remarks: rows.remarks.clone(),
-            events: only(&events, &keep)?,
+            events: only(&named, &keep)?,
             properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
             opened,
             rejects,
@@ -292,11 +294,10 @@ impl<'a> Checker<'a> {
 
     /// What was not kept as it was written.
     pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
-        let renamed = (self.renamed > 0).then(|| {
+        let renamed = self.renamed.iter().map(|(name, n)| {
             format!(
-                "{} events named '{IDENTIFY}' are kept as '{}': Full Circle has an event of that name itself",
-                self.renamed,
-                bare(IDENTIFY)
+                "{n} events named '{name}' are kept as '{}': Full Circle records events of that name itself",
+                bare(name)
             )
         });
         let unkept = self.properties.iter().filter(|property| property.unkept > 0);
@@ -400,8 +401,8 @@ impl<'a> Checker<'a> {
         opened.iter().map(|property| (property.name.clone(), property.type_)).collect()
     }
 
-    /// What each row is: the trimmed text of a column, or the same for all; and how many have another name here.
-    fn events(&self, rows: &Rows) -> (ArrayRef, u64) {
+    /// What each row is, as it is written: the trimmed text of a column, or the same for all.
+    fn events(&self, rows: &Rows) -> ArrayRef {
         let written = self.places.event.map(|place| &rows.columns[place]);
         let events = match (self.places.call, written) {
             (Some(place), written) => calls::events(&rows.columns[place], written),
@@ -409,23 +410,35 @@ impl<'a> Checker<'a> {
             (None, None) => {
                 let name = self.mapping.event_name.as_deref().unwrap_or_default();
                 let names = std::iter::repeat_n(name, rows.n());
-                return (Arc::new(StringArray::from_iter_values(names)), 0);
+                return Arc::new(StringArray::from_iter_values(names));
             }
         };
         let names = texts(&events);
-        let is_as_it_is = |row| {
-            !names.is_null(row)
-                && names.value(row).trim() == names.value(row)
-                && names.value(row) != IDENTIFY
-        };
-        if (0..rows.n()).all(is_as_it_is) {
-            return (events, 0);
+        let is_bare = |row| names.is_null(row) || names.value(row).trim() == names.value(row);
+        if (0..rows.n()).all(is_bare) {
+            return events;
         }
-        // An identify of another tool is an event of a customer; ours are traits.
-        let own = |name: &'_ str| if name == IDENTIFY { bare(IDENTIFY) } else { name }.to_owned();
-        let trimmed = names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty()));
-        let renamed = trimmed.clone().filter(|name| *name == Some(IDENTIFY)).count();
-        (Arc::new(trimmed.map(|name| name.map(own)).collect::<StringArray>()), renamed as u64)
+        Arc::new(StringArray::from_iter(
+            names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty())),
+        ))
+    }
+
+    /// The events under the names that they have here. An event of another tool that has the name of one of ours
+    /// is kept without the `$`: a file cannot bring scores, exposures and actions of this product, unless a person
+    /// says that it is an export of it.
+    fn named(&mut self, events: &ArrayRef) -> ArrayRef {
+        let is_kept =
+            |name: &str| self.proposal.has_own_events && [ACTION, EXPOSURE, SCORE].contains(&name);
+        let is_ours = |name: &str| is_system(name) && !is_kept(name);
+        let names = texts(events);
+        if !names.iter().flatten().any(is_ours) {
+            return events.clone();
+        }
+        let name = |name: &'_ str| if is_ours(name) { bare(name) } else { name }.to_owned();
+        for ours in names.iter().flatten().filter(|name| is_ours(name)) {
+            *self.renamed.entry(ours.to_owned()).or_default() += 1;
+        }
+        Arc::new(names.iter().map(|text| text.map(name)).collect::<StringArray>())
     }
 
     /// Blames arrivals that are written but are no time.
@@ -482,12 +495,6 @@ impl<'a> Checker<'a> {
         };
         if event.len() > limits::LONGEST_NAME {
             return Some((column, too_long(limits::LONGEST_NAME)));
-        }
-        if is_system(event) {
-            let reason = format!(
-                "'{event}' is an event that Full Circle records itself, which no file can bring; rename it in the file"
-            );
-            return Some((column, reason));
         }
         let id_column = mapping.message_id.as_deref().unwrap_or(NO_COLUMN);
         let id = heads.message_id(row);

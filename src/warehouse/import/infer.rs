@@ -124,6 +124,7 @@ pub(super) fn propose(
         mapping,
         columns,
         decisions,
+        has_own_events: options.own_events,
         part: Part::All,
         is_of_all_rows: look.is_of_all_rows,
         has_no_fractions,

@@ -36,6 +36,8 @@ pub struct Options {
     pub left_out: Vec<String>,
     /// What separates the fraction of numbers; else each column says it.
     pub decimal: Option<Decimal>,
+    /// Whether the files are exports of this product, so that `$exposure`, `$score` and `$action` are its own events.
+    pub own_events: bool,
     /// Text columns in which a spelling of a missing value, such as `NA`, is a missing value.
     pub missing: Vec<String>,
 }
@@ -110,6 +112,9 @@ pub struct Proposal {
     pub preview: Vec<Vec<Option<String>>>,
     /// What was decided where the files leave a doubt.
     pub decisions: Vec<String>,
+    /// Whether events of ours in the files are ours.
+    #[serde(skip)]
+    pub(super) has_own_events: bool,
     /// Which rows of the files are read.
     #[serde(skip)]
     pub(super) part: Part,
