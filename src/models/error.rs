@@ -13,6 +13,9 @@ pub enum Error {
     /// The data is not fit for training.
     #[error("cannot train on this data: {0}")]
     Data(String),
+    /// A model file of another program cannot be read.
+    #[error("cannot read this model: {0}")]
+    Exchange(String),
     /// The training library failed.
     #[error("training failed: {0}")]
     Training(String),
@@ -32,9 +35,20 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Spec(_) | Self::Definition(_) | Self::Data(_) => ErrorKind::BadInput,
+            Self::Spec(_) | Self::Definition(_) | Self::Data(_) | Self::Exchange(_) => {
+                ErrorKind::BadInput
+            }
             Self::Training(_) | Self::Function(_) | Self::Linfa(_) => ErrorKind::Internal,
             Self::Canceled => ErrorKind::Canceled,
+        }
+    }
+}
+
+impl From<kernel::features::ComputeError> for Error {
+    fn from(error: kernel::features::ComputeError) -> Self {
+        match error {
+            kernel::features::ComputeError::Canceled => Self::Canceled,
+            error @ kernel::features::ComputeError::TooLarge => Self::Data(error.to_string()),
         }
     }
 }

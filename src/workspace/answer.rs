@@ -82,8 +82,8 @@ pub enum Answer {
     Runs(Name, Vec<Run>),
     /// A run is what is deployed now.
     UsedRun(Name, String),
-    /// A model that was trained elsewhere is a function.
-    ImportedModel(Name),
+    /// A model that was trained elsewhere is a function; remarks on how it was read.
+    ImportedModel(Name, Vec<String>),
     /// An endpoint runs.
     Live(String),
     /// The endpoint was stopped.

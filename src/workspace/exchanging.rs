@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernel::domain::Name;
+use kernel::domain::{Name, Type};
 use kernel::scoring::{
     EncodedColumn, Encoder, Encoding, FORMAT, FunctionFile, ScoringFunction, Trained,
 };
@@ -18,6 +18,8 @@ pub struct ImportedModel {
     pub hash: String,
     /// The features that its columns are, in order.
     pub columns: Vec<String>,
+    /// How columns were matched with features, where users should check it.
+    pub remarks: Vec<String>,
 }
 
 impl Project {
@@ -35,47 +37,37 @@ impl Project {
     }
 
     /// Makes a function of a model that was trained elsewhere, from an ONNX file or `LightGBM`'s text. Its
-    /// columns are the features of a view, in their order.
+    /// columns are features of a view: by name if the file names features of the view, otherwise in their order.
     ///
     /// # Errors
-    /// The file is no such model, or the view has another number of features.
+    /// The file is no such model or has a part that is not supported, or its columns are not features of the view.
     pub fn import_model(&self, file: &Path, view: &Name, name: &Name) -> Result<ImportedModel> {
         let size = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
         if size > models::exchange::MOST_BYTES as u64 {
-            return Err(Error::BadInput(format!("{} has more than 256 MB", file.display())));
+            return Err(Error::BadInput(format!("{} is larger than 256 MB", file.display())));
         }
         let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
         let imported = models::exchange::import(&bytes)?;
         let view = self.view(view)?;
-        let (features, columns) = (view.features().len(), imported.encodings.len());
-        if features != columns {
-            return Err(Error::BadInput(format!(
-                "the model reads {columns} columns, the view '{}' has {features} features; make a view of \
-                 the features that the model was trained on, in their order",
-                view.definition().name
-            )));
+        let features: Vec<&str> =
+            view.features().iter().map(|feature| feature.name.as_str()).collect();
+        let matched = imported.matched(&features)?;
+        for (feature, encoding) in view.features().iter().zip(&matched.encodings) {
+            if let Some(wanted) = unfit(encoding, feature.type_) {
+                return Err(Error::BadInput(format!(
+                    "the feature '{}' is a {}; the model reads {wanted} there",
+                    feature.name, feature.type_
+                )));
+            }
         }
-        let not_a_number = view.features().iter().find(|feature| {
-            let mut number = Vec::new();
-            let zero = match feature.type_ {
-                kernel::domain::Type::Number => kernel::domain::Value::Number(0.0),
-                kernel::domain::Type::Boolean => kernel::domain::Value::Boolean(false),
-                _ => kernel::domain::Value::Null,
-            };
-            Encoding::Plain.encode_into(&zero, &mut number);
-            number.iter().all(|x| x.is_nan())
-        });
-        if let Some(feature) = not_a_number {
-            return Err(Error::BadInput(format!(
-                "the feature '{}' is a {}; the columns of an imported model are numbers",
-                feature.name, feature.type_
-            )));
-        }
-        let names: Vec<String> =
-            view.features().iter().map(|feature| feature.name.to_string()).collect();
-        let columns = names.iter().cloned().zip(imported.encodings);
-        let columns =
-            columns.map(|(feature, encoding)| EncodedColumn { feature, encoding }).collect();
+        let columns: Vec<EncodedColumn> = features
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(matched.encodings)
+            .map(|(feature, encoding)| EncodedColumn { feature, encoding })
+            .collect();
+        let is_read = |column: &&EncodedColumn| column.encoding != Encoding::Dropped;
+        let names = columns.iter().filter(is_read).map(|column| column.feature.clone()).collect();
         let file = FunctionFile {
             format: FORMAT,
             hash: String::new(),
@@ -83,7 +75,7 @@ impl Project {
             view: view.definition().clone(),
             schema: view.reads().clone(),
             encoder: Encoder { columns },
-            model: imported.model,
+            model: matched.model,
             trained: Trained {
                 spec: format!("# imported from {}", file.display()),
                 observed_until: self.now()?,
@@ -96,6 +88,18 @@ impl Project {
         };
         let function = ScoringFunction::new(file.sealed()?)?;
         let path = self.save_function(&function)?;
-        Ok(ImportedModel { path, hash: function.hash().to_owned(), columns: names })
+        let remarks = matched.remark.into_iter().collect();
+        Ok(ImportedModel { path, hash: function.hash().to_owned(), columns: names, remarks })
+    }
+}
+
+/// What the column of an imported model reads, if a feature of that type does not give it.
+const fn unfit(encoding: &Encoding, type_: Type) -> Option<&'static str> {
+    match (encoding, type_) {
+        (Encoding::Dropped, _)
+        | (Encoding::Codes { .. }, Type::Text | Type::Number | Type::Boolean)
+        | (Encoding::Plain | Encoding::Number { .. }, Type::Number | Type::Boolean) => None,
+        (Encoding::Codes { .. }, _) => Some("categories"),
+        _ => Some("numbers"),
     }
 }

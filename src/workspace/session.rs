@@ -319,8 +319,8 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             Ok(Answer::UsedRun(name, function.hash().to_owned()))
         }
         Command::ImportModel { file, view, name } => {
-            project.import_model(&file, &view, &name)?;
-            Ok(Answer::ImportedModel(name))
+            let imported = project.import_model(&file, &view, &name)?;
+            Ok(Answer::ImportedModel(name, imported.remarks))
         }
         Command::ExportModel(function, out) => {
             project.export_onnx(&function, &out)?;

@@ -243,8 +243,9 @@ impl State {
             }
             Answer::Held(slot, n, summaries) => self.tiles.has_held(id, slot, n, summaries),
             Answer::Page(slot, page) => self.tiles.has_page(id, slot, page),
-            Answer::ImportedModel(name) => {
+            Answer::ImportedModel(name, remarks) => {
                 self.tell(Tone::Good, format!("Imported {name}; deploy it on the Deploy page"));
+                remarks.into_iter().for_each(|remark| self.tell(Tone::Warn, remark));
                 return vec![Command::Look];
             }
             Answer::SavedQuery(name) => {

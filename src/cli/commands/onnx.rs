@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &Onnx) -> Result {
                 let columns = imported.columns.join(", ");
                 output::line(&format!("{} ({})", imported.path, &imported.hash[..12]));
                 output::line(&format!("its columns are the features {columns}"));
+                imported.remarks.iter().for_each(|remark| output::remark(remark));
             }
         }
     }

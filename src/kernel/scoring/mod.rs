@@ -15,7 +15,8 @@ pub use error::FunctionError;
 pub use file::{FORMAT, FunctionFile, OutcomeDefinition, Trained};
 pub use frozen::{
     BetaGeometric, Branch, Calibration, CorePoints, Detail, FrozenModel, GammaGamma, GaussianBayes,
-    Lifetime, Link, Mixture, Multinomial, Neighbors, Recommendation, Recommender, Segments, Shares,
-    Split, Trees, Wish, logistic, softmax,
+    Lifetime, Link, MAX_COLUMNS, MAX_NODES, MAX_OUTPUTS, MAX_TREE_DEPTH, Mixture, Multinomial,
+    Neighbors, Recommendation, Recommender, Segments, Shares, Split, Trees, Wish, logistic,
+    softmax,
 };
 pub use function::{Reason, Score, Scorer, ScoringFunction};

@@ -1,6 +1,77 @@
 //! The messages of `onnx.proto` that are read or written, with their field numbers.
+//!
+//! A message of two bytes becomes a structure of hundreds, so [`check_sizes`] counts messages before they are
+//! decoded.
 
 use prost::Message;
+use prost::encoding::WireType;
+
+use super::refused;
+use crate::Result;
+
+/// Maximum number of nodes, initializers, inputs and outputs of a graph.
+pub(super) const MAX_GRAPH_PARTS: usize = 4_096;
+/// Maximum number of inputs, outputs and attributes of all nodes together.
+pub(super) const MAX_NODE_PARTS: usize = 65_536;
+/// Maximum number of bytes of an ONNX file.
+pub(super) const MAX_ONNX_BYTES: usize = 128 << 20;
+
+/// Checks the number of messages of a file without decoding them.
+///
+/// # Errors
+/// The file is not protobuf, or exceeds a limit, which the error states.
+pub(super) fn check_sizes(bytes: &[u8]) -> Result<()> {
+    if bytes.len() > MAX_ONNX_BYTES {
+        return Err(refused("an ONNX file is larger than 128 MB"));
+    }
+    // A field that is repeated is merged, so the counts are over all of them.
+    let (mut n_graph, mut n_node) = (0, 0);
+    each_message(bytes, &mut |field, graph| match field {
+        7 => each_message(graph, &mut |field, node| {
+            n_graph += 1;
+            if field == 1 {
+                each_message(node, &mut |_, _| {
+                    n_node += 1;
+                    limit(n_node, MAX_NODE_PARTS, "inputs, outputs and attributes of nodes")
+                })?;
+            }
+            limit(n_graph, MAX_GRAPH_PARTS, "nodes, initializers, inputs and outputs")
+        }),
+        _ => Ok(()),
+    })
+}
+
+fn limit(n: usize, most: usize, what: &str) -> Result<()> {
+    match n <= most {
+        true => Ok(()),
+        false => Err(refused(format!("the graph has more than {most} {what}"))),
+    }
+}
+
+/// Calls `read` with the number and the bytes of each field that is a message, a text or bytes.
+fn each_message<'b>(
+    mut bytes: &'b [u8],
+    read: &mut dyn FnMut(u32, &'b [u8]) -> Result<()>,
+) -> Result<()> {
+    let not_onnx =
+        |error| refused(format!("this is neither an ONNX file nor a model of LightGBM: {error}"));
+    while !bytes.is_empty() {
+        let (field, wire) = prost::encoding::decode_key(&mut bytes).map_err(not_onnx)?;
+        if wire == WireType::LengthDelimited {
+            let length = prost::encoding::decode_varint(&mut bytes).map_err(not_onnx)?;
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let Some((own, rest)) = bytes.split_at_checked(length) else {
+                return Err(refused("the ONNX file is cut off"));
+            };
+            read(field, own)?;
+            bytes = rest;
+        } else {
+            let context = prost::encoding::DecodeContext::default();
+            prost::encoding::skip_field(wire, field, &mut bytes, context).map_err(not_onnx)?;
+        }
+    }
+    Ok(())
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Model {
@@ -91,16 +162,23 @@ pub(super) struct Tensor {
     pub(super) data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub(super) float_data: Vec<f32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub(super) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub(super) raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub(super) double_data: Vec<f64>,
+    /// 1 if the numbers are in another file.
+    #[prost(int32, tag = "14")]
+    pub(super) data_location: i32,
 }
 
 /// Types of tensors.
 pub(super) const FLOAT: i32 = 1;
+pub(super) const INT32: i32 = 6;
+pub(super) const INT64: i32 = 7;
 pub(super) const DOUBLE: i32 = 11;
 
 #[derive(Clone, PartialEq, Message)]
@@ -152,24 +230,32 @@ impl Attribute {
 }
 
 impl Tensor {
-    /// Its numbers, where they are floating.
-    pub(super) fn numbers(&self) -> Vec<f64> {
-        if !self.double_data.is_empty() {
-            return self.double_data.clone();
+    /// Its numbers, as many as its dimensions say.
+    ///
+    /// # Errors
+    /// The type is not a number, the data is in another file, or the number of values does not fit.
+    pub(super) fn numbers(&self) -> Result<Vec<f64>> {
+        let wrong = |what: String| refused(format!("the tensor '{}' {what}", self.name));
+        if self.data_location != 0 {
+            return Err(wrong("is in another file, which is not read".to_owned()));
         }
-        if !self.float_data.is_empty() {
-            return self.float_data.iter().copied().map(f64::from).collect();
-        }
-        match self.data_type {
-            DOUBLE => {
-                let (words, _) = self.raw_data.as_chunks::<8>();
-                words.iter().map(|word| f64::from_le_bytes(*word)).collect()
-            }
+        let raw = self.raw_data.as_slice();
+        #[allow(clippy::cast_precision_loss, reason = "shapes and positions are small")]
+        let numbers: Vec<f64> = match self.data_type {
+            DOUBLE if raw.is_empty() => self.double_data.clone(),
+            FLOAT if raw.is_empty() => self.float_data.iter().copied().map(f64::from).collect(),
+            INT64 if raw.is_empty() => self.int64_data.iter().map(|int| *int as f64).collect(),
+            DOUBLE => raw.as_chunks().0.iter().map(|word| f64::from_le_bytes(*word)).collect(),
             FLOAT => {
-                let (words, _) = self.raw_data.as_chunks::<4>();
-                words.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect()
+                raw.as_chunks().0.iter().map(|it| f64::from(f32::from_le_bytes(*it))).collect()
             }
-            _ => Vec::new(),
+            INT64 => raw.as_chunks().0.iter().map(|it| i64::from_le_bytes(*it) as f64).collect(),
+            other => return Err(wrong(format!("has the type {other}, which is not supported"))),
+        };
+        let wanted = self.dims.iter().try_fold(1_i64, |n, dim| n.checked_mul(*dim));
+        if wanted.and_then(|n| usize::try_from(n).ok()) != Some(numbers.len()) {
+            return Err(wrong(format!("has {} numbers, not those of its shape", numbers.len())));
         }
+        Ok(numbers)
     }
 }

@@ -117,6 +117,9 @@ impl Lifetime {
         if !(3..=4).contains(&self.columns.len()) || self.columns.iter().any(|c| *c >= self.width) {
             return Err("a lifetime value reads three or four numbers of a row".to_owned());
         }
+        if self.value.is_some_and(|value| value.q <= 1.0) {
+            return Err("the values of a lifetime value have no mean: q must be above 1".to_owned());
+        }
         match all.iter().chain(&value).all(|number| number.is_finite() && *number > 0.0) {
             true => Ok(()),
             false => Err("the parameters of a lifetime value must be above 0".to_owned()),

@@ -11,6 +11,7 @@ mod linear;
 mod recommender;
 mod shap;
 mod trees;
+mod trees_file;
 mod walk;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub use clusters::{CorePoints, GaussianBayes, Mixture, Segments};
 pub use lifetime::{BetaGeometric, GammaGamma, Lifetime};
 pub use linear::Multinomial;
 pub use recommender::{Neighbors, Recommendation, Recommender, Wish};
-pub use trees::{Branch, Link, Split, Trees};
+pub use trees::{Branch, Link, MAX_COLUMNS, MAX_NODES, MAX_OUTPUTS, MAX_TREE_DEPTH, Split, Trees};
 
 /// A number of each class, segment or component; few need no memory of their own.
 pub type Shares = SmallVec<[f64; 16]>;
@@ -133,8 +134,7 @@ impl FrozenModel {
                 are_finite("weights", std::iter::once(intercept).chain(weights))
             }
             Self::Multinomial(model) => model.check(),
-            // Checked when they are read.
-            Self::Trees(trees) => are_finite("base", trees.base().iter()),
+            Self::Trees(trees) => trees.check(),
             Self::GaussianBayes(bayes) => bayes.check(),
             Self::Segments(segments) => segments.check(),
             Self::Mixture(mixture) => mixture.check(),

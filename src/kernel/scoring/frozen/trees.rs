@@ -1,7 +1,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shares;
+use super::trees_file::TreesFile;
 use super::walk::Walk;
+
+/// Maximum number of nodes of all trees of a model.
+pub const MAX_NODES: usize = 1 << 21;
+/// Maximum number of splits between a root and a leaf: explanations recurse that deep.
+pub const MAX_TREE_DEPTH: usize = 512;
+/// Maximum number of outputs of a model of trees, one for each class.
+pub const MAX_OUTPUTS: usize = 1_000;
+/// Maximum number of columns that trees read.
+pub const MAX_COLUMNS: usize = 65_536;
 
 /// Trees that are added up: boosted trees, random forests, isolation forests and single trees.
 ///
@@ -10,19 +20,19 @@ use super::walk::Walk;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "TreesFile", into = "TreesFile")]
 pub struct Trees {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// The first node of each tree.
-    roots: Vec<u32>,
+    pub(super) roots: Vec<u32>,
     /// Training rows, or their weight, that reached each node; for explanations.
-    covers: Vec<f32>,
+    pub(super) covers: Vec<f32>,
     /// The categories that go left, as bits, of splits by category.
-    sets: Vec<[u64; 4]>,
+    pub(super) sets: Vec<[u64; 4]>,
     /// What is added to the trees of each output. A tree `t` belongs to output `t % base.len()`.
-    base: Vec<f64>,
-    link: Link,
-    classes: Vec<String>,
-    width: usize,
-    walk: Walk,
+    pub(super) base: Vec<f64>,
+    pub(super) link: Link,
+    pub(super) classes: Vec<String>,
+    pub(super) width: usize,
+    pub(super) walk: Walk,
 }
 
 /// What the sum of trees becomes.
@@ -46,24 +56,25 @@ pub enum Link {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Node {
+pub(super) struct Node {
     /// The split of a number: `x <= value` goes left; the set of a split by category; what a leaf adds.
-    value: f64,
+    pub(super) value: f64,
     /// The left child; the right one is the next. A leaf is its own left child.
-    child: u32,
-    column: u16,
-    kind: u16,
+    pub(super) child: u32,
+    pub(super) column: u16,
+    pub(super) kind: u16,
 }
 
 const NOTHING: Node = Node { value: 0.0, child: 0, column: 0, kind: LEAF };
 
-const LEAF: u16 = 0;
+pub(super) const LEAF: u16 = 0;
 /// A number; missing goes left, or right.
-const NUMBER_LEFT: u16 = 1;
-const NUMBER_RIGHT: u16 = 2;
+pub(super) const NUMBER_LEFT: u16 = 1;
+pub(super) const NUMBER_RIGHT: u16 = 2;
 /// A category; missing and unseen ones go left, or right.
-const SET_LEFT: u16 = 3;
-const SET_RIGHT: u16 = 4;
+pub(super) const SET_LEFT: u16 = 3;
+pub(super) const SET_RIGHT: u16 = 4;
+
 /// How a node decides.
 pub(super) struct Decision {
     /// The split of a number, `x <= value` goes left; or the place of a set.
@@ -135,9 +146,14 @@ impl Trees {
     /// Adds a tree, whose root is the first branch. Trees of several outputs are added in turn.
     ///
     /// # Errors
-    /// It has too many nodes or columns for the format.
+    /// The branches are not a tree in which every branch has one parent, or a limit is exceeded
+    /// ([`MAX_NODES`], [`MAX_TREE_DEPTH`], [`MAX_COLUMNS`]).
     pub fn push(&mut self, branches: &[Branch]) -> Result<(), String> {
-        let too_large = |_| "the trees have more nodes or columns than fit".to_owned();
+        if self.nodes.len() + branches.len() > MAX_NODES {
+            return Err(format!("the trees have more than {MAX_NODES} nodes"));
+        }
+        is_a_tree(branches)?;
+        let too_large = |_| format!("the trees read more than {MAX_COLUMNS} columns");
         let root = u32::try_from(self.nodes.len()).map_err(too_large)?;
         self.roots.push(root);
         // Breadth first, so that children are neighbors and the first levels are close together.
@@ -192,7 +208,7 @@ impl Trees {
         self.roots.get(tree + 1).copied().unwrap_or(last)
     }
 
-    fn lay_out(&mut self) {
+    pub(super) fn lay_out(&mut self) {
         self.walk = Walk::default();
         (0..self.roots.len()).for_each(|tree| self.add_to_walk(tree));
     }
@@ -281,7 +297,8 @@ impl Trees {
             reason = "a cast saturates, and is then looked up"
         )]
         let set = self.sets.get(set as usize).copied().unwrap_or_default();
-        if !(0.0..256.0).contains(&x) {
+        // Like LightGBM: a number between -1 and 0 is cut to category 0.
+        if !(x > -1.0 && x < 256.0) {
             return missing_right;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
@@ -429,113 +446,36 @@ impl Trees {
     }
 }
 
+/// Whether every branch but the first is the child of exactly one other, reached from the first, and no branch
+/// is too deep.
+fn is_a_tree(branches: &[Branch]) -> Result<(), String> {
+    let mut is_seen = vec![false; branches.len()];
+    let mut queue = std::collections::VecDeque::from([(0, 0)]);
+    while let Some((place, depth)) = queue.pop_front() {
+        let (Some(branch), Some(seen)) = (branches.get(place), is_seen.get_mut(place)) else {
+            return Err(format!("a node leads to {place}, which is no node of the tree"));
+        };
+        if std::mem::replace(seen, true) {
+            return Err(format!(
+                "node {place} is reached twice: it has two parents, or is in a circle"
+            ));
+        }
+        if depth > MAX_TREE_DEPTH {
+            return Err(format!("a tree is deeper than {MAX_TREE_DEPTH} splits"));
+        }
+        if let Branch::Split { children: (left, right), .. } = branch {
+            queue.push_back((*left, depth + 1));
+            queue.push_back((*right, depth + 1));
+        }
+    }
+    match is_seen.iter().position(|seen| !seen) {
+        Some(place) => Err(format!("node {place} cannot be reached from the root of its tree")),
+        None => Ok(()),
+    }
+}
+
 /// Covers need few digits.
 #[allow(clippy::cast_possible_truncation, reason = "a count of rows for explanations")]
 const fn single(cover: f64) -> f32 {
     cover as f32
-}
-
-/// Trees as they are in a file: an array a field.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TreesFile {
-    width: usize,
-    link: Link,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    classes: Vec<String>,
-    base: Vec<f64>,
-    roots: Vec<u32>,
-    kinds: Vec<u16>,
-    columns: Vec<u16>,
-    values: Vec<f64>,
-    children: Vec<u32>,
-    covers: Vec<f32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    sets: Vec<[u64; 4]>,
-}
-
-impl From<Trees> for TreesFile {
-    fn from(trees: Trees) -> Self {
-        let nodes = || trees.nodes.iter();
-        Self {
-            kinds: nodes().map(|node| node.kind).collect(),
-            columns: nodes().map(|node| node.column).collect(),
-            values: nodes().map(|node| node.value).collect(),
-            children: nodes().map(|node| node.child).collect(),
-            width: trees.width,
-            link: trees.link,
-            classes: trees.classes,
-            base: trees.base,
-            roots: trees.roots,
-            covers: trees.covers,
-            sets: trees.sets,
-        }
-    }
-}
-
-impl TryFrom<TreesFile> for Trees {
-    type Error = String;
-
-    /// Checks that every walk ends: a child is after its parent, within the tree.
-    fn try_from(file: TreesFile) -> Result<Self, String> {
-        let n = file.kinds.len();
-        let same = [file.columns.len(), file.values.len(), file.children.len(), file.covers.len()];
-        if same.iter().any(|length| *length != n) {
-            return Err("the arrays of the trees have different lengths".to_owned());
-        }
-        if file.base.is_empty() || (file.base.len() > 1 && file.classes.len() != file.base.len()) {
-            return Err(
-                "the trees need a base for each output, and a class for each of many".into()
-            );
-        }
-        if !file.roots.len().is_multiple_of(file.base.len()) {
-            return Err("the outputs have different numbers of trees".to_owned());
-        }
-        let is_in_order = file.roots.windows(2).all(|pair| pair[0] < pair[1]);
-        if !is_in_order || file.roots.first().is_some_and(|root| *root != 0) {
-            return Err("the roots of the trees are not in order".to_owned());
-        }
-        let mut nodes = Vec::with_capacity(n);
-        let ends = file.roots.iter().skip(1).copied().map(|end| end as usize).chain([n]);
-        for (root, end) in file.roots.iter().map(|root| *root as usize).zip(ends) {
-            if end > n || root >= n {
-                return Err("a tree has no node".to_owned());
-            }
-            for at in root..end {
-                let (kind, value, child) = (file.kinds[at], file.values[at], file.children[at]);
-                let is_ahead = child as usize > at && (child as usize) + 1 < end;
-                let column = file.columns[at];
-                #[allow(clippy::cast_precision_loss, reason = "a number of sets")]
-                let is_fit = match kind {
-                    LEAF => child as usize == at && value.is_finite(),
-                    NUMBER_LEFT | NUMBER_RIGHT => is_ahead && !value.is_nan(),
-                    SET_LEFT | SET_RIGHT => {
-                        is_ahead && value >= 0.0 && value < file.sets.len() as f64
-                    }
-                    _ => false,
-                };
-                let is_known = usize::from(column) < file.width;
-                if !is_fit || (kind != LEAF && !is_known) {
-                    return Err(format!("node {at} of the trees makes no sense"));
-                }
-                nodes.push(Node { value, child, column, kind });
-            }
-        }
-        if nodes.len() != n {
-            return Err("the trees have nodes without a root".to_owned());
-        }
-        let mut trees = Self {
-            nodes,
-            roots: file.roots,
-            covers: file.covers,
-            sets: file.sets,
-            base: file.base,
-            link: file.link,
-            classes: file.classes,
-            width: file.width,
-            walk: Walk::default(),
-        };
-        trees.lay_out();
-        Ok(trees)
-    }
 }
