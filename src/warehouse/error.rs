@@ -93,3 +93,12 @@ impl Error {
         }
     }
 }
+
+impl From<kernel::features::ComputeError> for Error {
+    fn from(error: kernel::features::ComputeError) -> Self {
+        match error {
+            kernel::features::ComputeError::Canceled => Self::Canceled,
+            error @ kernel::features::ComputeError::TooLarge => Self::Mapping(error.to_string()),
+        }
+    }
+}

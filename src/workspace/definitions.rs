@@ -10,6 +10,9 @@ use crate::{Error, Project, Result};
 /// The file of a project folder with what the window showed last.
 const WINDOW: &str = "window.json";
 
+/// Maximum size of a definition: a view, model, insight, experiment, rule, segment, query or board.
+pub const MAX_DEFINITION_BYTES: u64 = 1 << 20;
+
 /// Views, model specs and functions: the text files of a project.
 impl Project {
     pub(crate) fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
@@ -29,6 +32,12 @@ impl Project {
     pub(crate) fn read(&self, folder: &'static str, name: &Name, ending: &str) -> Result<String> {
         let path = self.definition_path(folder, name, ending);
         if path.exists() {
+            let size = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+            if ending == "toml" && size > MAX_DEFINITION_BYTES {
+                let message =
+                    format!("a definition has at most {MAX_DEFINITION_BYTES} bytes, not {size}");
+                return Err(Error::File { path, message });
+            }
             return std::fs::read_to_string(&path).map_err(Error::io("read", &path));
         }
         let names = self.names(folder, ending)?;

@@ -111,3 +111,12 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 }
+
+impl From<kernel::features::ComputeError> for Error {
+    fn from(error: kernel::features::ComputeError) -> Self {
+        match error {
+            kernel::features::ComputeError::Canceled => Self::Canceled,
+            error @ kernel::features::ComputeError::TooLarge => Self::BadInput(error.to_string()),
+        }
+    }
+}

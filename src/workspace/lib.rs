@@ -32,7 +32,7 @@ pub use client::{
     Parity, Reason, ReasonEvent, Recommended, Rehearsal, Rollout, Spread,
 };
 pub use command::{Command, Slot};
-pub use definitions::keep_window;
+pub use definitions::{MAX_DEFINITION_BYTES, keep_window};
 pub use demo::{DemoReport, run_demo};
 pub use error::Error;
 pub use exchanging::ImportedModel;
@@ -71,7 +71,7 @@ pub use kernel::features::{
     AggregationName, Catalog, FeatureDefinition, Knowledge, LabelDefinition, SpineDefinition,
     ViewDefinition,
 };
-pub use kernel::monitoring::{Drift, RuleDefinition, Subject};
+pub use kernel::monitoring::{Drift, OVER as MONITOR_OVER, RuleDefinition, Subject};
 pub use kernel::scoring::FunctionFile;
 pub use models::experiments::{Interval, RatioMismatch};
 pub use models::{

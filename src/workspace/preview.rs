@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use kernel::domain::{Job, Name, Time, Type, Value};
 use kernel::features::{
-    AsOf, Bound, Canceled, Catalog, Column, Knowledge, SpineRows, Table, Timelines, View,
-    ViewDefinition, compute,
+    AsOf, Bound, Catalog, Column, Knowledge, SpineRows, Table, Timelines, View, ViewDefinition,
+    compute,
 };
 use warehouse::Warehouse;
 
@@ -122,8 +122,7 @@ impl Project {
         let started = Instant::now();
         let spine = SpineRows::at(&timelines, as_of);
         let bound = Bound::new(&view, &timelines);
-        let table = compute(&view, &bound, &spine, Knowledge::AsItWas, job)
-            .map_err(|Canceled| Error::Canceled)?;
+        let table = compute(&view, &bound, &spine, Knowledge::AsItWas, job)?;
         let seconds = started.elapsed().as_secs_f64();
         let features = table
             .columns

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel::domain::{Job, Name, Time, Value};
 use kernel::features::{
-    AsOf, Bound, Canceled, FeatureDefinition, Knowledge, SpineRows, View, ViewDefinition, compute,
+    AsOf, Bound, FeatureDefinition, Knowledge, SpineRows, View, ViewDefinition, compute,
 };
 use serde::{Deserialize, Serialize};
 use warehouse::Relation;
@@ -243,8 +243,7 @@ impl Project {
         self.warehouse.each_timelines(view.reads(), job, |timelines| {
             let rows = SpineRows::at(&timelines, as_of);
             let bound = Bound::new(&view, &timelines);
-            let table = compute(&view, &bound, &rows, Knowledge::AsItWas, job)
-                .map_err(|Canceled| Error::Canceled)?;
+            let table = compute(&view, &bound, &rows, Knowledge::AsItWas, job)?;
             let Some(is_member) = table.values.last() else { return Ok(()) };
             for (at, (customer, _)) in rows.rows.iter().enumerate() {
                 if is_member.value(at) == Value::Boolean(true) {

@@ -3,9 +3,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use kernel::domain::{Event, Job, Name, Time, Value};
-use kernel::features::{
-    AsOf, Bound, Canceled, Column, Knowledge, SpineRows, Table, compute, evidence,
-};
+use kernel::features::{AsOf, Bound, Column, Knowledge, SpineRows, Table, compute, evidence};
 use serde::Serialize;
 use warehouse::{Relation, Warehouse};
 
@@ -58,8 +56,7 @@ impl Project {
         self.warehouse.each_timelines(view.reads(), job, |timelines| {
             let rows = SpineRows::as_of(&timelines, AsOf { time: as_of, knowledge });
             let bound = Bound::new(&view, &timelines);
-            let table = compute(&view, &bound, &rows, knowledge, job)
-                .map_err(|Canceled| Error::Canceled)?;
+            let table = compute(&view, &bound, &rows, knowledge, job)?;
             let ids = rows.rows.iter().map(|(customer, _)| rows.customer_id(&timelines, *customer));
             let times = rows.rows.iter().map(|(_, time)| *time);
             let range = with_features(Relation::of_rows(ids, times), table);
@@ -151,8 +148,7 @@ impl Project {
         self.warehouse.each_timelines(view.reads(), job, |timelines| {
             let rows = SpineRows::at(&timelines, now);
             let bound = Bound::new(&view, &timelines);
-            let table = compute(&view, &bound, &rows, Knowledge::AsItWas, job)
-                .map_err(|Canceled| Error::Canceled)?;
+            let table = compute(&view, &bound, &rows, Knowledge::AsItWas, job)?;
             for ((name, _), column) in table.columns.iter().zip(&table.values) {
                 if let Column::Number(numbers) = column {
                     let known = numbers.iter().copied().filter(|x| !x.is_nan());

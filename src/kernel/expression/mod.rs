@@ -13,6 +13,7 @@ mod check_function;
 mod error;
 mod evaluate;
 mod function;
+mod growth;
 mod node;
 mod number;
 mod parse;
@@ -31,6 +32,8 @@ use node::Node;
 pub const LONGEST_SOURCE: usize = 8 * 1024;
 /// The deepest nesting.
 pub const DEEPEST: usize = 128;
+/// Maximum number of tokens of the source, but for commas, parentheses and blanks.
+pub const MOST_TOKENS: usize = 2_000;
 /// The most nodes of a checked expression, which bounds the cost of one evaluation.
 pub const MOST_NODES: usize = 1_000;
 
@@ -65,6 +68,13 @@ impl Expression {
     #[must_use]
     pub const fn result(&self) -> Option<Type> {
         self.result
+    }
+
+    /// How many times the texts of its columns can be in its result, at most; `column` gives the same for a column
+    /// by its index in [`Self::columns`].
+    #[must_use]
+    pub fn text_copies(&self, column: &dyn Fn(usize) -> usize) -> usize {
+        growth::text_copies(&self.root, column)
     }
 
     /// Its value for one row; `column` gives the value of a column by its index in [`Self::columns`].

@@ -102,7 +102,7 @@ pub enum Aggregation {
 }
 
 /// The most values that a list or a histogram keeps.
-const MOST_VALUES: usize = 1_000;
+pub const MOST_VALUES: usize = 1_000;
 
 /// Whether an aggregation reads a property.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -342,6 +342,14 @@ impl Aggregation {
             // Of numbers a series knows the extremes.
             Self::Min | Self::Max => type_ != Type::Number,
             _ => false,
+        }
+    }
+
+    /// The number of values that its result keeps, at most; 0 if that is not a list.
+    pub(super) const fn n_values(self) -> usize {
+        match self {
+            Self::FirstK(k) | Self::LastK(k) | Self::TopK(k) | Self::Histogram(k) => k,
+            _ => 0,
         }
     }
 

@@ -213,7 +213,7 @@ fn read_vec<T: bytemuck::Pod>(from: &mut impl Read, n: usize) -> io::Result<Vec<
 }
 
 fn read_offsets(from: &mut impl Read, n: usize, end: usize) -> io::Result<Vec<usize>> {
-    let offsets: Vec<u64> = read_vec(from, n + 1)?;
+    let offsets: Vec<u64> = read_vec(from, n.saturating_add(1))?;
     let offsets: Vec<usize> =
         offsets.into_iter().map(|offset| usize::try_from(offset).unwrap_or(usize::MAX)).collect();
     let ends = offsets.first() == Some(&0) && offsets.last() == Some(&end);

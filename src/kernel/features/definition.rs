@@ -15,6 +15,9 @@ pub struct ViewDefinition {
     pub features: Vec<FeatureDefinition>,
 }
 
+/// Maximum number of categories of `count_by` and `sum_by`.
+pub const MAX_CATEGORIES: usize = 500;
+
 /// A feature as it is written: an aggregation, a trait or an expression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +88,12 @@ impl FeatureDefinition {
                 "name a property and its values: by = \"channel\", categories = [\"web\"]";
             return Err(DefinitionError::new("by", message));
         };
+        if self.categories.len() > MAX_CATEGORIES {
+            let n = self.categories.len();
+            let message =
+                format!("there are {n}; at most {MAX_CATEGORIES} have a column of their own");
+            return Err(DefinitionError::new("categories", message));
+        }
         let Some(type_) = catalog.properties.get(by) else {
             let hint = did_you_mean(by, catalog.properties.keys().map(String::as_str));
             let message = format!("no event has a property '{by}'{hint}");

@@ -51,6 +51,10 @@ pub(super) struct History {
     picked: Vec<Picks>,
 }
 
+/// Maximum number of bytes of the texts that the expressions of one row make together; a text beyond it is null, as
+/// one over 64 KB is.
+const MAX_ROW_TEXT_BYTES: usize = 1 << 20;
+
 impl History {
     /// Reads a customer: all of their events, or only those that are known at a time.
     pub(super) fn load(&mut self, reading: Reading<'_>, customer: usize, known: Option<AsOf>) {
@@ -168,6 +172,7 @@ impl History {
         out.clear();
         let times = &timelines.times[self.rows.clone()];
         self.find_windows(binding, times, as_of.time, side);
+        let mut made = 0;
         for (place, feature) in binding.features.iter().enumerate() {
             match feature {
                 BoundFeature::Aggregate { series, window, aggregation, tally } => {
@@ -214,6 +219,11 @@ impl History {
                     });
                     match value {
                         Value::Number(number) => out.number(number),
+                        Value::Text(text) => {
+                            made += text.len();
+                            let is_small = made <= MAX_ROW_TEXT_BYTES;
+                            out.value(if is_small { Value::Text(text) } else { Value::Null });
+                        }
                         value => out.value(value),
                     }
                 }

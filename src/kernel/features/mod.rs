@@ -39,12 +39,12 @@ mod timelines;
 mod traits;
 mod view;
 
-pub use aggregation::{Aggregation, AggregationName};
+pub use aggregation::{Aggregation, AggregationName, MOST_VALUES};
 pub use builder::{EventRun, TimelinesBuilder};
 pub use catalog::Catalog;
 pub use codes::Codes;
 pub use column::{Column, Texts};
-pub use definition::{FeatureDefinition, ViewDefinition};
+pub use definition::{FeatureDefinition, MAX_CATEGORIES, ViewDefinition};
 pub use error::DefinitionError;
 pub use evaluate::{AsOf, Bound, Evaluator, Knowledge};
 pub use event_filter::{BoundFilter, EventFilter};
@@ -52,9 +52,12 @@ pub use evidence::evidence;
 pub use label::{Label, LabelDefinition};
 pub use live::LiveTimeline;
 pub use spine::{Occasions, Spine, SpineDefinition, SpineRow, SpineRows};
-pub use table::{Canceled, Table, compute};
+pub use table::{ComputeError, MAX_TABLE_BYTES, Table, compute};
 pub use timelines::Timelines;
 pub use traits::TraitTimeline;
-pub use view::{Aggregate, Feature, Input, Selection, Source, View};
+pub use view::{
+    Aggregate, Feature, Input, MAX_LIST_VALUES, MAX_TEXT_COPIES, MOST_FEATURES, Selection, Source,
+    View,
+};
 
 pub use crate::domain::Cell;

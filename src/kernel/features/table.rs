@@ -16,10 +16,22 @@ pub struct Table {
     pub values: Vec<Column>,
 }
 
-/// The computation was canceled.
+/// Why a table was not computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("canceled")]
-pub struct Canceled;
+pub enum ComputeError {
+    /// The job was canceled.
+    #[error("canceled")]
+    Canceled,
+    /// The texts, lists and counts exceed [`MAX_TABLE_BYTES`].
+    #[error(
+        "the texts, lists and counts of the features need more than 1 GiB of memory; leave out features with long \
+         texts or lists, or compute fewer rows"
+    )]
+    TooLarge,
+}
+
+/// Maximum number of bytes of the texts that expressions make, and of the lists and counts, of one table.
+pub const MAX_TABLE_BYTES: usize = 1 << 30;
 
 /// Rows whose customers are brought near together.
 const TOGETHER: usize = 16;
@@ -29,14 +41,26 @@ const PIECES: usize = 256;
 /// Computes a bound view for the rows of a spine, in parallel by customer, in the order of the rows.
 ///
 /// # Errors
-/// [`Canceled`] soon after the job was.
+/// [`ComputeError::Canceled`] soon after the job was, or [`ComputeError::TooLarge`].
 pub fn compute(
     view: &View,
     bound: &Bound<'_>,
     spine: &SpineRows,
     knowledge: Knowledge,
     job: &Job,
-) -> Result<Table, Canceled> {
+) -> Result<Table, ComputeError> {
+    compute_within(MAX_TABLE_BYTES, view, bound, spine, knowledge, job)
+}
+
+fn compute_within(
+    most_bytes: usize,
+    view: &View,
+    bound: &Bound<'_>,
+    spine: &SpineRows,
+    knowledge: Knowledge,
+    job: &Job,
+) -> Result<Table, ComputeError> {
+    let bytes = AtomicUsize::new(0);
     let order = by_customer(&spine.rows);
     let rows: Vec<SpineRow> = order.iter().map(|place| spine.rows[*place as usize]).collect();
     let features = view.features();
@@ -50,7 +74,7 @@ pub fn compute(
         (0..features.len()).partition(|place| is_number(&features[*place]));
     let mut numbers: Vec<Vec<f64>> = of_numbers.iter().map(|_| vec![0.0; order.len()]).collect();
     let places = cut(&mut numbers, &pieces);
-    let others: Result<Vec<Vec<Column>>, Canceled> = pieces
+    let others: Result<Vec<Vec<Column>>, ComputeError> = pieces
         .into_par_iter()
         .zip(places)
         .map(|(piece, numbers)| {
@@ -62,7 +86,7 @@ pub fn compute(
             let together = rows[piece.clone()].chunks(TOGETHER).zip(places.chunks(TOGETHER));
             for (rows, places) in together {
                 if job.is_canceled() {
-                    return Err(Canceled);
+                    return Err(ComputeError::Canceled);
                 }
                 rows.chunk_by(is_same_customer).for_each(|rows| bound.bring_near(rows[0].0));
                 for (&(customer, time), place) in rows.iter().zip(places) {
@@ -73,6 +97,10 @@ pub fn compute(
                     occasion.extend(context.iter().map(value));
                     evaluator.row(customer, AsOf { time, knowledge }, &occasion, &mut row);
                     columns.push(&row);
+                }
+                let own = std::mem::take(&mut columns.bytes);
+                if own > 0 && bytes.fetch_add(own, Ordering::Relaxed) + own > most_bytes {
+                    return Err(ComputeError::TooLarge);
                 }
                 columns.take_numbers(&mut row);
             }
@@ -108,6 +136,8 @@ struct Columns<'c> {
     of_others: &'c [usize],
     /// What is known of the codes of texts, by column.
     codes: Vec<Vec<u32>>,
+    /// Memory of the values that were pushed since it was last taken, in bytes, roughly.
+    bytes: usize,
 }
 
 impl<'c> Columns<'c> {
@@ -119,7 +149,7 @@ impl<'c> Columns<'c> {
     ) -> Self {
         let others = of_others.iter().map(|place| Column::new(features[*place].type_)).collect();
         let codes = vec![Vec::new(); of_others.len()];
-        Self { numbers, of_numbers, n_features: features.len(), others, of_others, codes }
+        Self { numbers, of_numbers, n_features: features.len(), others, of_others, codes, bytes: 0 }
     }
 
     /// Takes the values of a row that are no numbers.
@@ -129,7 +159,10 @@ impl<'c> Columns<'c> {
         for ((column, feature), codes) in columns {
             match said.next_if(|(place, _)| place == feature) {
                 Some((_, Other::Text(texts, code))) => column.push_code(texts, *code, codes),
-                Some((_, Other::Value(value))) => column.push(Cell::from(value)),
+                Some((_, Other::Value(value))) => {
+                    self.bytes += bytes_of(value);
+                    column.push(Cell::from(value));
+                }
                 None => column.push(Cell::Null),
             }
         }
@@ -249,5 +282,62 @@ impl Table {
     #[must_use]
     pub fn row(&self, row: usize) -> Vec<Value> {
         self.values.iter().map(|column| column.value(row)).collect()
+    }
+}
+
+/// The memory of a value in a column, in bytes, roughly.
+fn bytes_of(value: &Value) -> usize {
+    const EACH: usize = 24;
+    match value {
+        Value::Text(text) => text.len() + EACH,
+        Value::List(values) => values.iter().map(bytes_of).sum::<usize>() + EACH,
+        Value::Counts(counts) => counts.iter().map(|(value, _)| bytes_of(value) + EACH).sum(),
+        _ => EACH,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::domain::{Event, Properties, Time};
+    use crate::features::{AggregationName, Catalog, FeatureDefinition, Timelines, ViewDefinition};
+
+    #[test]
+    fn a_table_is_refused_above_its_limit_of_bytes() {
+        let mut catalog = Catalog::default();
+        catalog.events.insert("a".to_owned());
+        catalog.properties.insert("p".to_owned(), Type::Text);
+        let last = FeatureDefinition {
+            aggregation: Some(AggregationName::LastK),
+            property: Some("p".to_owned()),
+            k: Some(3),
+            ..FeatureDefinition::named("l".parse().unwrap())
+        };
+        let definition = ViewDefinition { name: "v".parse().unwrap(), features: vec![last] };
+        let view = View::check(&definition, &catalog).unwrap();
+        let event = |n: i64| Event {
+            message_id: n.to_string(),
+            customer_id: "c".to_owned(),
+            anonymous_id: None,
+            seq: 0,
+            event: "a".to_owned(),
+            event_time: Time(n),
+            received_at: Time(n),
+            properties: [("p".to_owned(), Value::text("0123456789"))]
+                .into_iter()
+                .collect::<Properties>(),
+        };
+        let events: Vec<Event> = (0..5).map(event).collect();
+        let timelines = Timelines::of_events(view.reads(), &events);
+        let bound = Bound::new(&view, &timelines);
+        let spine = SpineRows::at(&timelines, Time(100));
+        let compute = |most| {
+            compute_within(most, &view, &bound, &spine, Knowledge::AsItWas, &Job::unwatched())
+        };
+        let needed = 3 * (10 + 24) + 24;
+        assert_eq!(compute(needed - 1).unwrap_err(), ComputeError::TooLarge);
+        assert!(compute(needed).is_ok());
+        assert!(compute(needed + 1).is_ok());
     }
 }

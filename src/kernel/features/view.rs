@@ -12,7 +12,12 @@ use crate::expression::{Expression, ExpressionError};
 /// What the names of the occasion's values begin with in expressions.
 const CONTEXT: &str = "context.";
 /// The most features of one view.
-const MOST_FEATURES: usize = 2_000;
+pub const MOST_FEATURES: usize = 2_000;
+/// Maximum number of times that the text of a feature can repeat the texts that it is made from, through all of the
+/// features that it reads.
+pub const MAX_TEXT_COPIES: usize = 1_024;
+/// Maximum number of values that the lists and counts of one row keep together.
+pub const MAX_LIST_VALUES: usize = 20_000;
 
 /// A checked view: its features compiled, and everything that they read named and typed.
 #[derive(Clone, Debug)]
@@ -22,6 +27,9 @@ pub struct View {
     selections: Vec<Selection>,
     windows: Vec<Option<Span>>,
     features: Vec<Feature>,
+    /// For each feature, how many times its text can repeat the texts that it is made from.
+    text_copies: Vec<usize>,
+    n_list_values: usize,
     context: Vec<(String, Type)>,
     /// What live timelines share.
     pub(super) live: OnceLock<Arc<Binding>>,
@@ -99,10 +107,14 @@ impl View {
             selections: Vec::new(),
             windows: Vec::new(),
             features: Vec::new(),
+            text_copies: Vec::new(),
+            n_list_values: 0,
             context: Vec::new(),
         };
         for written in &definition.features {
             for feature in written.expand(catalog).map_err(|error| error.of(&written.name))? {
+                // An expression states its own.
+                view.text_copies.push(1);
                 let checked = view
                     .check_feature(&feature, catalog)
                     .map_err(|error| error.of(&feature.name))?;
@@ -229,6 +241,13 @@ impl View {
             Some(property) => Some(self.check_property(property, catalog)?),
         };
         let aggregation = Aggregation::check(name, definition, property)?;
+        self.n_list_values += aggregation.n_values();
+        if self.n_list_values > MAX_LIST_VALUES {
+            let message = format!(
+                "the lists and counts of a view keep at most {MAX_LIST_VALUES} values together (the sum of k)"
+            );
+            return Err(DefinitionError::new("k", message));
+        }
         let condition = match &definition.condition {
             None => None,
             Some(source) => {
@@ -317,6 +336,20 @@ impl View {
             });
         }
         let type_ = compiled.result().unwrap_or(Type::Number);
+        let copies = compiled.text_copies(&|index| match inputs.get(index) {
+            Some(Input::Feature(position)) => self.text_copies[*position],
+            _ => 1,
+        });
+        if type_ == Type::Text && copies > MAX_TEXT_COPIES {
+            let message = format!(
+                "the text can repeat the texts that it is made from {copies} times, at most {MAX_TEXT_COPIES} are \
+                 allowed: concatenate fewer texts"
+            );
+            return Err(DefinitionError::new("expression", message));
+        }
+        if let Some(own) = self.text_copies.last_mut() {
+            *own = if type_ == Type::Text { copies } else { 1 };
+        }
         Ok((type_, Source::Expression(compiled, inputs)))
     }
 

@@ -68,8 +68,7 @@ impl TrainingSet {
     ) -> Result<Self> {
         let dropped = spine.retain(|(_, time)| label.is_observed(timelines, *time));
         let bound = Bound::new(view, timelines);
-        let features = compute(view, &bound, &spine, knowledge, job)
-            .map_err(|kernel::features::Canceled| Error::Canceled)?;
+        let features = compute(view, &bound, &spine, knowledge, job)?;
         job.report("Computing labels", 0.5);
         let labels = match spine.occasions.column(LABEL).filter(|_| label.is_given()) {
             Some(given) => (0..given.len()).map(|row| given.value(row)).collect(),

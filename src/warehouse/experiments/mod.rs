@@ -12,8 +12,8 @@ use std::sync::Arc;
 use kernel::domain::{EXPOSURE, Job, Name, Span, Time, Type, Value};
 use kernel::experiments::{ExperimentDefinition, Measure, MetricDefinition};
 use kernel::features::{
-    Bound, Canceled, Catalog, Codes, Column, EventFilter, FeatureDefinition, Knowledge, Label,
-    SpineRow, SpineRows, Table, Timelines, View, ViewDefinition, compute,
+    Bound, Catalog, Codes, Column, EventFilter, FeatureDefinition, Knowledge, Label, SpineRow,
+    SpineRows, Table, Timelines, View, ViewDefinition, compute,
 };
 
 use crate::{Error, Result, Warehouse};
@@ -261,8 +261,7 @@ impl Metrics {
         let rows = &exposures.rows;
         let spine = SpineRows { rows: rows.clone(), ..SpineRows::default() };
         let bound = Bound::new(&self.before, timelines);
-        let before = compute(&self.before, &bound, &spine, Knowledge::AsItWas, job)
-            .map_err(|Canceled| Error::Canceled)?;
+        let before = compute(&self.before, &bound, &spine, Knowledge::AsItWas, job)?;
         let until = timelines.observed_until();
         let metrics = definition.metrics.iter().zip(&self.labels).enumerate();
         let measured = metrics.map(|(place, (metric, (label, per)))| {

@@ -5,8 +5,8 @@ use kernel::experiments::{
     Allocation, ELIGIBLE, EXPERIMENT_FORMAT, ExperimentDefinition, ExperimentFile,
 };
 use kernel::features::{
-    Bound, Canceled, Catalog, Column, EventFilter, FeatureDefinition, Input, Knowledge, Source,
-    SpineRows, Table, View, ViewDefinition, compute,
+    Bound, Catalog, Column, EventFilter, FeatureDefinition, Input, Knowledge, Source, SpineRows,
+    Table, View, ViewDefinition, compute,
 };
 use kernel::scoring::{
     EncodedColumn, Encoder, Encoding, FORMAT, FrozenModel, FunctionFile, Trained,
@@ -98,8 +98,7 @@ impl Project {
         let timelines = self.warehouse.timelines(view.reads(), &job)?;
         let rows = SpineRows::at(&timelines, self.now()?);
         let bound = Bound::new(view, &timelines);
-        let table = compute(view, &bound, &rows, Knowledge::AsItWas, &job)
-            .map_err(|Canceled| Error::Canceled)?;
+        let table = compute(view, &bound, &rows, Knowledge::AsItWas, &job)?;
         let is_context = |name: &str| definition.context.iter().any(|it| it.as_str() == name);
         Ok(encoder(view, |place| match is_context(view.features()[place].name.as_str()) {
             true => encoding(&table, place),
