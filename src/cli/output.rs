@@ -26,9 +26,19 @@ pub(crate) fn json(object: &Json) {
     line(&object.to_string());
 }
 
-/// Prints what failed.
+/// Prints what failed on standard error: as one JSON object if the command line has `--json`.
 pub(crate) fn error(failure: &Failure) {
-    eprintln!("error: {failure}");
+    if is_json() {
+        eprintln!("{}", failure.to_json());
+    } else {
+        eprintln!("error: {failure}");
+    }
+}
+
+/// Whether the command line asks for JSON. Arguments that cannot be parsed are reported as JSON too, so this does
+/// not depend on parsing them.
+pub(crate) fn is_json() -> bool {
+    std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
 /// Prints a remark that is not a result.

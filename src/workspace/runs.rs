@@ -26,6 +26,9 @@ pub struct Run {
     pub observed_until: Time,
     /// All that was said of it.
     pub report: TrainReport,
+    /// Whether its function is the one that the project deploys under the model's name.
+    #[serde(default)]
+    pub in_use: bool,
 }
 
 impl Project {
@@ -40,6 +43,7 @@ impl Project {
             spec: file.trained.spec.clone(),
             observed_until: file.trained.observed_until,
             report: report.clone(),
+            in_use: false,
         };
         let text = serde_json::to_string(&run).map_err(|error| Error::Fault(error.to_string()))?;
         write_whole(&path(&folder, &file.hash, "function.json"), &file.to_json()?)?;
@@ -62,6 +66,9 @@ impl Project {
             .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
             .filter_map(|text| serde_json::from_str(&text).ok())
             .collect();
+        // The function may be missing, or that of a model from elsewhere.
+        let used = self.function(model).ok().map(|function| function.hash().to_owned());
+        runs.iter_mut().for_each(|run| run.in_use = used.as_ref() == Some(&run.hash));
         runs.sort_by(|left: &Run, right: &Run| {
             right.at.cmp(&left.at).then(left.hash.cmp(&right.hash))
         });

@@ -436,3 +436,43 @@ fn a_rule_that_makes_no_sense_is_refused_with_what_would() {
     assert_eq!(endpoint.delete(&endpoint.keys.admin, "/v1/rules/r").status, 200);
     assert_eq!(endpoint.delete(&endpoint.keys.admin, "/v1/rules/r").status, 404);
 }
+
+/// Three scores always look like drift.
+#[test]
+fn an_alert_needs_enough_scores() {
+    use kernel::domain::{Time, Value};
+    let function = kernel::scoring::ScoringFunction::from_json(&watched()).unwrap();
+    let (watch, at) = (endpoint::monitoring::Watch::default(), Time(1_700_000_000_000_000));
+    let minimum = endpoint::monitoring::MIN_VALUES_OF_READING;
+    for n in 1..=minimum + 1 {
+        let values = [Value::Number(1e6), Value::text("JP")];
+        watch.scored("tiny", 1, function.file().expected.as_ref(), (&values, 0.99), at);
+        watch.answered("tiny", 500, Duration::from_millis(9), at);
+        let name = "tiny".parse().unwrap();
+        let hour = 3_600_000_000;
+        let report = endpoint::monitoring::Report::of(&watch, &name, 1, &function, (at, hour));
+        assert_eq!((report.observed, report.minimum), (n, 20));
+        for reading in [
+            "worst_psi",
+            "score_psi",
+            "drifted",
+            "psi.country",
+            "missing.country",
+            "mean_score",
+            "error_share",
+            "p99_ms",
+        ] {
+            assert_eq!(report.reading(reading).is_some(), n >= minimum, "{reading} of {n}");
+        }
+        assert_eq!(report.reading("scores"), Some(f64::from(u32::try_from(n).unwrap())));
+    }
+}
+
+#[test]
+fn a_period_that_is_not_kept_is_refused_and_not_changed() {
+    let endpoint = live();
+    for (over, status) in [("14m", 400), ("15m", 200), ("7d", 200), ("8d", 400), ("30d", 400)] {
+        let answer = endpoint.get(&endpoint.keys.admin, &format!("/v1/monitor/tiny?over={over}"));
+        assert_eq!(answer.status, status, "{over}: {answer:?}");
+    }
+}

@@ -88,7 +88,7 @@ pub enum Command {
 /// Print one JSON object instead of text.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Json {
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text; an error is {"error": message, "kind": kind} on standard error.
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -390,7 +390,8 @@ pub enum OnnxCommand {
     Import {
         /// The file.
         file: PathBuf,
-        /// The view whose features are the model's columns, in their order.
+        /// The view whose features are the model's columns: by name, or in their order if the file names none of
+        /// them.
         #[arg(long)]
         view: String,
         /// The name of the function.

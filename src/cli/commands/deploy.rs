@@ -5,9 +5,23 @@ use crate::arguments::Deploy;
 use crate::{Failure, output};
 
 pub(super) fn run(arguments: &Deploy) -> Result {
+    let (function, live) = (name(&arguments.function)?, name(&arguments.name)?);
+    if let Some(percent) = arguments.challenger.filter(|it| !(*it > 0.0 && *it < 100.0)) {
+        let message = format!("--challenger is a percent above 0 and below 100, not {percent}");
+        return Err(Failure::Argument(message));
+    }
+    if let Some(seconds) = arguments.shelf_life.filter(|it| !(it.is_finite() && *it >= 0.0)) {
+        let message = format!("--shelf-life is a number of seconds from 0, not {seconds}");
+        return Err(Failure::Argument(message));
+    }
     let project = Project::open(&arguments.of.project)?;
     let client = project.client(&arguments.to, environment_key())?;
-    let (function, live) = (name(&arguments.function)?, name(&arguments.name)?);
+    if (arguments.challenger.is_some() || arguments.shadow)
+        && !client.deployments()?.iter().any(|known| known.name == arguments.name)
+    {
+        let message = format!("nothing is live as '{live}' yet: deploy a champion of it first");
+        return Err(Failure::Argument(message));
+    }
     let rehearsal = project.rehearse(&function, &client, &live)?;
     if !arguments.json.json {
         lines(&rehearsal).iter().for_each(|line| output::line(line));

@@ -9,6 +9,10 @@ pub(super) fn run(arguments: &Monitor) -> Result {
         .over
         .parse()
         .map_err(|error: workspace::SpanError| Failure::Argument(error.to_string()))?;
+    if !workspace::MONITOR_OVER.contains(&over.micros()) {
+        let message = format!("--over is 15m to 7d, not {}", arguments.over);
+        return Err(Failure::Argument(message));
+    }
     let client = client(&arguments.to, arguments.project.as_deref())?;
     let report = client.monitor(&arguments.name, over, arguments.version)?;
     if arguments.json.json {
@@ -31,8 +35,12 @@ fn lines(report: &LiveReport) -> Vec<String> {
             millis(report.p50_ms),
             millis(report.p99_ms)
         ),
-        format!("{} scores, {} looked at", report.scores, report.observed),
+        format!("{} scores, the features of {} observed", report.scores, report.observed),
     ];
+    if report.observed < report.minimum {
+        let minimum = report.minimum;
+        lines.push(format!("too few scores: alerts read drift and means of at least {minimum}"));
+    }
     if report.score.is_none() {
         lines.push("the function does not say what it was trained on; train it again".to_owned());
     }

@@ -24,6 +24,11 @@ pub(super) fn run(arguments: &Runs) -> Result {
         output::line(&format!("{model} has not been trained yet"));
     }
     runs.iter().for_each(print);
+    if runs.iter().any(|run| run.in_use) {
+        output::line(&format!("* in use: functions/{model}.json"));
+    } else if !runs.is_empty() {
+        output::line(&format!("functions/{model}.json is not one of these runs"));
+    }
     Ok(())
 }
 
@@ -37,7 +42,8 @@ fn print(run: &Run) {
         .map(|metric| format!("{} {:.4}", metric.name, metric.value))
         .collect();
     output::line(&format!(
-        "{}  {}  {:<20} rows {}  {}",
+        "{} {}  {}  {:<20} {} rows  {}",
+        if run.in_use { "*" } else { " " },
         &run.hash[..12],
         run.at,
         run.report.algorithm.name(),

@@ -74,7 +74,10 @@ fn print(report: &TrainReport) {
         output::line(&format!("  {part}: {}", known.join("  ")));
     }
     for segment in &report.segments {
-        output::line(&format!("  {:>8} customers: {}", segment.customers, segment.name));
+        output::line(&format!(
+            "  {:>8} rows of {} customers: {}",
+            segment.rows, segment.customers, segment.name
+        ));
     }
     if !report.importance.is_empty() {
         output::line("what the loss grows by without a feature");

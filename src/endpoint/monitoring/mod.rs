@@ -17,7 +17,9 @@ mod webhook;
 pub use bucket::{Bucket, Requests, Seen};
 pub use delivery::{Attempt, Delivery, DeliveryKind, DeliveryState};
 pub use outbox::Outbox;
-pub use report::{BinShare, Moved, OutcomeBin, Outcomes, Point, Report, reading_types};
+pub use report::{
+    BinShare, MIN_VALUES_OF_READING, Moved, OutcomeBin, Outcomes, Point, Report, reading_types,
+};
 pub use rules::{Rule, RuleState, Rules};
 pub use sending::Sending;
 pub use watch::Watch;

@@ -33,6 +33,9 @@ pub struct Report {
     pub scores: u64,
     /// Those whose features were looked at.
     pub observed: u64,
+    /// The number of scores, requests or outcomes that a reading needs before a rule can use it:
+    /// [`MIN_VALUES_OF_READING`].
+    pub minimum: u64,
     /// How the scores moved; none if nothing is known of how they were.
     pub score: Option<Moved>,
     /// How each feature moved, most first.
@@ -114,6 +117,10 @@ pub struct Point {
     pub mean_score: Option<f64>,
 }
 
+/// A rule reads shares, quantiles, means and drift only if they are over this many scores, requests or outcomes. Of
+/// fewer the reading is unknown, which makes no condition true: three scores always look like drift.
+pub const MIN_VALUES_OF_READING: u64 = 20;
+
 /// Readings of a deployment that rules can be over, beside those of each feature.
 const READINGS: [&str; 16] = [
     "requests",
@@ -189,6 +196,7 @@ impl Report {
             p99_ms: all.requests.quantile(0.99),
             scores: seen.scores,
             observed: seen.said.n,
+            minimum: MIN_VALUES_OF_READING,
             score: file
                 .expected
                 .as_ref()
@@ -202,10 +210,21 @@ impl Report {
         }
     }
 
-    /// A reading by its name; none where it is not known.
+    /// A reading by its name; none where it is not known, or over fewer than [`MIN_VALUES_OF_READING`] values.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts as numbers of an expression")]
     pub fn reading(&self, name: &str) -> Option<f64> {
+        let n_values = match name {
+            "requests" | "refused" | "failed" | "scores" | "outcomes" => u64::MAX,
+            "error_share" | "p50_ms" | "p99_ms" => self.requests,
+            "calibration_error" | "mean_squared_error" => {
+                self.outcomes.as_ref().map_or(0, |outcomes| outcomes.n)
+            }
+            _ => self.observed,
+        };
+        if n_values < MIN_VALUES_OF_READING {
+            return None;
+        }
         let drifts = || self.features.iter().filter_map(|moved| moved.drift);
         let worst = |all: &mut dyn Iterator<Item = f64>| all.reduce(f64::max);
         if let Some((reading, feature)) = name.split_once('.') {

@@ -222,7 +222,10 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
 }
 
 /// One event of a request, or why it is none. `type_` is what the path says it is.
-pub(super) fn incoming(
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn incoming(
     item: &str,
     type_: Option<&str>,
     batch_sent_at: Option<Time>,

@@ -36,6 +36,7 @@ mod state;
 mod tending;
 mod wire;
 
+pub use call::incoming as read_call;
 pub use keys::{Keys, Role};
 pub use router::router;
 pub use server::{Config, Ready, Running, run};

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use kernel::domain::{Span, Time};
-use kernel::monitoring::{RuleDefinition, Subject};
+use kernel::monitoring::{OVER, RuleDefinition, Subject};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -35,7 +35,10 @@ pub(super) async fn report(
 ) -> Result<Json<Report>> {
     super::server::blocking(&endpoint, move |endpoint| {
         let live = endpoint.deployments.get(&name)?;
-        let over = query.over.unwrap_or(Span::days(1)).micros().min(Span::days(7).micros());
+        let over = query.over.unwrap_or(Span::days(1)).micros();
+        if !OVER.contains(&over) {
+            return Err(Error::BadRequest("over is 15m to 7d".to_owned()));
+        }
         let version = query.version.unwrap_or(live.champion.version);
         let variant = live.record.variant(&*endpoint.config, version, "")?;
         let period = (endpoint.clock.as_of(), over);

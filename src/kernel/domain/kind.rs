@@ -18,3 +18,19 @@ pub enum ErrorKind {
     /// A fault of the program or the machine.
     Internal,
 }
+
+impl ErrorKind {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadInput => "bad_input",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Canceled => "canceled",
+            Self::Internal => "internal",
+        }
+    }
+}

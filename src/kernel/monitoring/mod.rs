@@ -10,5 +10,5 @@ mod tally;
 
 pub use drift::Drift;
 pub use expected::{Bins, Expectation, Expected};
-pub use rule::{Condition, RuleDefinition, RuleError, Subject};
+pub use rule::{Condition, OVER, RuleDefinition, RuleError, Subject};
 pub use tally::{Calibration, Tally};

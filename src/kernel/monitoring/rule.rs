@@ -17,7 +17,8 @@ pub struct RuleDefinition {
     /// What it watches of it.
     pub on: Subject,
     /// The condition: an expression over the readings of a deployment, or over `score` and the features of
-    /// a customer. The rule fires when it becomes true.
+    /// a customer. The rule fires when it becomes true. Readings that are shares, quantiles, means or drift are
+    /// unknown, and so make nothing true, below 20 scores, requests or outcomes.
     pub when: String,
     /// Of a deployment: the time that its readings are over.
     #[serde(default = "a_day")]
@@ -63,9 +64,8 @@ pub struct RuleError {
 const LONGEST_VALUE: usize = 16 * 1024;
 /// The longest address, in bytes.
 const LONGEST_ADDRESS: usize = 2 * 1024;
-/// Readings are kept by quarters of an hour, for a week.
-const LEAST_OVER: i64 = 15 * 60 * 1_000_000;
-const MOST_OVER: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// The periods that readings can be over, in microseconds: they are kept by quarters of an hour, for a week.
+pub const OVER: std::ops::RangeInclusive<i64> = 15 * 60 * 1_000_000..=7 * 24 * 3_600 * 1_000_000;
 /// All customers are looked at no more often.
 const LEAST_EVERY: i64 = 10 * 1_000_000;
 
@@ -90,7 +90,7 @@ impl RuleDefinition {
         if self.when.trim().is_empty() || self.when.len() > LONGEST_SOURCE {
             return refuse("when", "write a condition, like score >= 0.8");
         }
-        if !(LEAST_OVER..=MOST_OVER).contains(&self.over.micros()) {
+        if !OVER.contains(&self.over.micros()) {
             return refuse("over", "readings are over 15m to 7d");
         }
         match (self.on, self.every) {

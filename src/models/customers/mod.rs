@@ -8,6 +8,6 @@ mod recommend;
 mod uplift;
 
 pub use interactions::Interactions;
-pub use lifetime::{Purchases, fit_beta_geometric, fit_gamma_gamma};
+pub use lifetime::{Purchases, fit_beta_geometric, fit_gamma_gamma, left_out};
 pub use recommend::{Ease, ImplicitAls, item_item};
 pub use uplift::{Learner, UpliftModel};

@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use kernel::domain::{Type, Value};
 use kernel::features::Column;
 use kernel::monitoring::{Drift, Expected, Tally};
+use kernel::scoring::{Encoder, FrozenModel};
 
 use super::evaluate::Part;
-use crate::data::{Outcome, Split, TrainingSet, numbers};
+use crate::customers::{self, Purchases};
+use crate::data::{Outcome, Split, TrainingSet, matrix, numbers};
 use crate::evaluation::roc_auc;
 use crate::{ModelSpec, Task};
 
@@ -142,4 +144,20 @@ fn moved(column: &Column, type_: Type, train: &[usize], test: &[usize]) -> Optio
     let mut now = Tally::default();
     values(test).iter().for_each(|value| expected.count(&mut now, value));
     Drift::of(&expected, &now)
+}
+
+/// The training rows that a model of lifetime values was not fitted on, in words.
+pub(super) fn left_out(
+    set: &TrainingSet,
+    rows: &[usize],
+    encoder: &Encoder,
+    model: &FrozenModel,
+) -> Vec<String> {
+    let FrozenModel::Lifetime(lifetime) = model else { return Vec::new() };
+    let x = matrix(set, rows, encoder);
+    let row = |row: ndarray::ArrayView1<'_, f64>| {
+        Purchases::of_row(&row.to_vec(), &lifetime.columns, lifetime.unit_days)
+    };
+    let purchases: Vec<Purchases> = x.rows().into_iter().map(row).collect();
+    customers::left_out(&purchases, lifetime.value.is_some())
 }

@@ -265,19 +265,7 @@ impl Learning<'_> {
             .x
             .rows()
             .into_iter()
-            .map(|row| {
-                let number = |place: usize| {
-                    let x = columns.get(place).map_or(f64::NAN, |column| row[*column]);
-                    if x.is_nan() { 0.0 } else { x.max(0.0) }
-                };
-                let age = number(2) / unit_days;
-                Purchases {
-                    frequency: number(0),
-                    recency: (number(1) / unit_days).min(age),
-                    age,
-                    value: number(3),
-                }
-            })
+            .map(|row| Purchases::of_row(&row.to_vec(), &columns, unit_days))
             .collect();
         let (purchases, _) = customers::fit_beta_geometric(&customers, self.job)?;
         let value = match columns.len() {

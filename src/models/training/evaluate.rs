@@ -241,7 +241,7 @@ impl Part<'_> {
         clusters.iter().for_each(|cluster| sizes[*cluster] += 1.0);
         #[allow(clippy::cast_precision_loss, reason = "numbers of clusters")]
         let bars = sizes.iter().enumerate().map(|(place, size)| (place as f64 + 1.0, *size));
-        let chart = line("Customers", "segment", "customers", bars.collect(), false);
+        let chart = line("Rows", "segment", "rows", bars.collect(), false);
         #[allow(clippy::cast_precision_loss, reason = "a number of clusters")]
         let segments = metric("segments", n_clusters as f64, None);
         let widths: Vec<[f64; 1]> =
@@ -387,8 +387,10 @@ impl Part<'_> {
         let names = ["recall_20", "ndcg_20", "popularity: recall_20", "popularity: ndcg_20"];
         let known = || judged.iter().enumerate().filter_map(|(at, row)| Some((at, row.as_ref()?)));
         let mut metrics = self.with_intervals(&names, |weights| means(known(), weights).to_vec());
+        let customers = known().map(|(at, _)| &*self.set.customers[self.rows[at]]);
+        let customers: std::collections::BTreeSet<&str> = customers.collect();
         #[allow(clippy::cast_precision_loss, reason = "a number of customers")]
-        metrics.push(metric("customers", known().count() as f64, None));
+        metrics.push(metric("customers", customers.len() as f64, None));
         Evaluation { metrics, ..self.empty() }
     }
 }

@@ -128,7 +128,8 @@ fn fitted(
     let shown = importance.iter().take(SHOWN_FEATURES).map(|one| one.feature.as_str());
     let dependence = dependence(set, &split.test, &encoder, &model, shown);
     let baselines = checks::baselines(spec, set, outcome, split);
-    let warnings = checks::warnings(spec, set, outcome, split);
+    let mut warnings = checks::warnings(spec, set, outcome, split);
+    warnings.extend(checks::left_out(set, &split.train, &encoder, &model));
     let parameters = parameters(&model, &encoder.names());
     let mut metrics = BTreeMap::from([
         ("train".to_owned(), train.by_name()),

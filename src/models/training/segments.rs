@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use kernel::domain::Job;
 use kernel::scoring::{CorePoints, Encoder, Encoding, FrozenModel, Mixture, Segments};
 use linfa::traits::Fit as _;
@@ -14,7 +16,10 @@ use crate::{Algorithm, ModelSpec, Result, Task};
 pub struct SegmentProfile {
     /// Its name: what differs most.
     pub name: String,
-    /// Customers of the training rows in it.
+    /// Training rows in it.
+    #[serde(default)]
+    pub rows: usize,
+    /// Distinct customers of these rows. A customer with rows at several times can be in several segments.
     pub customers: usize,
     /// For each feature: its mean here and everywhere, and how many standard deviations lie between; those
     /// that differ most first.
@@ -72,8 +77,9 @@ pub(super) fn name(
     let n_segments = own.iter().max().map_or(0, |last| last + 1);
     // Means of the features as people know them, not as they are encoded.
     let features = features(set, rows, encoder);
-    let mut profiles: Vec<SegmentProfile> =
-        (0..n_segments).map(|segment| profile(&features, &own, segment)).collect();
+    let customers: Vec<&str> = rows.iter().map(|row| set.customers[*row].as_ref()).collect();
+    let profile = |segment| profile(&features, &customers, &own, segment);
+    let mut profiles: Vec<SegmentProfile> = (0..n_segments).map(profile).collect();
     for place in 0..profiles.len() {
         let twins = profiles[..place].iter().filter(|p| p.name == profiles[place].name).count();
         if twins > 0 {
@@ -104,8 +110,15 @@ fn features(set: &TrainingSet, rows: &[usize], encoder: &Encoder) -> Vec<(String
     features
 }
 
-fn profile(features: &[(String, Vec<f64>)], own: &[usize], segment: usize) -> SegmentProfile {
-    let customers = own.iter().filter(|own| **own == segment).count();
+fn profile(
+    features: &[(String, Vec<f64>)],
+    customers: &[&str],
+    own: &[usize],
+    segment: usize,
+) -> SegmentProfile {
+    let rows = own.iter().filter(|own| **own == segment).count();
+    let of_segment = customers.iter().zip(own).filter(|(_, own)| **own == segment);
+    let n_customers = of_segment.map(|(customer, _)| *customer).collect::<BTreeSet<&str>>().len();
     let mut differences: Vec<(String, f64, f64, f64)> = features
         .iter()
         .filter_map(|(name, numbers)| {
@@ -135,7 +148,7 @@ fn profile(features: &[(String, Vec<f64>)], own: &[usize], segment: usize) -> Se
         .collect();
     let name = if words.is_empty() { "average".to_owned() } else { words.join(", ") };
     differences.truncate(SHOWN);
-    SegmentProfile { name, customers, features: differences }
+    SegmentProfile { name, rows, customers: n_customers, features: differences }
 }
 
 fn rename(model: &mut FrozenModel, profiles: &[SegmentProfile]) {

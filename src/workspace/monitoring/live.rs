@@ -32,6 +32,9 @@ pub struct LiveReport {
     pub scores: u64,
     /// Those whose features were looked at.
     pub observed: u64,
+    /// The number of scores, requests or outcomes that a reading needs before a rule can use it.
+    #[serde(default)]
+    pub minimum: u64,
     /// How the scores moved; none if nothing is known of how they were.
     pub score: Option<LiveMoved>,
     /// How each feature moved, most first.

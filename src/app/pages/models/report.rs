@@ -253,7 +253,8 @@ fn segments_ui(ui: &mut Ui, report: &TrainReport) {
     for segment in &report.segments {
         card(ui, |ui| {
             let customers = thousands(u64::try_from(segment.customers).unwrap_or(0));
-            section(ui, &format!("{}: {customers} customers", segment.name));
+            let rows = thousands(u64::try_from(segment.rows).unwrap_or(0));
+            section(ui, &format!("{}: {rows} rows of {customers} customers", segment.name));
             let id = format!("segment {}", segment.name);
             Grid::new(id).num_columns(4).spacing([18.0, 3.0]).show(ui, |ui| {
                 for title in ["feature", "here", "everywhere", "standard deviations"] {
