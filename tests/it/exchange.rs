@@ -122,6 +122,28 @@ fn a_file_of_lightgbm_that_went_through_windows_is_the_same_model() {
 }
 
 #[test]
+fn a_number_next_to_zero_is_zero() {
+    let zero = f64::from(1e-35_f32);
+    for (threshold, x, is_left) in [
+        (-zero, -zero, false),
+        (-zero, (-zero).next_down(), true),
+        (-zero, 0.0, false),
+        (zero, zero, true),
+        (zero, zero.next_up(), false),
+        (0.0, zero, true),
+        (0.0, -zero, true),
+        (-1e-36, 0.0, false),
+    ] {
+        let text =
+            LIGHTGBM.replacen("threshold=2.5 10", &format!("threshold={threshold:e} 1e9"), 1);
+        let score = import(text.as_bytes()).unwrap().model.score(&[x, 1.0]);
+        let sum = if is_left { 0.25 } else { -0.5 } + 1.0;
+        let wanted = 1.0 / (1.0 + (-2.0_f64 * sum).exp());
+        assert!((score - wanted).abs() < 1e-15, "{threshold:e} {x:e}");
+    }
+}
+
+#[test]
 fn a_random_forest_of_lightgbm_is_the_mean_of_its_trees() {
     let text = LIGHTGBM.replacen("binary sigmoid:2", "binary sigmoid:1\naverage_output", 1);
     let score = import(text.as_bytes()).unwrap().model.score(&[2.0, 1.0]);

@@ -447,7 +447,7 @@ fn an_alert_needs_enough_scores() {
     for n in 1..=minimum + 1 {
         let values = [Value::Number(1e6), Value::text("JP")];
         watch.scored("tiny", 1, function.file().expected.as_ref(), (&values, 0.99), at);
-        watch.answered("tiny", 500, Duration::from_millis(9), at);
+        watch.answered("tiny", 200, Duration::from_millis(9), at);
         let name = "tiny".parse().unwrap();
         let hour = 3_600_000_000;
         let report = endpoint::monitoring::Report::of(&watch, &name, 1, &function, (at, hour));

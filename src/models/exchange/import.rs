@@ -13,7 +13,7 @@ use super::attributes::Attributes;
 use super::column::Column;
 use super::ensemble::Ensemble;
 use super::linear::Sums;
-use super::proto::{DOUBLE, FLOAT, INT32, INT64, Model, Node, Size, ValueInfo, check_sizes};
+use super::proto::{DOUBLE, FLOAT, INT32, INT64, Model, Node, Size, TEXT, ValueInfo, check_sizes};
 use super::{Imported, position, refused};
 use crate::Result;
 
@@ -26,7 +26,11 @@ pub(super) fn from_onnx(bytes: &[u8]) -> Result<Imported> {
     let graph = file.graph.ok_or_else(|| refused("the ONNX file has no graph"))?;
     let mut reader = Reader::default();
     for tensor in &graph.initializer {
-        reader.set(&tensor.name, Known::Constant(tensor.numbers()?.into()))?;
+        let known = match tensor.data_type {
+            TEXT => Known::Texts,
+            _ => Known::Constant(tensor.numbers()?.into()),
+        };
+        reader.set(&tensor.name, known)?;
     }
     // Old files list initializers among the inputs too.
     let inputs: Vec<&ValueInfo> =
@@ -43,7 +47,7 @@ pub(super) fn from_onnx(bytes: &[u8]) -> Result<Imported> {
             Some(Known::Scores(own)) if scores.is_none() => scores = Some(own),
             Some(Known::Scores(_)) => return Err(refused("the file has more than one model")),
             Some(Known::Labels) => {}
-            Some(Known::Columns(_) | Known::Constant(_)) | None => {
+            Some(Known::Columns(_) | Known::Constant(_) | Known::Texts) | None => {
                 return Err(refused(format!("the output '{}' is not from a model", output.name)));
             }
         }
@@ -62,6 +66,8 @@ enum Known {
     Columns(Vec<Column>),
     /// Numbers of the file.
     Constant(Rc<[f64]>),
+    /// Names of classes.
+    Texts,
     /// Scores of the model.
     Scores(Scores),
     /// The likeliest class, which follows from the scores.
@@ -207,7 +213,9 @@ fn evaluate(op: &str, mut inputs: Vec<Known>, attributes: &Attributes<'_>) -> Re
             attributes.ignore(&["allowzero"]);
             vec![Known::Labels]
         }
-        ("ArrayFeatureExtractor", Known::Constant(_), Some(Known::Labels)) => vec![Known::Labels],
+        ("ArrayFeatureExtractor", Known::Constant(_) | Known::Texts, Some(Known::Labels)) => {
+            vec![Known::Labels]
+        }
         // Sums are commutative.
         ("Add" | "Mul", Known::Constant(numbers), Some(Known::Columns(columns))) => {
             on_columns(op, columns, Some(Known::Constant(numbers)), attributes)?

@@ -162,6 +162,8 @@ pub(super) struct Tensor {
     pub(super) data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub(super) float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub(super) int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub(super) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
@@ -179,6 +181,7 @@ pub(super) struct Tensor {
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT32: i32 = 6;
 pub(super) const INT64: i32 = 7;
+pub(super) const TEXT: i32 = 8;
 pub(super) const DOUBLE: i32 = 11;
 
 #[derive(Clone, PartialEq, Message)]
@@ -245,11 +248,15 @@ impl Tensor {
             DOUBLE if raw.is_empty() => self.double_data.clone(),
             FLOAT if raw.is_empty() => self.float_data.iter().copied().map(f64::from).collect(),
             INT64 if raw.is_empty() => self.int64_data.iter().map(|int| *int as f64).collect(),
+            INT32 if raw.is_empty() => self.int32_data.iter().copied().map(f64::from).collect(),
             DOUBLE => raw.as_chunks().0.iter().map(|word| f64::from_le_bytes(*word)).collect(),
             FLOAT => {
                 raw.as_chunks().0.iter().map(|it| f64::from(f32::from_le_bytes(*it))).collect()
             }
             INT64 => raw.as_chunks().0.iter().map(|it| i64::from_le_bytes(*it) as f64).collect(),
+            INT32 => {
+                raw.as_chunks().0.iter().map(|it| f64::from(i32::from_le_bytes(*it))).collect()
+            }
             other => return Err(wrong(format!("has the type {other}, which is not supported"))),
         };
         let wanted = self.dims.iter().try_fold(1_i64, |n, dim| n.checked_mul(*dim));

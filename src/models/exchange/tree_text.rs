@@ -13,6 +13,9 @@ const NOTHING_IS_MISSING: u32 = 0;
 const ZERO_IS_MISSING: u32 = 1;
 const NAN_IS_MISSING: u32 = 2;
 
+/// Numbers up to this distance from 0 are 0: `kZeroThreshold` of `LightGBM`, which has single precision.
+const ZERO: f64 = 1e-35_f32 as f64;
+
 /// Fields of a tree that are read.
 const READ: [&str; 14] = [
     "Tree",
@@ -62,9 +65,10 @@ pub(super) fn branches(tree: &Section<'_>, scale: f64) -> Result<Vec<Branch>> {
         words: tree.list("cat_threshold", None)?,
     };
     let n_sets: usize = if tree.has("num_cat") { tree.number("num_cat")? } else { 0 };
-    if n_sets != sets.starts.len().saturating_sub(1) {
+    let n_words = sets.starts.last().copied().unwrap_or(0);
+    if n_sets != sets.starts.len().saturating_sub(1) || n_words != sets.words.len() {
         return Err(refused(format!(
-            "'num_cat' is {n_sets}, and 'cat_boundaries' does not fit it"
+            "'num_cat' is {n_sets}, and 'cat_boundaries' or 'cat_threshold' does not fit it"
         )));
     }
     // A leaf is minus its number, minus 1.
@@ -116,6 +120,9 @@ pub(super) fn branches(tree: &Section<'_>, scale: f64) -> Result<Vec<Branch>> {
 fn limited(threshold: f64) -> Result<f64> {
     match threshold.is_nan() {
         true => Err(refused("'threshold' has a value that is not a number")),
+        // LightGBM takes numbers within this distance of 0 for 0, so all of them take the branch of 0.
+        false if (-ZERO..0.0).contains(&threshold) => Ok((-ZERO).next_down()),
+        false if (0.0..=ZERO).contains(&threshold) => Ok(ZERO),
         false => Ok(threshold.clamp(f64::MIN, f64::MAX)),
     }
 }
