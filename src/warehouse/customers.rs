@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
 
 use duckdb::Connection;
-use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, Job, NOT_SYSTEM_SQL, Name, Time, Value};
+use kernel::domain::{EVENT_FIELDS, Event, IDENTIFY, NOT_SYSTEM_SQL, Name, Time, Value};
 use kernel::expression::quote_identifier;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::LIVE_SEQ;
 use crate::{Error, Result, Warehouse, query};
 
 /// A customer in a list.
@@ -155,58 +154,14 @@ impl Warehouse {
     /// The warehouse cannot be read.
     pub fn events_of(&self, customer_id: &str) -> Result<Vec<Event>> {
         let mut all = Vec::new();
-        self.each_event(Some(customer_id), &Job::unwatched(), &mut |event| {
-            all.push(event);
-            Ok(())
-        })?;
+        self.each_event(customer_id, &mut |event| all.push(event))?;
         Ok(all)
     }
 
-    /// All events that came from files, customer by customer in order, in groups of at most `size`.
-    ///
-    /// # Errors
-    /// The warehouse cannot be read, the job was canceled, or `take` failed.
-    pub fn history<E: From<Error>>(
-        &self,
-        size: usize,
-        job: &Job,
-        mut take: impl FnMut(Vec<Event>) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let mut group = Vec::with_capacity(size);
-        let mut failed = None;
-        let read = self.each_event(None, job, &mut |event| {
-            if event.seq >= LIVE_SEQ {
-                return Ok(());
-            }
-            group.push(event);
-            if group.len() == size {
-                take(std::mem::take(&mut group)).map_err(|error| {
-                    failed = Some(error);
-                    Error::Canceled
-                })?;
-            }
-            Ok(())
-        });
-        match (read, failed) {
-            (_, Some(error)) => Err(error),
-            (Err(error), None) => Err(error.into()),
-            (Ok(()), None) if group.is_empty() => Ok(()),
-            (Ok(()), None) => take(group),
-        }
-    }
-
-    fn each_event(
-        &self,
-        customer_id: Option<&str>,
-        job: &Job,
-        take: &mut dyn FnMut(Event) -> Result<()>,
-    ) -> Result<()> {
+    fn each_event(&self, customer_id: &str, take: &mut dyn FnMut(Event)) -> Result<()> {
         let failed = || Error::duckdb("read events");
         let connection = self.connect()?;
-        let condition = match customer_id {
-            Some(id) => format!("customer_id = {}", kernel::expression::quote_text(id)),
-            None => "true".to_owned(),
-        };
+        let condition = format!("customer_id = {}", kernel::expression::quote_text(customer_id));
         // Trait changes of one identify are one event again, with its traits as properties.
         let sql = format!(
             "SELECT * FROM (
@@ -238,10 +193,7 @@ impl Warehouse {
         let mut rows = statement.query([]).map_err(failed())?;
         let names = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
         while let Some(row) = rows.next().map_err(failed())? {
-            if job.is_canceled() {
-                return Err(Error::Canceled);
-            }
-            take(event(row, &names).map_err(failed())?)?;
+            take(event(row, &names).map_err(failed())?);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@ use kernel::domain::Job;
 use kernel::expression::quote_identifier;
 use serde::Serialize;
 
+use crate::warehouse::TIMELINES;
 use crate::{Error, Result, Warehouse};
 
 /// What was erased of a customer.
@@ -50,13 +51,7 @@ impl Warehouse {
                 .map_err(Error::duckdb("erase a customer"))?;
             Ok::<_, Error>(erased)
         })?;
-        let file = self.timelines_file();
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &file)(error));
-            }
-            _ => {}
-        }
+        self.folder().remove(TIMELINES)?;
         let connection = self.connect()?;
         connection.execute_batch("CHECKPOINT").map_err(Error::duckdb("write what is left"))?;
         Ok(erased)

@@ -24,6 +24,19 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// Something other than an ordinary file or folder is in one of the project's places.
+    #[error(
+        "'{}' is {found}, where a project has a {wanted} of its own; remove it, or put a copy of what it \
+         leads to in its place", .path.display()
+    )]
+    Place {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+        /// What may be there: `file` or `folder`.
+        wanted: &'static str,
+    },
     /// A file cannot be imported as it is.
     #[error("{message}: {}", .path.display())]
     File {
@@ -68,6 +81,7 @@ impl Error {
         match self {
             Self::InUse { .. } => ErrorKind::Conflict,
             Self::Io { .. }
+            | Self::Place { .. }
             | Self::File { .. }
             | Self::Mapping(_)
             | Self::Definition(_)

@@ -4,6 +4,7 @@ use duckdb::types::Value as Sql;
 use kernel::domain::{Job, Time, Value};
 use kernel::expression::quote_text;
 
+use crate::warehouse::place_of;
 use crate::{Error, Relation, Result, Warehouse, instance, query::sql_error};
 
 /// The format of an exported file.
@@ -104,7 +105,7 @@ impl Warehouse {
             return Err(Error::Canceled);
         }
         result.map_err(|error| Error::Sql(sql_error(&error.to_string())))?;
-        self.hand_out(&staged, path)
+        self.folder().hand_out(&place_of(&staged), path)
     }
 
     /// Writes a relation to a file.
@@ -115,13 +116,6 @@ impl Warehouse {
         let format = ExportFormat::of(path)?;
         let staged = self.staged("relation");
         relation.write(&staged, format, self.staging())?;
-        self.hand_out(&staged, path)
-    }
-
-    fn hand_out(&self, staged: &Path, path: &Path) -> Result<()> {
-        let moved = std::fs::rename(staged, path).or_else(|_| {
-            std::fs::copy(staged, path).map(|_| ()).and_then(|()| std::fs::remove_file(staged))
-        });
-        moved.map_err(Error::io("write", path))
+        self.folder().hand_out(&place_of(&staged), path)
     }
 }

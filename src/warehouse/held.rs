@@ -1,5 +1,5 @@
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::Connection;
 use duckdb::arrow::datatypes::DataType;
@@ -8,13 +8,15 @@ use kernel::expression::quote_text;
 
 use crate::query::{Rows, one_statement, rows_of, sql_error, statement_of};
 use crate::summaries::{BINS, ColumnSummary, MOST_DISTINCT};
-use crate::{Error, Result, Warehouse, instance};
+use crate::warehouse::place_of;
+use crate::{Error, ProjectFolder, Result, Warehouse, instance};
 
 /// All rows of a query, however many: in a database of their own in the staging folder, from where pages
 /// of them are read in any order. They stay as they were when the query ran.
 #[derive(Debug)]
 pub struct Held {
     connection: Mutex<Connection>,
+    folder: Arc<ProjectFolder>,
     file: PathBuf,
     types: Vec<DataType>,
     n: u64,
@@ -75,11 +77,11 @@ impl Warehouse {
             _ if job.is_canceled() => Err(Error::Canceled),
             Ok(()) => {
                 job.report("Keeping its rows", 0.7);
-                Held::of(&staged, self.staged("held"), types, job)
+                Held::of(self.folder().clone(), &staged, self.staged("held"), types, job)
             }
             Err(error) => Err(failed(error)),
         };
-        drop(std::fs::remove_file(staged));
+        drop(self.folder().remove(&place_of(&staged)));
         held
     }
 }
@@ -104,10 +106,17 @@ fn cast(name: &str, type_: &DataType) -> String {
 }
 
 impl Held {
-    fn of(rows: &Path, file: PathBuf, types: Vec<DataType>, job: &Job) -> Result<Self> {
+    fn of(
+        folder: Arc<ProjectFolder>,
+        rows: &Path,
+        file: PathBuf,
+        types: Vec<DataType>,
+        job: &Job,
+    ) -> Result<Self> {
         let connection = instance::open_scratch(&file)?;
         let mut held = Self {
             connection: Mutex::new(connection),
+            folder,
             file,
             types,
             n: 0,
@@ -271,8 +280,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let file = std::mem::take(&mut self.file);
-        drop(std::fs::remove_file(file.with_extension("wal")));
-        drop(std::fs::remove_file(file));
+        drop(self.folder.remove(&place_of(&file.with_extension("wal"))));
+        drop(self.folder.remove(&place_of(&file)));
     }
 }
 

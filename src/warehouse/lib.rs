@@ -8,16 +8,20 @@
 mod arrow;
 mod catalog;
 mod customers;
+mod endpoints;
 mod erasing;
 mod error;
 pub mod experiments;
 mod export;
+mod folder;
 mod held;
+mod history;
 pub mod import;
 mod incoming;
 pub mod insights;
 mod instance;
 mod inventory;
+mod joins;
 mod live;
 mod message_id;
 mod oracle;
@@ -27,13 +31,17 @@ mod schema;
 mod spine;
 mod summaries;
 mod timelines;
+mod trial;
 mod warehouse;
 
 pub use customers::{CustomerList, CustomerSort, CustomerSummary, Summary};
+pub use endpoints::PublishMark;
 pub use erasing::Erased;
 pub use error::Error;
 pub use export::ExportFormat;
+pub use folder::{Access, ProjectFolder};
 pub use held::{Arrangement, Held, HeldPage};
+pub use history::HistoryLines;
 pub use inventory::{EventKind, MOST_PROPERTIES, PropertyUse};
 pub use live::Pulled;
 pub use oracle::view_sql;
@@ -41,6 +49,7 @@ pub use query::{QueryResult, SqlError};
 pub use relation::Relation;
 pub use spine::SpineFile;
 pub use summaries::{ColumnSummary, before, summarize};
+pub use trial::Trial;
 pub use warehouse::Warehouse;
 
 /// The result of a warehouse call.

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use duckdb::Connection;
 use duckdb::types::Value as Sql;
-use kernel::domain::{ALIAS, Event, IDENTIFY, Job, Type, Value, property};
+use kernel::domain::{Event, IDENTIFY, Job, Type, Value, property};
 use kernel::expression::quote_identifier;
 
 use crate::export::{sql_time, sql_value};
+use crate::joins::{Joins, Owned};
 use crate::message_id::MessageId;
 use crate::{Error, Result, Warehouse, schema};
 
@@ -46,18 +47,7 @@ impl Warehouse {
         job: &Job,
     ) -> Result<Pulled> {
         self.transaction(job, |connection| {
-            let mut pulled = Pulled::default();
-            // An alias changes what comes before it, so runs between two aliases are added in turn.
-            for run in events.chunk_by(|left, right| left.event != ALIAS && right.event != ALIAS) {
-                match run {
-                    [alias] if alias.event == ALIAS => join(connection, alias)?,
-                    run => {
-                        let added = add_run(connection, run)?;
-                        pulled.accepted += added.accepted;
-                        pulled.duplicate += added.duplicate;
-                    }
-                }
-            }
+            let pulled = add(connection, events)?;
             connection
                 .execute("INSERT INTO pulls VALUES (?, ?)", duckdb::params![endpoint, next_offset])
                 .map_err(Error::duckdb("remember the pull offset"))?;
@@ -66,26 +56,13 @@ impl Warehouse {
     }
 }
 
-/// Joins an anonymous timeline to a customer's.
-fn join(connection: &Connection, alias: &Event) -> Result<()> {
-    let Some(anonymous) = &alias.anonymous_id else { return Ok(()) };
-    connection
-        .execute("INSERT INTO aliases VALUES (?, ?)", [anonymous, &alias.customer_id])
-        .map_err(Error::duckdb("join timelines"))?;
-    for table in ["stored_events", "traits"] {
-        connection
-            .execute(
-                &format!("UPDATE {table} SET customer_id = ? WHERE customer_id = ?"),
-                [&alias.customer_id, anonymous],
-            )
-            .map_err(Error::duckdb("join timelines"))?;
-    }
-    Ok(())
-}
-
-fn add_run(connection: &Connection, events: &[Event]) -> Result<Pulled> {
-    let (identifies, tracks): (Vec<&Event>, Vec<&Event>) =
-        events.iter().partition(|event| event.event == IDENTIFY);
+/// Adds a run of the log: its joins first, which move what is there, then its events under their owners.
+pub(crate) fn add(connection: &Connection, events: &[Event]) -> Result<Pulled> {
+    let (joins, owned) = Joins::read(events);
+    joins.apply(connection)?;
+    let total = u64::try_from(owned.len()).unwrap_or(u64::MAX);
+    let (identifies, tracks): (Vec<Owned<'_>>, Vec<Owned<'_>>) =
+        owned.into_iter().partition(|owned| owned.event.event == IDENTIFY);
     let mut accepted = 0;
     if !tracks.is_empty() {
         accepted += add_tracks(connection, &tracks)?;
@@ -93,12 +70,11 @@ fn add_run(connection: &Connection, events: &[Event]) -> Result<Pulled> {
     if !identifies.is_empty() {
         accepted += add_identifies(connection, &identifies).map_err(Error::duckdb("add traits"))?;
     }
-    let total = u64::try_from(events.len()).unwrap_or(u64::MAX);
     Ok(Pulled { accepted, duplicate: total - accepted })
 }
 
 /// What each event has, in the order of [`schema::EVENT_COLUMNS`].
-fn head(event: &Event) -> Vec<Sql> {
+fn head(Owned { event, customer_id }: Owned<'_>) -> Vec<Sql> {
     let (uuid, text) = match MessageId::of(&event.message_id) {
         MessageId::Uuid(_) => (Sql::Text(event.message_id.clone()), Sql::Null),
         MessageId::Text(text) => (Sql::Null, Sql::Text(text.to_string())),
@@ -106,7 +82,7 @@ fn head(event: &Event) -> Vec<Sql> {
     vec![
         uuid,
         text,
-        Sql::Text(event.customer_id.clone()),
+        Sql::Text(customer_id.to_owned()),
         event.anonymous_id.clone().map_or(Sql::Null, Sql::Text),
         Sql::Text(event.event.clone()),
         sql_time(event.event_time),
@@ -115,9 +91,9 @@ fn head(event: &Event) -> Vec<Sql> {
     ]
 }
 
-fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
+fn add_tracks(connection: &Connection, events: &[Owned<'_>]) -> Result<u64> {
     let mut wanted: BTreeMap<String, (String, Type)> = BTreeMap::new();
-    for (name, value) in events.iter().flat_map(|event| &event.properties) {
+    for (name, value) in events.iter().flat_map(|owned| &owned.event.properties) {
         if let Some(type_) = value.type_of() {
             let (_, known) =
                 wanted.entry(name.to_lowercase()).or_insert_with(|| (name.clone(), type_));
@@ -144,23 +120,24 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
         ))
         .map_err(failed())?;
     let mut appender = connection.appender("pulled").map_err(failed())?;
-    for event in events {
-        let mut row = head(event);
+    for owned in events {
+        let mut row = head(*owned);
         for (column, type_) in &columns {
-            let value = property(&event.properties, column).unwrap_or(&Value::Null);
+            let value = property(&owned.event.properties, column).unwrap_or(&Value::Null);
             row.push(sql_value(&value.coerce(*type_)));
         }
         appender.append_row(duckdb::appender_params_from_iter(row)).map_err(failed())?;
     }
     appender.flush().map_err(failed())?;
     drop(appender);
+    // Ids of one form are only looked for among ids of that form.
+    let new = ["message_uuid", "message_id"]
+        .map(|id| format!(" ANTI JOIN stored_events {id}s ON p.{id} = {id}s.{id}"))
+        .concat();
     let n = connection
         .execute(
             &format!(
-                "INSERT INTO stored_events ({names}) SELECT {names} FROM pulled p
-                 WHERE NOT EXISTS (SELECT 1 FROM stored_events e WHERE e.message_uuid = p.message_uuid)
-                    AND NOT EXISTS (SELECT 1 FROM stored_events e WHERE e.message_id = p.message_id)
-                 ORDER BY seq"
+                "INSERT INTO stored_events ({names}) SELECT p.* FROM pulled p{new} ORDER BY p.seq"
             ),
             [],
         )
@@ -169,17 +146,17 @@ fn add_tracks(connection: &Connection, events: &[&Event]) -> Result<u64> {
     Ok(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
-fn add_identifies(connection: &Connection, events: &[&Event]) -> duckdb::Result<u64> {
+fn add_identifies(connection: &Connection, events: &[Owned<'_>]) -> duckdb::Result<u64> {
     connection.execute_batch(
         "CREATE OR REPLACE TEMP TABLE pulled_traits AS SELECT * FROM traits LIMIT 0",
     )?;
     let mut appender = connection.appender("pulled_traits")?;
-    for event in events {
+    for Owned { event, customer_id } in events {
         for (name, value) in &event.properties {
             let json = value.to_json().to_string();
             appender.append_row(duckdb::params![
                 event.message_id,
-                event.customer_id,
+                customer_id,
                 sql_time(event.event_time),
                 sql_time(event.received_at),
                 event.seq,
@@ -190,20 +167,16 @@ fn add_identifies(connection: &Connection, events: &[&Event]) -> duckdb::Result<
     }
     appender.flush()?;
     drop(appender);
-    let ids: Vec<&str> = events.iter().map(|event| event.message_id.as_str()).collect();
-    let mut known = 0;
-    for id in &ids {
-        known += connection.query_row(
-            "SELECT count(DISTINCT message_id) FROM traits WHERE message_id = ?",
-            [id],
-            |row| row.get::<_, u64>(0),
-        )?;
-    }
+    let known: u64 = connection.query_row(
+        "SELECT count(DISTINCT message_id) FROM pulled_traits SEMI JOIN traits USING (message_id)",
+        [],
+        |row| row.get(0),
+    )?;
     connection.execute(
-        "INSERT INTO traits SELECT p.* FROM pulled_traits p
-         WHERE NOT EXISTS (SELECT 1 FROM traits t WHERE t.message_id = p.message_id)",
+        "INSERT INTO traits SELECT p.* FROM pulled_traits p ANTI JOIN traits t
+            ON p.message_id = t.message_id",
         [],
     )?;
     connection.execute_batch("DROP TABLE pulled_traits")?;
-    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX) - known)
+    Ok(u64::try_from(events.len()).unwrap_or(u64::MAX) - known)
 }

@@ -36,31 +36,62 @@ pub(crate) fn last_file_seq() -> String {
     )
 }
 
-/// Creates what is missing in a warehouse file.
+/// The tables, with their columns.
+const TABLES: [(&str, &str); 9] = [
+    (
+        "stored_events",
+        "message_uuid UUID, message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
+         event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT",
+    ),
+    (
+        "traits",
+        "message_id VARCHAR, customer_id VARCHAR, event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT,
+         trait VARCHAR, value JSON",
+    ),
+    (
+        "imports",
+        "import BIGINT, source VARCHAR, imported_at TIMESTAMP, read BIGINT, accepted BIGINT,
+         duplicate BIGINT, rejected BIGINT, seconds DOUBLE",
+    ),
+    (
+        "rejected_rows",
+        "import BIGINT, source VARCHAR, line BIGINT, \"column\" VARCHAR, reason VARCHAR, content VARCHAR",
+    ),
+    ("aliases", "anonymous_id VARCHAR, customer_id VARCHAR"),
+    ("warehouse", "id VARCHAR"),
+    ("pulls", "endpoint VARCHAR, \"offset\" BIGINT"),
+    ("publishes", "endpoint VARCHAR, last_seq BIGINT, log_end BIGINT"),
+    ("accepted_projects", "endpoint VARCHAR, project VARCHAR"),
+];
+
+/// Creates what is missing in a warehouse file. A file that has everything is not written to.
 pub(crate) fn create(connection: &Connection) -> Result<()> {
     migrate(connection)?;
-    connection
-        .execute_batch(
-            "CREATE TABLE IF NOT EXISTS stored_events (
-                message_uuid UUID, message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR,
-                event VARCHAR, event_time TIMESTAMP, received_at TIMESTAMP, seq BIGINT);
-             CREATE TABLE IF NOT EXISTS traits (
-                message_id VARCHAR, customer_id VARCHAR, event_time TIMESTAMP,
-                received_at TIMESTAMP, seq BIGINT, trait VARCHAR, value JSON);
-             CREATE TABLE IF NOT EXISTS imports (
-                import BIGINT, source VARCHAR, imported_at TIMESTAMP, read BIGINT,
-                accepted BIGINT, duplicate BIGINT, rejected BIGINT, seconds DOUBLE);
-             CREATE TABLE IF NOT EXISTS rejected_rows (
-                import BIGINT, source VARCHAR, line BIGINT, \"column\" VARCHAR, reason VARCHAR,
-                content VARCHAR);
-             CREATE TABLE IF NOT EXISTS aliases (anonymous_id VARCHAR, customer_id VARCHAR);
-             CREATE TABLE IF NOT EXISTS warehouse (id VARCHAR);
-             INSERT INTO warehouse SELECT CAST(uuid() AS VARCHAR)
-                WHERE NOT EXISTS (SELECT 1 FROM warehouse);
-             CREATE TABLE IF NOT EXISTS pulls (endpoint VARCHAR, \"offset\" BIGINT);",
-        )
-        .map_err(Error::duckdb("create its tables"))?;
-    create_views(connection)
+    let failed = || Error::duckdb("create its tables");
+    let known = tables(connection).map_err(failed())?;
+    for (name, columns) in TABLES {
+        if !known.iter().any(|known| known == name) {
+            let sql = format!("CREATE TABLE IF NOT EXISTS {name} ({columns})");
+            connection.execute_batch(&sql).map_err(failed())?;
+        }
+    }
+    let has_id: bool = connection
+        .query_row("SELECT count(*) > 0 FROM warehouse", [], |row| row.get(0))
+        .map_err(failed())?;
+    if !has_id {
+        let sql = "INSERT INTO warehouse SELECT CAST(uuid() AS VARCHAR)";
+        connection.execute_batch(sql).map_err(failed())?;
+    }
+    if are_views_current(connection)? { Ok(()) } else { create_views(connection) }
+}
+
+fn tables(connection: &Connection) -> duckdb::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT table_name FROM duckdb_tables()
+         WHERE database_name = current_database() AND schema_name = 'main'",
+    )?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    names.collect()
 }
 
 /// Warehouses of an earlier version have `events` as a table with ids as text.
@@ -86,24 +117,66 @@ fn migrate(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Creates the views that people read, for the properties that there are.
-fn create_views(connection: &Connection) -> Result<()> {
+/// The views that people read, with their SQL for the properties that there are.
+fn views(connection: &Connection) -> Result<[(&'static str, String); 2]> {
     let properties = properties(connection)?;
     let columns: String =
         properties.iter().map(|(name, _)| format!(", {}", quote_identifier(name))).collect();
-    connection
-        .execute_batch(&format!(
-            "CREATE OR REPLACE VIEW events AS
-                SELECT coalesce(message_id, CAST(message_uuid AS VARCHAR)) AS message_id, customer_id,
+    Ok([
+        (
+            "events",
+            format!(
+                "SELECT coalesce(message_id, CAST(message_uuid AS VARCHAR)) AS message_id, customer_id,
                     anonymous_id, event, event_time, coalesce(received_at, event_time) AS received_at,
                     seq{columns}
-                FROM stored_events;
-             CREATE OR REPLACE VIEW customers AS
-                SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,
+                 FROM stored_events"
+            ),
+        ),
+        (
+            "customers",
+            format!(
+                "SELECT customer_id, min(event_time) AS first_seen, max(event_time) AS last_seen,
                     count(*) AS event_count
-                FROM events WHERE {NOT_SYSTEM_SQL} GROUP BY customer_id;"
-        ))
-        .map_err(Error::duckdb("create its views"))
+                 FROM events WHERE {NOT_SYSTEM_SQL} GROUP BY customer_id"
+            ),
+        ),
+    ])
+}
+
+/// Creates the views that people read.
+fn create_views(connection: &Connection) -> Result<()> {
+    for (name, sql) in views(connection)? {
+        connection
+            .execute_batch(&format!("CREATE OR REPLACE VIEW {name} AS {sql}"))
+            .map_err(Error::duckdb("create its views"))?;
+    }
+    Ok(())
+}
+
+/// Whether the views are those that this version makes, seen by making them once more beside the file.
+fn are_views_current(connection: &Connection) -> Result<bool> {
+    let is_current = |(name, sql): (&str, String)| -> duckdb::Result<bool> {
+        let expected = format!("expected_{name}");
+        let body = |name: &str, is_temporary: bool| -> duckdb::Result<Option<String>> {
+            let sql = "SELECT sql FROM duckdb_views() WHERE view_name = ? AND temporary = ?
+                AND (temporary OR (database_name = current_database() AND schema_name = 'main'))";
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query(duckdb::params![name, is_temporary])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let sql: String = row.get(0)?;
+            Ok(sql.split_once(" AS SELECT ").map(|(_, body)| body.to_owned()))
+        };
+        let Some(found) = body(name, false)? else { return Ok(false) };
+        connection.execute_batch(&format!("CREATE OR REPLACE TEMP VIEW {expected} AS {sql}"))?;
+        let is_current = body(&expected, true)? == Some(found);
+        connection.execute_batch(&format!("DROP VIEW {expected}"))?;
+        Ok(is_current)
+    };
+    let mut all = true;
+    for view in views(connection)? {
+        all = all && is_current(view).unwrap_or(false);
+    }
+    Ok(all)
 }
 
 /// The properties that have a column in `events`, with their types.

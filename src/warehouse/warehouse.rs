@@ -1,18 +1,31 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::Connection;
 use kernel::domain::Job;
 
 use crate::catalog::Known;
 use crate::timelines::Cache;
-use crate::{Error, Result, instance, schema};
+use crate::{Access, Error, ProjectFolder, Result, instance, schema};
+
+/// The database file.
+const DATABASE: &str = "warehouse.duckdb";
+/// The folder for files on their way in or out: the only one that SQL reaches.
+const STAGING: &str = ".staging";
+/// Timelines that are kept for the next start.
+pub(crate) const TIMELINES: &str = "timelines.cache";
+/// What names of staged files begin with: they are followed by a process and a number, or by DuckDB's.
+const STAGED: [&str; 6] =
+    ["held-rows-", "held-", "export-", "relation-", "timelines-", "duckdb_temp_"];
+/// Files of the bundled samples on their way in.
+const STAGED_SAMPLES: [&str; 3] = ["customers.parquet", "events.parquet", "cdnow_master.txt"];
 
 /// The warehouse of one project: `warehouse.duckdb` and a folder for what is on its way in or out.
 #[derive(Debug)]
 pub struct Warehouse {
     root: Mutex<Connection>,
+    folder: Arc<ProjectFolder>,
     staging: PathBuf,
     /// Held while something writes: DuckDB would refuse the second writer, we let it wait.
     writing: Mutex<()>,
@@ -28,28 +41,65 @@ impl Warehouse {
     /// Opens the warehouse of a project folder, and makes it if it is not there.
     ///
     /// # Errors
-    /// The folder cannot be written, or another process has it open.
+    /// The folder cannot be written, another process has it open, or it has links where the warehouse has
+    /// files.
     pub fn open(project: &Path) -> Result<Self> {
-        let staging = project.join(".staging");
-        std::fs::create_dir_all(&staging).map_err(Error::io("write in the project", project))?;
-        let staging =
-            staging.canonicalize().map_err(Error::io("write in the project", &staging))?;
-        let root = instance::open(&project.join("warehouse.duckdb"), &staging)?;
-        // What an ended process left behind is of no use.
-        if let Ok(entries) = std::fs::read_dir(&staging) {
-            for entry in entries.flatten() {
-                drop(std::fs::remove_file(entry.path()));
-            }
+        Self::open_in(Arc::new(ProjectFolder::create(project)?))
+    }
+
+    /// Opens the warehouse of a project folder that is open.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(folder: Arc<ProjectFolder>) -> Result<Self> {
+        // DuckDB opens files by their path and follows links: nothing of it is opened before all is checked.
+        for name in folder.names("")?.iter().filter(|name| name.starts_with(DATABASE)) {
+            folder.check(name, name.ends_with(".tmp"))?;
+        }
+        folder.check(TIMELINES, false)?;
+        folder.check(STAGING, true)?;
+        folder.make_folder(STAGING)?;
+        let staging = folder.path_of(STAGING);
+        let root = instance::open(&folder.checked_path(DATABASE)?, &staging)?;
+        // What an ended process left behind is of no use; what it did not make is left alone.
+        for name in folder.names(STAGING)?.iter().filter(|name| is_staged(name)) {
+            folder.remove(&format!("{STAGING}/{name}"))?;
         }
         schema::create(&root)?;
         Ok(Self {
             root: Mutex::new(root),
+            folder,
             staging,
             writing: Mutex::new(()),
             writes: AtomicU64::new(0),
             cache: Cache::default(),
             known: Mutex::default(),
         })
+    }
+
+    /// The project's folder.
+    #[must_use]
+    pub const fn folder(&self) -> &Arc<ProjectFolder> {
+        &self.folder
+    }
+
+    /// Writes a file into the staging folder, to import it from there; gives its path.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn stage(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        let place = format!("{STAGING}/{name}");
+        self.folder.write(&place, content, Access::Default)?;
+        Ok(self.folder.path_of(&place))
+    }
+
+    /// Removes a file from the staging folder.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn unstage(&self, file: &Path) -> Result<()> {
+        self.folder.remove(&place_of(file))?;
+        Ok(())
     }
 
     /// A connection of its own, for one piece of work.
@@ -75,16 +125,35 @@ impl Warehouse {
         self.writes.load(Ordering::Acquire)
     }
 
-    /// Where the timelines in memory are kept for the next start.
-    pub(crate) fn timelines_file(&self) -> PathBuf {
-        self.staging.with_file_name("timelines.cache")
-    }
-
     /// Runs `work` in a transaction: all of it happens, or nothing.
     pub(crate) fn transaction<T, E: From<Error>>(
         &self,
         job: &Job,
         work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.begun(job, work, |connection| {
+            connection.execute_batch("COMMIT").map_err(Error::duckdb("commit"))?;
+            self.writes.fetch_add(1, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    /// Runs `work` in a transaction whose changes are undone when it ends.
+    pub(crate) fn undone_transaction<T, E: From<Error>>(
+        &self,
+        job: &Job,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.begun(job, work, |connection| {
+            connection.execute_batch("ROLLBACK").map_err(Error::duckdb("undo its changes"))
+        })
+    }
+
+    fn begun<T, E: From<Error>>(
+        &self,
+        job: &Job,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
+        end: impl FnOnce(&Connection) -> Result<()>,
     ) -> std::result::Result<T, E> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = self.connect()?;
@@ -94,8 +163,7 @@ impl Warehouse {
         let result = if job.is_canceled() { Err(Error::Canceled.into()) } else { result };
         match result {
             Ok(value) => {
-                connection.execute_batch("COMMIT").map_err(Error::duckdb("commit"))?;
-                self.writes.fetch_add(1, Ordering::Release);
+                end(&connection)?;
                 Ok(value)
             }
             Err(error) => {
@@ -103,6 +171,42 @@ impl Warehouse {
                 drop(connection.execute_batch("ROLLBACK"));
                 Err(error)
             }
+        }
+    }
+}
+
+/// The place in the project of a file in the staging folder.
+pub(crate) fn place_of(staged: &Path) -> String {
+    let name = staged.file_name().unwrap_or_default().to_string_lossy();
+    format!("{STAGING}/{name}")
+}
+
+/// Whether a name is one of those that [`Warehouse::staged`] and DuckDB give.
+fn is_staged(name: &str) -> bool {
+    let has_numbers = |rest: &str| {
+        let rest = rest.strip_suffix(".wal").unwrap_or(rest);
+        let is_number =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        rest.split_once('-').is_some_and(|(process, n)| is_number(process) && is_number(n))
+    };
+    STAGED_SAMPLES.contains(&name)
+        || STAGED.iter().any(|start| match name.strip_prefix(start) {
+            Some(rest) => *start == "duckdb_temp_" || has_numbers(rest),
+            None => false,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_names_that_were_given_here_are_removed() {
+        for ours in
+            ["held-1-0", "held-rows-20-3", "export-7-1.wal", "duckdb_temp_storage_S32K-0.tmp"]
+        {
+            assert!(super::is_staged(ours), "{ours}");
+        }
+        for other in ["held", "held-1", "held-rows-x-3", "notes.txt", "export-7-1.csv", "-1-2"] {
+            assert!(!super::is_staged(other), "{other}");
         }
     }
 }

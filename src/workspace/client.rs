@@ -256,20 +256,40 @@ pub(crate) struct LogRun {
     pub(crate) next: u64,
     pub(crate) end: bool,
     pub(crate) events: Vec<Event>,
+    /// Projects whose history was published there; endpoints of earlier versions name none.
+    #[serde(default)]
+    pub(crate) projects: Vec<PublishedProject>,
+}
+
+/// A project whose history was published to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PublishedProject {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 /// What became of events that were sent.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Collected {
     pub(crate) accepted: u64,
     pub(crate) duplicate: u64,
+    #[serde(default)]
+    rejected: u64,
+    #[serde(default)]
+    reasons: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Problem {
+    title: Option<String>,
     detail: Option<String>,
 }
 
+/// Bodies from this size on are sent after the endpoint has asked for them: it refuses a request before it
+/// reads the body, and an answer to a request that is half sent may be lost.
+const EXPECTED_BYTES: usize = 4 * 1024;
+/// Characters of a refusal that are shown.
+const LONGEST_REASON: usize = 2_000;
 /// The largest answer that is read.
 const LARGEST_ANSWER: u64 = 512 * 1024 * 1024;
 
@@ -285,7 +305,7 @@ impl Client {
             // An endpoint is asked directly: no proxy of the environment gets to see keys.
             .proxy(None)
             .build();
-        Self { url: url.trim_end_matches('/').to_owned(), key, agent: config.into() }
+        Self { url: with_scheme(url), key, agent: config.into() }
     }
 
     /// Where the endpoint is.
@@ -308,6 +328,10 @@ impl Client {
         let request = request
             .header("authorization", self.authorization())
             .header("content-type", "application/json");
+        let request = match body.len() {
+            EXPECTED_BYTES.. => request.header("expect", "100-continue"),
+            _ => request,
+        };
         self.read(request.send(body))
     }
 
@@ -331,11 +355,17 @@ impl Client {
             .map_err(|error| no_endpoint(error.to_string()))?;
         if !status.is_success() {
             let problem = serde_json::from_slice::<Problem>(&body).ok();
-            let detail = problem.and_then(|problem| problem.detail);
+            let said = problem.and_then(|problem| problem.detail.or(problem.title));
+            // What is no problem document comes from something before the endpoint, or from another server.
+            let said = said.unwrap_or_else(|| {
+                let text = String::from_utf8_lossy(&body);
+                let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+                line.or(status.canonical_reason()).unwrap_or("it gives no reason").to_owned()
+            });
             return Err(Error::Refused {
                 url: self.url.clone(),
                 status: status.as_u16(),
-                detail: detail.unwrap_or_else(|| "it gives no reason".to_owned()),
+                detail: said.chars().take(LONGEST_REASON).collect(),
             });
         }
         serde_json::from_slice(&body)
@@ -545,17 +575,23 @@ impl Client {
     ) -> Result<()> {
         let body =
             json!({ "userId": customer_id, "event": event, "properties": properties }).to_string();
-        self.post::<Collected>("/v1/track", body.as_bytes()).map(|_| ())
+        let collected: Collected = self.post("/v1/track", body.as_bytes())?;
+        if collected.rejected == 0 {
+            return Ok(());
+        }
+        let reasons = collected.reasons.join("; ");
+        Err(Error::BadInput(format!("the endpoint at {} rejected the event: {reasons}", self.url)))
     }
 
-    pub(crate) fn publish(&self, events: &[Event]) -> Result<Collected> {
-        let mut body = Vec::new();
-        for event in events {
-            serde_json::to_writer(&mut body, event)
-                .map_err(|error| Error::Fault(error.to_string()))?;
-            body.push(b'\n');
-        }
-        self.post("/v1/history", &body)
+    /// Publishes events of a project, as JSON lines.
+    pub(crate) fn publish(&self, project: (&str, &str), lines: &[u8]) -> Result<Collected> {
+        let (id, name) = (escape(project.0), escape(project.1));
+        self.post(&format!("/v1/history?project={id}&name={name}"), lines)
+    }
+
+    /// The end of the endpoint's log.
+    pub(crate) fn log_end(&self) -> Result<LogRun> {
+        self.get("/v1/events?last=0&limit=1")
     }
 
     pub(crate) fn log(&self, from: u64, limit: usize) -> Result<LogRun> {
@@ -573,4 +609,28 @@ pub(crate) fn escape(part: &str) -> String {
             byte => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+/// The address of an endpoint with its scheme: HTTP if none is given.
+pub(crate) fn with_scheme(url: &str) -> String {
+    let url = url.trim().trim_end_matches('/');
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_scheme;
+
+    #[test]
+    fn an_address_without_a_scheme_is_http() {
+        for (given, url) in [
+            ("127.0.0.1:7360", "http://127.0.0.1:7360"),
+            ("localhost:7360/", "http://localhost:7360"),
+            ("[::1]:7360", "http://[::1]:7360"),
+            ("http://127.0.0.1:7360/", "http://127.0.0.1:7360"),
+            ("https://score.example.org", "https://score.example.org"),
+        ] {
+            assert_eq!(with_scheme(given), url);
+        }
+    }
 }

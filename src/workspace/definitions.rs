@@ -1,14 +1,13 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kernel::domain::{Name, did_you_mean};
 use kernel::features::{View, ViewDefinition};
 use kernel::scoring::ScoringFunction;
 use models::ModelSpec;
+use warehouse::{Access, ProjectFolder};
 
+use crate::project::WINDOW;
 use crate::{Error, Project, Result};
-
-/// The file of a project folder with what the window showed last.
-const WINDOW: &str = "window.json";
 
 /// Maximum size of a definition: a view, model, insight, experiment, rule, segment, query or board.
 pub const MAX_DEFINITION_BYTES: u64 = 1 << 20;
@@ -16,29 +15,25 @@ pub const MAX_DEFINITION_BYTES: u64 = 1 << 20;
 /// Views, model specs and functions: the text files of a project.
 impl Project {
     pub(crate) fn names(&self, folder: &str, ending: &str) -> Result<Vec<Name>> {
-        let path = self.folder().join(folder);
-        let entries = std::fs::read_dir(&path).map_err(Error::io("read", &path))?;
-        let mut names: Vec<Name> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name();
-                name.to_str()?.strip_suffix(ending)?.strip_suffix('.')?.parse().ok()
-            })
+        let names = self.files().names(folder)?;
+        let mut names: Vec<Name> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(ending)?.strip_suffix('.')?.parse().ok())
             .collect();
         names.sort();
         Ok(names)
     }
 
     pub(crate) fn read(&self, folder: &'static str, name: &Name, ending: &str) -> Result<String> {
-        let path = self.definition_path(folder, name, ending);
-        if path.exists() {
-            let size = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-            if ending == "toml" && size > MAX_DEFINITION_BYTES {
+        if let Some(text) = self.files().read_text(&place(folder, name, ending))? {
+            let size = text.len();
+            if ending == "toml" && size as u64 > MAX_DEFINITION_BYTES {
                 let message =
                     format!("a definition has at most {MAX_DEFINITION_BYTES} bytes, not {size}");
+                let path = self.definition_path(folder, name, ending);
                 return Err(Error::File { path, message });
             }
-            return std::fs::read_to_string(&path).map_err(Error::io("read", &path));
+            return Ok(text);
         }
         let names = self.names(folder, ending)?;
         let kind = folder.trim_end_matches('s');
@@ -48,6 +43,23 @@ impl Project {
         Err(Error::NotFound(format!(
             "there is no {kind} '{name}' in this project{suggestion} (there are: {known})"
         )))
+    }
+
+    /// Writes a definition, so that it is whole or as it was.
+    pub(crate) fn save(
+        &self,
+        folder: &'static str,
+        name: &Name,
+        ending: &str,
+        text: &str,
+    ) -> Result<()> {
+        let place = place(folder, name, ending);
+        Ok(self.files().write(&place, text.as_bytes(), Access::Default)?)
+    }
+
+    /// The path of a definition, to name it in a message.
+    pub(crate) fn definition_path(&self, folder: &str, name: &Name, ending: &str) -> PathBuf {
+        self.files().path_of(&place(folder, name, ending))
     }
 
     /// The names of its views.
@@ -93,10 +105,10 @@ impl Project {
     /// It makes no sense, or the file cannot be written.
     pub fn save_view(&self, definition: &ViewDefinition) -> Result<()> {
         View::check(definition, &self.catalog()?)?;
-        let path = self.definition_path("views", &definition.name, "toml");
+        let name = &definition.name;
         let text = toml::to_string(definition)
-            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
-        write_whole(&path, &text)
+            .map_err(|error| self.bad_file(&place("views", name, "toml"), &error))?;
+        self.save("views", name, "toml", &text)
     }
 
     /// The names of its model specs.
@@ -123,7 +135,7 @@ impl Project {
     /// # Errors
     /// The file cannot be written.
     pub fn save_model(&self, spec: &ModelSpec) -> Result<()> {
-        write_whole(&self.definition_path("models", &spec.name, "toml"), &spec.to_toml()?)
+        self.save("models", &spec.name, "toml", &spec.to_toml()?)
     }
 
     /// Saves a query.
@@ -131,7 +143,7 @@ impl Project {
     /// # Errors
     /// The file cannot be written.
     pub fn save_query(&self, name: &Name, sql: &str) -> Result<()> {
-        write_whole(&self.definition_path("queries", name, "sql"), sql)
+        self.save("queries", name, "sql", sql)
     }
 
     /// Saves a board: tiles side by side, as the window wrote them.
@@ -139,13 +151,13 @@ impl Project {
     /// # Errors
     /// The file cannot be written.
     pub fn save_board(&self, name: &Name, text: &str) -> Result<()> {
-        write_whole(&self.definition_path("boards", name, "json"), text)
+        self.save("boards", name, "json", text)
     }
 
     /// What the window showed when the project was open before, as it wrote it.
     #[must_use]
     pub fn kept_window(&self) -> Option<String> {
-        std::fs::read_to_string(self.folder().join(WINDOW)).ok()
+        self.files().read_text(WINDOW).ok().flatten()
     }
 
     /// The names of its scoring functions.
@@ -173,7 +185,7 @@ impl Project {
     /// The file cannot be written.
     pub fn save_function(&self, function: &ScoringFunction) -> Result<String> {
         let name = &function.file().name;
-        write_whole(&self.definition_path("functions", name, "json"), &function.file().to_json()?)?;
+        self.save("functions", name, "json", &function.file().to_json()?)?;
         Ok(format!("functions/{name}.json"))
     }
 
@@ -200,12 +212,10 @@ impl Project {
 /// # Errors
 /// The file cannot be written.
 pub fn keep_window(folder: &Path, text: &str) -> Result<()> {
-    write_whole(&folder.join(WINDOW), text)
+    Ok(ProjectFolder::open(folder)?.write(WINDOW, text.as_bytes(), Access::Default)?)
 }
 
-/// Writes a file: first beside it, then moved, so that it is whole or as it was.
-pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(Error::io("write", path))
+/// The place of a definition in the project.
+fn place(folder: &str, name: &Name, ending: &str) -> String {
+    format!("{folder}/{name}.{ending}")
 }

@@ -113,7 +113,7 @@ pub fn run_demo(program: &Path, keep: Option<PathBuf>, say: &dyn Fn(&str)) -> Re
         trained.test.metric("auc").unwrap_or(f64::NAN),
         trained.seconds
     ));
-    let local = LocalEndpoint::start(program, &project.endpoint_data(), "127.0.0.1:0")?;
+    let local = LocalEndpoint::start(program, &project, "127.0.0.1:0")?;
     let url = local.url().to_owned();
     if local.keys().admin_key.is_some() {
         project.remember_endpoint(&url, local.keys().clone())?;

@@ -65,6 +65,18 @@ pub enum Error {
         /// What it says.
         detail: String,
     },
+    /// Another project was published to the endpoint, so its events may not belong here.
+    #[error(
+        "{} was published to the endpoint at {url}, so its events may not belong in this project; nothing was \
+         pulled. To pull them all the same: fullcircle pull --from-other-project --from {url}",
+        projects(.names)
+    )]
+    OtherProject {
+        /// Its address.
+        url: String,
+        /// The names of the other projects.
+        names: Vec<String>,
+    },
     /// The endpoint on this machine could not be started.
     #[error("the endpoint could not be started: {0}")]
     Endpoint(String),
@@ -74,6 +86,14 @@ pub enum Error {
     /// A fault of ours, caught at the edge of a job.
     #[error("this is a fault of Full Circle: {0}")]
     Fault(String),
+}
+
+fn projects(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.as_slice() {
+        [one] => format!("another project, {one},"),
+        all => format!("other projects ({}) than this one", all.join(", ")),
+    }
 }
 
 impl Error {
@@ -89,6 +109,7 @@ impl Error {
             | Self::File { .. }
             | Self::Io { .. }
             | Self::BadInput(_)
+            | Self::OtherProject { .. }
             | Self::Refused { .. } => ErrorKind::BadInput,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoEndpoint { .. } | Self::Endpoint(_) => ErrorKind::Unavailable,

@@ -3,7 +3,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
+use warehouse::Access;
 
+use crate::client::with_scheme;
 use crate::{Client, Error, KnownEndpoint, Project, Result};
 
 /// An endpoint on this machine, in a process of its own. It goes on when this is dropped.
@@ -13,6 +15,11 @@ pub struct LocalEndpoint {
     keys: KnownEndpoint,
     child: Child,
 }
+
+/// The data folder of the endpoint of a project.
+const DATA: &str = ".endpoint/data";
+/// What that endpoint writes to its log.
+const LOG: &str = ".endpoint/data.log";
 
 /// What `fullcircle serve --json` says once it is ready.
 #[derive(Deserialize)]
@@ -24,23 +31,21 @@ struct Ready {
 }
 
 impl LocalEndpoint {
-    /// Starts `program serve` on a data folder and waits until it answers.
+    /// Starts `program serve` on the data folder of a project and waits until it answers.
     ///
     /// # Errors
-    /// It does not start; with what it says about it.
-    pub fn start(program: &Path, data: &Path, listen: &str) -> Result<Self> {
+    /// The data folder has links, or the endpoint does not start; with what it says about it.
+    pub fn start(program: &Path, project: &Project, listen: &str) -> Result<Self> {
         // Its log goes to a file beside its data: a pipe that nobody reads would stop it one day.
-        let log_path = data.with_extension("log");
-        if let Some(folder) = log_path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("write in the project", folder))?;
-        }
-        let log = std::fs::File::create(&log_path).map_err(Error::io("write", &log_path))?;
+        let files = project.files();
+        files.check(DATA, true)?;
+        let log = files.create_file(LOG, Access::Default)?;
         let mut command = Command::new(program);
         command
             .arg("serve")
             .arg("--json")
             .arg("--data")
-            .arg(data)
+            .arg(files.path_of(DATA))
             .args(["--listen", listen])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -55,7 +60,7 @@ impl LocalEndpoint {
         let failed = |child: &mut Child, message: String| {
             drop(child.kill());
             drop(child.wait());
-            let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let said = files.read_text(LOG).ok().flatten().unwrap_or_default();
             Error::Endpoint(if said.trim().is_empty() { message } else { said.trim().to_owned() })
         };
         let Some(output) = child.stdout.take() else {
@@ -126,11 +131,10 @@ impl Project {
                 return Ok((url, None));
             }
         }
-        let data = self.endpoint_data();
-        let local = match LocalEndpoint::start(program, &data, listen) {
+        let local = match LocalEndpoint::start(program, self, listen) {
             // Something else has the usual port: any other will do.
             Err(Error::Endpoint(said)) if said.contains("cannot listen") => {
-                LocalEndpoint::start(program, &data, "127.0.0.1:0")?
+                LocalEndpoint::start(program, self, "127.0.0.1:0")?
             }
             started => started?,
         };
@@ -160,19 +164,21 @@ impl Project {
     /// # Errors
     /// The project's keys cannot be read.
     pub fn client(&self, url: &str, key: Option<String>) -> Result<Client> {
-        let url = url.trim_end_matches('/');
+        let url = with_scheme(url);
         if key.is_some() {
-            return Ok(Client::new(url, key));
+            return Ok(Client::new(&url, key));
         }
-        let Some(known) = self.endpoints()?.remove(url) else { return Ok(Client::new(url, None)) };
+        let Some(known) = self.endpoints()?.remove(&url) else {
+            return Ok(Client::new(&url, None));
+        };
         if let Some(id) = &known.id
-            && Client::new(url, None).health()?.endpoint != *id
+            && Client::new(&url, None).health()?.endpoint != *id
         {
             return Err(Error::BadInput(format!(
                 "another endpoint answers at {url} than the one that this project knows; start that one \
                  again, or set FULLCIRCLE_KEY"
             )));
         }
-        Ok(Client::new(url, known.admin_key))
+        Ok(Client::new(&url, known.admin_key))
     }
 }

@@ -206,7 +206,13 @@ impl Project {
     fn own_file(&self, file: &str) -> Result<PathBuf> {
         let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if Path::new(file).components().all(inside) {
-            return Ok(self.folder().join(file));
+            // It is there, so that no pattern in its name finds others.
+            return match self.files().open_file(file)? {
+                Some(_) => Ok(self.files().path_of(file)),
+                None => Err(Error::NotFound(format!(
+                    "spine, file: there is no file '{file}' in this project"
+                ))),
+            };
         }
         Err(Error::BadInput(format!(
             "spine, file: '{file}' is not a file of this project; give the path from the project's \

@@ -1,21 +1,26 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use kernel::domain::{Event, Job, Name, Time};
+use kernel::domain::{Event, Job, Time};
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
-use warehouse::{CustomerList, CustomerSummary, Held, QueryResult, Summary, Warehouse};
+use warehouse::{
+    Access, CustomerList, CustomerSummary, Held, ProjectFolder, QueryResult, Summary, Warehouse,
+};
 
+use crate::client::with_scheme;
 use crate::segments::Segments;
 use crate::{Error, Result};
 
 /// A project: a folder with definitions as text, and a warehouse.
 #[derive(Debug)]
 pub struct Project {
-    folder: PathBuf,
+    folder: Arc<ProjectFolder>,
     settings: Settings,
+    /// The id, where the settings had none.
+    new_id: OnceLock<String>,
     pub(crate) warehouse: Warehouse,
     pub(crate) segments: Segments,
 }
@@ -26,6 +31,10 @@ pub struct Project {
 struct Settings {
     /// Format of the project folder.
     format: u32,
+    /// Tells projects apart at an endpoint, whatever they are called and wherever they are. Projects of
+    /// earlier versions get one when they first need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     /// What the project is called.
     name: String,
     /// Memory for timelines, in MB; beyond it they are read in ranges of customers.
@@ -50,10 +59,11 @@ pub struct KnownEndpoint {
 const FORMAT: u32 = 1;
 const SETTINGS: &str = "project.toml";
 /// Subfolders with definitions.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "views",
     "models",
     "functions",
+    "runs",
     "insights",
     "segments",
     "queries",
@@ -62,7 +72,14 @@ const FOLDERS: [&str; 9] = [
     "boards",
 ];
 /// What git must not see: caches and keys.
-const IGNORED: &str = "warehouse.duckdb*\ntimelines.cache\nwindow.json\n.staging/\n.endpoint/\n";
+const IGNORED: [&str; 5] =
+    ["warehouse.duckdb*", "timelines.cache", "window.json", ".staging/", ".endpoint/"];
+const IGNORE: &str = ".gitignore";
+/// What the window showed last.
+pub(crate) const WINDOW: &str = "window.json";
+/// The folder for keys and for the endpoint on this machine.
+pub(crate) const PRIVATE: &str = ".endpoint";
+const ENDPOINTS: &str = ".endpoint/keys.toml";
 
 impl Project {
     /// Opens the project in a folder, and makes one if the folder has none.
@@ -70,24 +87,35 @@ impl Project {
     /// # Errors
     /// The folder cannot be written, is open in another process, or is of a newer program.
     pub fn open(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(Error::io("make the project folder", folder))?;
-        let path = folder.join(SETTINGS);
-        let settings = if path.exists() { read_settings(&path)? } else { make(folder, &path)? };
-        for name in FOLDERS {
-            let sub = folder.join(name);
-            std::fs::create_dir_all(&sub).map_err(Error::io("write in the project", &sub))?;
+        let folder = Arc::new(ProjectFolder::create(folder)?);
+        for place in [SETTINGS, WINDOW] {
+            folder.check(place, false)?;
         }
-        let mut warehouse = Warehouse::open(folder)?;
+        // Its contents are checked when they are used: an endpoint may be at work there.
+        folder.names(PRIVATE)?;
+        let settings = match folder.read_text(SETTINGS)? {
+            Some(text) => read_settings(&folder.path_of(SETTINGS), &text)?,
+            None => make(&folder)?,
+        };
+        for name in FOLDERS {
+            folder.make_folder(name)?;
+        }
+        let mut warehouse = Warehouse::open_in(folder.clone())?;
         if let Some(mb) = settings.timelines_mb {
             warehouse.set_timelines_budget(mb << 20);
         }
         let segments = Segments::default();
-        Ok(Self { folder: folder.to_owned(), settings, warehouse, segments })
+        Ok(Self { folder, settings, new_id: OnceLock::new(), warehouse, segments })
     }
 
-    /// Its folder.
+    /// The path of its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The files of its folder.
+    pub(crate) fn files(&self) -> &ProjectFolder {
         &self.folder
     }
 
@@ -109,6 +137,28 @@ impl Project {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The id of the project, which is written to `project.toml` if that has none.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn id(&self) -> Result<&str> {
+        if let Some(id) = self.settings.id.as_ref().or_else(|| self.new_id.get()) {
+            return Ok(id);
+        }
+        let id = new_id();
+        let text = self.folder.read_text(SETTINGS)?.unwrap_or_default();
+        // In front, so that it belongs to no table of the file.
+        let text = format!("id = \"{id}\"\n{text}");
+        self.folder.write(SETTINGS, text.as_bytes(), Access::Default)?;
+        Ok(self.new_id.get_or_init(|| id))
+    }
+
+    /// The id of the project, if it has one.
+    #[must_use]
+    pub fn known_id(&self) -> Option<&str> {
+        self.settings.id.as_deref().or_else(|| self.new_id.get().map(String::as_str))
     }
 
     /// What there is, at a glance.
@@ -215,21 +265,13 @@ impl Project {
         })
     }
 
-    fn endpoints_file(&self) -> PathBuf {
-        self.folder.join(".endpoint").join("keys.toml")
-    }
-
     /// The endpoints that this project works with, by address.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn endpoints(&self) -> Result<BTreeMap<String, KnownEndpoint>> {
-        let path = self.endpoints_file();
-        if !path.exists() {
-            return Ok(BTreeMap::new());
-        }
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        toml::from_str(&text).map_err(|error| Error::File { path, message: error.to_string() })
+        let Some(text) = self.folder.read_text(ENDPOINTS)? else { return Ok(BTreeMap::new()) };
+        toml::from_str(&text).map_err(|error| self.bad_file(ENDPOINTS, &error))
     }
 
     /// Remembers an endpoint and its keys.
@@ -238,32 +280,20 @@ impl Project {
     /// The file cannot be written.
     pub fn remember_endpoint(&self, url: &str, endpoint: KnownEndpoint) -> Result<()> {
         let mut all = self.endpoints()?;
-        all.insert(url.trim_end_matches('/').to_owned(), endpoint);
-        let path = self.endpoints_file();
-        let text = toml::to_string(&all)
-            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("write in the project", folder))?;
-        }
-        write_private(&path, &text)
+        all.insert(with_scheme(url), endpoint);
+        let text = toml::to_string(&all).map_err(|error| self.bad_file(ENDPOINTS, &error))?;
+        Ok(self.folder.write(ENDPOINTS, text.as_bytes(), Access::Owner)?)
     }
 
-    /// The folder for the data of an endpoint on this machine.
-    #[must_use]
-    pub fn endpoint_data(&self) -> PathBuf {
-        self.folder.join(".endpoint").join("data")
-    }
-
-    /// The path of a definition.
-    pub(crate) fn definition_path(&self, folder: &str, name: &Name, ending: &str) -> PathBuf {
-        self.folder.join(folder).join(format!("{name}.{ending}"))
+    /// The error of a file of the project.
+    pub(crate) fn bad_file(&self, place: &str, error: &dyn std::fmt::Display) -> Error {
+        Error::File { path: self.folder.path_of(place), message: error.to_string() }
     }
 }
 
-fn read_settings(path: &Path) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+fn read_settings(path: &Path, text: &str) -> Result<Settings> {
     let file = |message: String| Error::File { path: path.to_owned(), message };
-    let settings: Settings = toml::from_str(&text)
+    let settings: Settings = toml::from_str(text)
         .map_err(|error| file(format!("this is not a project: {}", error.message())))?;
     if settings.format > FORMAT {
         return Err(file(format!(
@@ -274,30 +304,28 @@ fn read_settings(path: &Path) -> Result<Settings> {
     Ok(settings)
 }
 
-fn make(folder: &Path, path: &Path) -> Result<Settings> {
-    let name =
-        folder.file_name().map_or_else(|| "project".into(), std::ffi::OsStr::to_string_lossy);
-    let settings = Settings { format: FORMAT, name: name.into_owned(), timelines_mb: None };
-    let text = toml::to_string(&settings)
-        .map_err(|error| Error::File { path: path.to_owned(), message: error.to_string() })?;
-    std::fs::write(path, text).map_err(Error::io("write in the project", path))?;
-    let ignore = folder.join(".gitignore");
-    std::fs::write(&ignore, IGNORED).map_err(Error::io("write in the project", &ignore))?;
+fn make(folder: &ProjectFolder) -> Result<Settings> {
+    let name = folder.path().file_name();
+    let name = name.map_or_else(|| "project".into(), std::ffi::OsStr::to_string_lossy);
+    let (format, id, name) = (FORMAT, Some(new_id()), name.into_owned());
+    let settings = Settings { format, id, name, timelines_mb: None };
+    let text = toml::to_string(&settings).map_err(|error| Error::File {
+        path: folder.path_of(SETTINGS),
+        message: error.to_string(),
+    })?;
+    // The folder may be a repository already: what it ignores stays ignored.
+    let mut ignored = folder.read_text(IGNORE)?.unwrap_or_default();
+    if !ignored.is_empty() && !ignored.ends_with('\n') {
+        ignored.push('\n');
+    }
+    let missing = IGNORED.iter().filter(|line| !ignored.lines().any(|known| known == **line));
+    let missing: String = missing.map(|line| format!("{line}\n")).collect();
+    folder.write(IGNORE, (ignored + &missing).as_bytes(), Access::Default)?;
+    folder.write(SETTINGS, text.as_bytes(), Access::Default)?;
     Ok(settings)
 }
 
-/// Writes a file that only its owner may read: first beside it, then moved, so that it is whole.
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    let temporary = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&temporary).map_err(Error::io("write", &temporary))?;
-    file.write_all(text.as_bytes()).map_err(Error::io("write", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(Error::io("write", path))
+/// An id that no other project has.
+fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

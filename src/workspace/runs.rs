@@ -1,10 +1,8 @@
-use std::path::{Path, PathBuf};
-
 use kernel::domain::{Name, Time};
 use kernel::scoring::ScoringFunction;
 use serde::{Deserialize, Serialize};
+use warehouse::Access;
 
-use crate::definitions::write_whole;
 use crate::{Error, Project, Result, TrainReport};
 
 /// Where runs are in a project: a folder a model, two files a run.
@@ -35,8 +33,6 @@ impl Project {
     /// Keeps a run. The same training again is the same run.
     pub(crate) fn save_run(&self, function: &ScoringFunction, report: &TrainReport) -> Result<()> {
         let file = function.file();
-        let folder = self.folder().join(FOLDER).join(file.name.as_str());
-        std::fs::create_dir_all(&folder).map_err(Error::io("write in the project", &folder))?;
         let run = Run {
             at: now(),
             hash: file.hash.clone(),
@@ -46,8 +42,12 @@ impl Project {
             in_use: false,
         };
         let text = serde_json::to_string(&run).map_err(|error| Error::Fault(error.to_string()))?;
-        write_whole(&path(&folder, &file.hash, "function.json"), &file.to_json()?)?;
-        write_whole(&path(&folder, &file.hash, "run.json"), &text)
+        let write = |ending: &str, text: &str| {
+            let place = place(&file.name, &file.hash, ending);
+            self.files().write(&place, text.as_bytes(), Access::Default)
+        };
+        write("function.json", &file.to_json()?)?;
+        Ok(write("run.json", &text)?)
     }
 
     /// The runs of a model, latest first. A file that cannot be read is left out.
@@ -55,15 +55,12 @@ impl Project {
     /// # Errors
     /// The folder cannot be read.
     pub fn runs(&self, model: &Name) -> Result<Vec<Run>> {
-        let folder = self.folder().join(FOLDER).join(model.as_str());
-        if !folder.exists() {
-            return Ok(Vec::new());
-        }
-        let entries = std::fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
-        let mut runs: Vec<Run> = entries
-            .flatten()
-            .filter(|entry| entry.path().to_string_lossy().ends_with(".run.json"))
-            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        let folder = format!("{FOLDER}/{model}");
+        let names = self.files().names(&folder)?;
+        let mut runs: Vec<Run> = names
+            .iter()
+            .filter(|name| name.ends_with(".run.json"))
+            .filter_map(|name| self.files().read_text(&format!("{folder}/{name}")).ok()?)
             .filter_map(|text| serde_json::from_str(&text).ok())
             .collect();
         // The function may be missing, or that of a model from elsewhere.
@@ -81,7 +78,6 @@ impl Project {
     /// # Errors
     /// There is no such run, or its file was changed.
     pub fn use_run(&self, model: &Name, run: &str) -> Result<ScoringFunction> {
-        let folder = self.folder().join(FOLDER).join(model.as_str());
         let known = self.runs(model)?;
         let Some(found) = known.iter().find(|known| !run.is_empty() && known.hash.starts_with(run))
         else {
@@ -89,10 +85,12 @@ impl Project {
                 "the model '{model}' has no run '{run}'; see its runs with: fullcircle runs {model}"
             )));
         };
-        let path = path(&folder, &found.hash, "function.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let function = ScoringFunction::from_json(&text)
-            .map_err(|error| Error::File { path, message: error.to_string() })?;
+        let place = place(model, &found.hash, "function.json");
+        let text = self.files().read_text(&place)?.ok_or_else(|| {
+            Error::NotFound(format!("the function of the run '{run}' is gone: {place}"))
+        })?;
+        let function =
+            ScoringFunction::from_json(&text).map_err(|error| self.bad_file(&place, &error))?;
         self.save_function(&function)?;
         Ok(function)
     }
@@ -105,7 +103,8 @@ fn now() -> Time {
     Time(since.ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default())
 }
 
-fn path(folder: &Path, hash: &str, ending: &str) -> PathBuf {
+/// The place of a file of a run.
+fn place(model: &Name, hash: &str, ending: &str) -> String {
     let short = hash.get(..LETTERS).unwrap_or(hash);
-    folder.join(format!("{short}.{ending}"))
+    format!("{FOLDER}/{model}/{short}.{ending}")
 }

@@ -1,10 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kernel::domain::Job;
+use warehouse::Access;
 use warehouse::import::{ImportReport, Options};
 
-use crate::definitions::write_whole;
-use crate::{Error, Project, Result};
+use crate::{Project, Result};
 
 /// A data set that the program brings along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,40 +45,37 @@ impl Sample {
         if project.summary()?.events > 0 {
             return Ok(None);
         }
-        let staging = project.folder().join(".staging");
-        let put = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
-            let path = staging.join(name);
-            std::fs::write(&path, bytes).map_err(Error::io("write in the project", &path))?;
-            Ok(path)
+        let import = |name: &str, bytes: &[u8], options: &Options| -> Result<ImportReport> {
+            let staged = project.warehouse.stage(name, bytes)?;
+            let imported = project.import(std::slice::from_ref(&staged), options, job);
+            project.warehouse.unstage(&staged)?;
+            imported
         };
         let (view, model, report) = match self {
             Self::Shop => {
-                let people = put("customers.parquet", SHOP_CUSTOMERS)?;
                 let traits = Options { traits: true, ..Options::default() };
-                project.import(&[people], &traits, job)?;
-                let events = put("events.parquet", SHOP_EVENTS)?;
+                import("customers.parquet", SHOP_CUSTOMERS, &traits)?;
                 let own = Options { own_events: true, ..Options::default() };
-                let report = project.import(&[events], &own, job)?;
+                let report = import("events.parquet", SHOP_EVENTS, &own)?;
                 (SHOP_VIEW, SHOP_MODEL, report)
             }
             Self::Cdnow => {
-                let events = put("cdnow_master.txt", CDNOW_EVENTS)?;
                 let options =
                     Options { event_name: Some(CDNOW_EVENT.to_owned()), ..Options::default() };
-                (CDNOW_VIEW, CDNOW_MODEL, project.import(&[events], &options, job)?)
+                (CDNOW_VIEW, CDNOW_MODEL, import("cdnow_master.txt", CDNOW_EVENTS, &options)?)
+            }
+        };
+        let put_definition = |place: &str, text: &str| -> Result<()> {
+            match project.files().read(place)? {
+                Some(_) => Ok(()),
+                None => Ok(project.files().write(place, text.as_bytes(), Access::Default)?),
             }
         };
         if self == Self::Shop {
-            let path = "experiments/free_shipping.toml";
-            put_definition(project.folder(), path, SHOP_EXPERIMENT)?;
+            put_definition("experiments/free_shipping.toml", SHOP_EXPERIMENT)?;
         }
-        put_definition(project.folder(), "views/shopper.toml", view)?;
-        put_definition(project.folder(), "models/repurchase.toml", model)?;
+        put_definition("views/shopper.toml", view)?;
+        put_definition("models/repurchase.toml", model)?;
         Ok(Some(report))
     }
-}
-
-fn put_definition(folder: &Path, name: &str, text: &str) -> Result<()> {
-    let path = folder.join(name);
-    if path.exists() { Ok(()) } else { write_whole(&path, text) }
 }

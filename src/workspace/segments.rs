@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use warehouse::Relation;
 use warehouse::insights::{Insight, InsightSpec, Point};
 
-use crate::definitions::write_whole;
 use crate::{Error, Project, Result};
 
 /// Customers that are meant together: by a rule over their features, by a list, or both.
@@ -162,7 +161,7 @@ impl Project {
     /// # Errors
     /// The file cannot be written.
     pub fn save_insight(&self, name: &Name, spec: &InsightSpec) -> Result<()> {
-        write_whole(&self.definition_path("insights", name, "toml"), &spec.to_toml()?)
+        self.save("insights", name, "toml", &spec.to_toml()?)
     }
 
     /// The names of its segments.
@@ -222,8 +221,8 @@ impl Project {
         self.write_members(&segment.name, &members, job)?;
         let path = self.definition_path("segments", &segment.name, "toml");
         let text = toml::to_string(segment)
-            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
-        write_whole(&path, &text)?;
+            .map_err(|error| Error::File { path, message: error.to_string() })?;
+        self.save("segments", &segment.name, "toml", &text)?;
         Ok(members.len())
     }
 

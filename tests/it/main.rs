@@ -4,6 +4,7 @@
 
 mod cat;
 mod circle;
+mod circulation;
 mod crash;
 mod decisions;
 mod endpoint;
@@ -20,6 +21,7 @@ mod import_text;
 mod insights;
 mod kernel_oracle;
 mod limits;
+mod links;
 mod log;
 mod log_integrity;
 mod models;

@@ -105,3 +105,27 @@ fn no_room_is_a_drawer() {
         }
     });
 }
+
+/// Files that users name, not those of a project: imports, and models that come and go.
+const FILES_OF_USERS: [&str; 2] = ["src/warehouse/import/", "src/workspace/exchanging.rs"];
+
+#[test]
+fn one_module_touches_the_files_of_a_project() {
+    each_source(|name, text| {
+        let is_of_project =
+            name.starts_with("src/warehouse/") || name.starts_with("src/workspace/");
+        if !is_of_project
+            || name.starts_with("src/warehouse/folder/")
+            || FILES_OF_USERS.iter().any(|own| name.starts_with(own))
+        {
+            return;
+        }
+        let ways =
+            ["std::fs::", "fs::", "File::open(", "File::create(", "OpenOptions", ".exists()"];
+        for line in text.lines().filter(|line| !line.starts_with("use std::fs::File;")) {
+            for way in ways {
+                assert!(!line.contains(way), "{name} uses {way}; see ProjectFolder: {line}");
+            }
+        }
+    });
+}

@@ -336,15 +336,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// A project and an endpoint.
+/// `fullcircle publish`.
 #[derive(Debug, Args)]
-pub struct ToEndpoint {
+pub struct Publish {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub of: InProject,
     /// The endpoint, like http://127.0.0.1:7360.
     #[arg(long)]
     pub to: String,
+    /// Publish all history, not only what is new since the last time.
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,
@@ -428,6 +431,9 @@ pub struct Pull {
     /// The endpoint, like http://127.0.0.1:7360.
     #[arg(long)]
     pub from: String,
+    /// Pull although another project was published to the endpoint; remembered for that project.
+    #[arg(long)]
+    pub from_other_project: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,

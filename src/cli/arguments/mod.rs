@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use live::{
     AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
-    Monitor, Pull, Rule, RuleCommand, Score, Serve, Store, ToEndpoint, Verify, VerifyLog,
+    Monitor, Publish, Pull, Rule, RuleCommand, Score, Serve, Store, Verify, VerifyLog,
 };
 use workspace::insights::InsightKind;
 use workspace::{Decimal, Type};
@@ -56,7 +56,7 @@ pub enum Command {
     /// Serve an endpoint until it is told to stop.
     Serve(Serve),
     /// Publish the history of the project's customers to an endpoint.
-    Publish(ToEndpoint),
+    Publish(Publish),
     /// Put a scoring function live under a name.
     Deploy(Deploy),
     /// Make the version before champion again.

@@ -7,7 +7,11 @@ use crate::output;
 pub(super) fn run(arguments: &Pull) -> Result {
     let project = Project::open(&arguments.of.project)?;
     let client = project.client(&arguments.from, environment_key())?;
-    let pulls = project.pull(&client, &output::watched_job())?;
+    let job = output::watched_job();
+    if arguments.from_other_project {
+        project.accept_other_projects(&client, &job)?;
+    }
+    let pulls = project.pull(&client, &job)?;
     if arguments.json.json {
         output::json(&to_json(&pulls)?);
     } else {

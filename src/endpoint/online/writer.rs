@@ -164,7 +164,9 @@ impl Writer {
         if self.is_busy() { Err(Error::Busy) } else { Ok(self.enter(bytes)) }
     }
 
-    fn enter(&self, bytes: usize) -> Admission {
+    /// Admits a request of so many bytes, however much is admitted: for requests that are bounded by other means.
+    #[must_use]
+    pub fn enter(&self, bytes: usize) -> Admission {
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         Admission { shared: self.shared.clone(), bytes, since: Instant::now() }
     }

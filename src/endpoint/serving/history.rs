@@ -18,15 +18,42 @@ pub(super) const LARGEST_EVENT: usize = 8 * 1024 * 1024;
 const RUN: usize = 5_000;
 const LONGEST_RUN: usize = 50_000;
 
-/// `POST /v1/history`: events of a project, one JSON object a line, with their own arrival times and
-/// sequence numbers.
+/// `POST /v1/history?project=ID&name=NAME`: events of a project, one JSON object a line, with their own arrival
+/// times and sequence numbers. An administrator waits here rather than being refused: history comes in large
+/// groups, of which only a few are worked on at once.
 pub(super) async fn publish(
     State(endpoint): State<Arc<Endpoint>>,
+    Query(query): Query<wire::HistoryQuery>,
     body: Bytes,
 ) -> Result<Json<wire::Collected>> {
-    let mut admission = endpoint.writer.admit(body.len()).inspect_err(|_| {
-        endpoint.metrics.refused.add(1);
-    })?;
+    let turn = endpoint.publishing.acquire().await;
+    let read = move |endpoint: &Endpoint| {
+        if let Some(project) = &query.project {
+            endpoint.projects.add(&*endpoint.config, project, &query.name)?;
+        }
+        let events = events(&body)?;
+        let bytes = body.len() + events.iter().map(Incoming::memory).sum::<usize>();
+        Ok((events, bytes))
+    };
+    let (events, bytes) = super::server::blocking(&endpoint, read).await?;
+    let admission = endpoint.writer.enter(bytes);
+    let n = events.len();
+    let receipts =
+        endpoint.writer.append(events, Vec::new(), admission).await.inspect_err(|_| {
+            endpoint.metrics.refused.add(n);
+        })?;
+    drop(turn);
+    endpoint.metrics.received.add(n);
+    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    let accepted = receipts.len() - duplicate;
+    endpoint.metrics.duplicate.add(duplicate);
+    endpoint.metrics.accepted.add(accepted);
+    let reasons = Vec::new();
+    Ok(Json(wire::Collected { success: true, accepted, duplicate, rejected: 0, reasons }))
+}
+
+/// The events of a body.
+fn events(body: &[u8]) -> Result<Vec<Incoming>> {
     let mut events = Vec::new();
     for (n, line) in body.split(|byte| *byte == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
         if line.len() > LARGEST_EVENT {
@@ -45,19 +72,7 @@ pub(super) async fn publish(
         }
         events.push(Incoming::from(event));
     }
-    let n = events.len();
-    admission.resize(body.len() + events.iter().map(Incoming::memory).sum::<usize>());
-    let receipts =
-        endpoint.writer.append(events, Vec::new(), admission).await.inspect_err(|_| {
-            endpoint.metrics.refused.add(n);
-        })?;
-    endpoint.metrics.received.add(n);
-    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
-    let accepted = receipts.len() - duplicate;
-    endpoint.metrics.duplicate.add(duplicate);
-    endpoint.metrics.accepted.add(accepted);
-    let reasons = Vec::new();
-    Ok(Json(wire::Collected { success: true, accepted, duplicate, rejected: 0, reasons }))
+    Ok(events)
 }
 
 /// Whether an event could have come out of a project's warehouse.
@@ -90,7 +105,8 @@ pub(super) async fn export(
         // A run has fewer events than records: some were not taken, or were erased.
         let end = next >= log_ends;
         events.retain(|event| event.seq >= LIVE_SEQ);
-        Ok(Json(wire::LogRun { endpoint: endpoint.id.clone(), next, end, events }))
+        let (id, projects) = (endpoint.id.clone(), endpoint.projects.list());
+        Ok(Json(wire::LogRun { endpoint: id, next, end, events, projects }))
     })
     .await
 }

@@ -26,6 +26,7 @@ mod metrics;
 mod monitoring;
 mod operations;
 mod problem;
+mod projects;
 mod rank;
 mod recommend;
 mod replay;

@@ -6,6 +6,7 @@ use super::experimenting::Attached;
 use super::keys::{KeyRing, Keys};
 use super::last_scores::LastScores;
 use super::metrics::Metrics;
+use super::projects::Projects;
 use super::server::Config;
 use super::tending::Tending;
 use crate::experiments::Experiments;
@@ -24,6 +25,9 @@ pub struct Endpoint {
     pub(super) writer: Writer,
     /// Large requests that are read at once.
     pub(super) reading: tokio::sync::Semaphore,
+    /// Groups of history that are read and written at once.
+    pub(super) publishing: tokio::sync::Semaphore,
+    pub(super) projects: Projects,
     pub(super) last_scores: LastScores,
     _maintenance: Maintenance,
     pub(super) keys: KeyRing,
@@ -67,6 +71,9 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+/// Groups of history that are worked on at once: one is read while another one is written.
+const PUBLISHING: usize = 2;
+
 /// Half of what the computer has reads, so that the other half answers and writes.
 fn readers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1))
@@ -100,6 +107,8 @@ impl Endpoint {
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
             reading: tokio::sync::Semaphore::new(readers()),
+            publishing: tokio::sync::Semaphore::new(PUBLISHING),
+            projects: Projects::open(&*store)?,
             last_scores: LastScores::default(),
             _maintenance: Maintenance::start(store.clone())?,
             keys,

@@ -541,6 +541,24 @@ pub(super) struct LogRun {
     /// Whether the log ends here for now.
     pub(super) end: bool,
     pub(super) events: Vec<Event>,
+    /// Projects whose history was published here.
+    pub(super) projects: Vec<PublishedProject>,
+}
+
+/// A project whose history was published.
+#[derive(Debug, Serialize)]
+pub(super) struct PublishedProject {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+/// The project that history is of.
+#[derive(Debug, Deserialize)]
+pub(super) struct HistoryQuery {
+    pub(super) project: Option<String>,
+    /// What the project is called, for people.
+    #[serde(default)]
+    pub(super) name: String,
 }
 
 #[derive(Debug, Serialize)]

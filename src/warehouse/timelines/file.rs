@@ -1,12 +1,13 @@
 use std::fs::File;
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::sync::Arc;
 
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Kept, State};
-use crate::Warehouse;
+use crate::warehouse::{TIMELINES, place_of};
+use crate::{Access, Error, Result, Warehouse};
 
 /// What a file of kept timelines begins with; another version is another word.
 const MAGIC: &[u8; 8] = b"fctime03";
@@ -57,7 +58,8 @@ impl Warehouse {
         if cfg!(target_endian = "big") {
             return None;
         }
-        let mut file = BufReader::with_capacity(1 << 20, File::open(self.timelines_file()).ok()?);
+        let file = self.folder().open_file(TIMELINES).ok()??;
+        let mut file = BufReader::with_capacity(1 << 20, file);
         let mut start = [0; 16];
         file.read_exact(&mut start).ok()?;
         let (magic, length) = start.split_at(MAGIC.len());
@@ -76,21 +78,24 @@ impl Warehouse {
         if cfg!(target_endian = "big") {
             return;
         }
-        let path = self.timelines_file();
-        let staged = self.staged("timelines");
-        let write = || -> std::io::Result<()> {
+        let staged = place_of(&self.staged("timelines"));
+        let write = || -> Result<()> {
             let head = Head { catalog: kept.catalog.clone(), state: kept.state.clone() };
-            let head = serde_json::to_vec(&head)?;
-            let mut file = std::io::BufWriter::with_capacity(1 << 20, File::create(&staged)?);
-            file.write_all(MAGIC)?;
-            file.write_all(&(head.len() as u64).to_le_bytes())?;
-            file.write_all(&head)?;
-            kept.timelines.write_to(&mut file)?;
-            file.flush()?;
-            std::fs::rename(&staged, &path)
+            let file = self.folder().create_file(&staged, Access::Default)?;
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            let mut written = || -> std::io::Result<()> {
+                let head = serde_json::to_vec(&head)?;
+                file.write_all(MAGIC)?;
+                file.write_all(&(head.len() as u64).to_le_bytes())?;
+                file.write_all(&head)?;
+                kept.timelines.write_to(&mut file)?;
+                file.flush()
+            };
+            written().map_err(Error::io("write", &self.folder().path_of(TIMELINES)))?;
+            self.folder().rename(&staged, TIMELINES)
         };
         if write().is_err() {
-            drop(std::fs::remove_file(&staged));
+            drop(self.folder().remove(&staged));
         }
     }
 }

@@ -13,3 +13,4 @@ mod read;
 
 pub(crate) use cache::Cache;
 pub(crate) use growing::Growing;
+pub(crate) use read::read_into;

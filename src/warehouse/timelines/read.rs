@@ -8,7 +8,7 @@ use crate::arrow::{Texts, Values, micros};
 use crate::{Error, Result, schema};
 
 /// Adds the events and trait changes that pass a condition to a builder, in the order of the warehouse.
-pub(super) fn read_into(
+pub(crate) fn read_into(
     builder: &mut TimelinesBuilder,
     connection: &Connection,
     catalog: &Catalog,

@@ -17,7 +17,6 @@ pub use readout::{
 use kernel::domain::Name;
 use kernel::experiments::ExperimentDefinition;
 
-use crate::definitions::write_whole;
 use crate::{Error, Project, Result};
 
 /// The folder of definitions.
@@ -57,7 +56,7 @@ impl Project {
         definition.check()?;
         let path = self.definition_path(FOLDER, &definition.name, "toml");
         let text = toml::to_string(definition)
-            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
-        write_whole(&path, &text)
+            .map_err(|error| Error::File { path, message: error.to_string() })?;
+        self.save(FOLDER, &definition.name, "toml", &text)
     }
 }

@@ -12,7 +12,6 @@ pub use live::{
 use kernel::domain::Name;
 use kernel::monitoring::RuleDefinition;
 
-use crate::definitions::write_whole;
 use crate::{Error, Project, Result};
 
 /// The folder of rules.
@@ -51,7 +50,7 @@ impl Project {
         rule.check().map_err(|error| Error::BadInput(error.to_string()))?;
         let path = self.definition_path(FOLDER, &rule.name, "toml");
         let text = toml::to_string(rule)
-            .map_err(|error| Error::File { path: path.clone(), message: error.to_string() })?;
-        write_whole(&path, &text)
+            .map_err(|error| Error::File { path, message: error.to_string() })?;
+        self.save(FOLDER, &rule.name, "toml", &text)
     }
 }
