@@ -66,6 +66,17 @@ pub enum Error {
         /// Format of the folder.
         found: u32,
     },
+    /// The clock is implausibly late for the log.
+    #[error(
+        "the clock of this machine says {now}, but the last event arrived at {last}, more than 90 days before; \
+         set the clock right, or start with --accept-clock if it is"
+    )]
+    ClockAhead {
+        /// The time of the clock.
+        now: kernel::domain::Time,
+        /// The last arrival of the log.
+        last: kernel::domain::Time,
+    },
     /// The address to listen on cannot be used.
     #[error(
         "cannot listen on {address}: {message}; choose another with --listen, or stop what uses it"
@@ -100,7 +111,7 @@ impl Error {
             | Self::TooOld { .. } => ErrorKind::BadInput,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Busy | Self::TooMany { .. } => ErrorKind::Busy,
-            Self::InUse(_) | Self::Listen { .. } => ErrorKind::Conflict,
+            Self::InUse(_) | Self::Listen { .. } | Self::ClockAhead { .. } => ErrorKind::Conflict,
             Self::Poisoned(_) | Self::Full(_) | Self::TooLate(_) => ErrorKind::Unavailable,
             Self::Store { .. } => ErrorKind::Internal,
         }

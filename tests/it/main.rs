@@ -31,6 +31,7 @@ mod operating;
 mod project;
 mod reports;
 mod simulation;
+mod store;
 mod support;
 mod tasks;
 mod tidy;

@@ -1,6 +1,9 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use super::{format, room};
+use crate::{Error, Result};
+
 /// In a copy that no endpoint has begun with yet.
 pub(crate) const COPY_FILE: &str = "COPY";
 
@@ -13,10 +16,40 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Copies files of a folder into another: of each so many bytes, or where it does not change any more, all.
-pub(super) fn copy_all(from: &Path, to: &Path, files: &[(String, Option<u64>)]) -> io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    files.iter().try_for_each(|(file, length)| copy(&from.join(file), &to.join(file), *length))
+/// The files of a part of a data folder, each with its length if it still grows.
+type Files = [(String, Option<u64>)];
+
+/// Copies parts of a data folder into another folder. Either all of it is there afterwards, or nothing.
+///
+/// # Errors
+/// [`Error::Full`] if there is too little room; any other if it cannot be written.
+pub(super) fn make(data: &Path, to: &Path, parts: &[(&str, &Files)], format: u32) -> Result<()> {
+    // Files that do not change any more get a second name, which takes no room.
+    let growing = parts.iter().flat_map(|(_, files)| *files).filter_map(|(_, length)| *length);
+    room::for_bytes(data, growing.sum(), "a backup")?;
+    let made = copy_all(data, to, parts, format);
+    if made.is_err()
+        && let Err(error) = std::fs::remove_dir_all(to)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, folder = %to.display(), "half a backup cannot be removed");
+    }
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull => Error::Full(format!("a backup has no room: {error}")),
+        _ => Error::store("make a backup")(error),
+    })
+}
+
+fn copy_all(data: &Path, to: &Path, parts: &[(&str, &Files)], format: u32) -> io::Result<()> {
+    for (name, files) in parts {
+        let (from, to) = (data.join(name), to.join(name));
+        std::fs::create_dir_all(&to)?;
+        for (file, length) in *files {
+            copy(&from.join(file), &to.join(file), *length)?;
+        }
+    }
+    std::fs::write(to.join(COPY_FILE), "")?;
+    format::write(to, format)
 }
 
 fn copy(from: &Path, to: &Path, length: Option<u64>) -> io::Result<()> {

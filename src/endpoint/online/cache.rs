@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::quality::RandomState;
@@ -13,7 +14,7 @@ use super::recent::Place;
 pub(super) struct Cache {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
-    shard_budget: usize,
+    shard_budget: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +40,28 @@ const WEIGHED_EVERY: u64 = 8;
 impl Cache {
     pub(super) fn new(budget: usize) -> Self {
         let shards = (0..N_SHARDS).map(|_| Mutex::new(Shard::default())).collect();
-        Self { shards, hasher: RandomState::default(), shard_budget: budget / N_SHARDS }
+        Self {
+            shards,
+            hasher: RandomState::default(),
+            shard_budget: AtomicUsize::new(budget / N_SHARDS),
+        }
+    }
+
+    /// Changes the budget, which each shard follows when it is used next.
+    pub(super) fn set_budget(&self, budget: usize) {
+        self.shard_budget.store(budget / N_SHARDS, Ordering::Relaxed);
+    }
+
+    fn shard_budget(&self) -> usize {
+        self.shard_budget.load(Ordering::Relaxed)
+    }
+
+    /// Drops entries until the budget holds.
+    pub(super) fn trim(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.evict(self.shard_budget(), "");
+        }
     }
 
     fn shard(&self, customer_id: &str) -> MutexGuard<'_, Shard> {
@@ -56,7 +78,7 @@ impl Cache {
         entry.used = tick;
         let timeline = entry.timeline.clone();
         if tick.is_multiple_of(WEIGHED_EVERY) {
-            shard.weigh(customer_id, self.shard_budget);
+            shard.weigh(customer_id, self.shard_budget());
         }
         Some(timeline)
     }
@@ -73,13 +95,13 @@ impl Cache {
         let timeline = Arc::new(Timeline::new(customer_id));
         let entry = Entry { timeline: timeline.clone(), bytes: 0, used: tick };
         shard.entries.insert(customer_id.to_owned(), entry);
-        shard.weigh(customer_id, self.shard_budget);
+        shard.weigh(customer_id, self.shard_budget());
         timeline
     }
 
     /// Takes note of what a timeline weighs now.
     pub(super) fn weigh(&self, customer_id: &str) {
-        self.shard(customer_id).weigh(customer_id, self.shard_budget);
+        self.shard(customer_id).weigh(customer_id, self.shard_budget());
     }
 
     /// Adds an event to its customer's timeline, if that is here.
@@ -87,7 +109,7 @@ impl Cache {
         let mut shard = self.shard(&event.customer_id);
         if let Some(entry) = shard.entries.get(&event.customer_id) {
             entry.timeline.add(offset, place, event);
-            shard.weigh(&event.customer_id, self.shard_budget);
+            shard.weigh(&event.customer_id, self.shard_budget());
         }
     }
 

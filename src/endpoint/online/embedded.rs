@@ -6,34 +6,38 @@ use kernel::domain::{Event, Time, Value};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
-use super::backup::{self, COPY_FILE, make_folder};
+use super::backup::{self, make_folder};
 use super::cache::Cache;
 use super::config::Config;
-use super::group::{self, Change};
+use super::group::Change;
 use super::index::Index;
 use super::log::{Log, LogError};
-use super::recent::{MessageHash, Place, Recent, Set};
+use super::recent::{Generations, MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
 use super::room::make_room;
 use super::timeline::Loaded;
 use super::{
-    Clock, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Settings, Timeline,
-    TimelineStore,
+    Clock, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Settings,
+    SystemTimeSource, TimeSource, Timeline, TimelineStore,
 };
+use super::{format, index_recovery, replay, room};
 use crate::{Error, Result};
 
 /// The format of the data folder.
 const FORMAT: u32 = 4;
 /// The earliest format that is read. Format 3 added records to format 2; format 4 changed the log.
 const OLDEST_FORMAT: u32 = 2;
-/// The file that says it.
-const FORMAT_FILE: &str = "FORMAT";
 /// Joins that are followed from an id to its customer.
 const LONGEST_CHAIN: usize = 16;
-/// What is recent goes into the index when it takes so many bytes.
-const CHECKPOINT_BYTES: usize = 128 * 1024 * 1024;
-/// Beyond so many nothing more is taken until the index has caught up.
-const MOST_RECENT_BYTES: usize = 2 * CHECKPOINT_BYTES;
+/// What is recent goes into the index when it takes an eighth of the memory, but not before and not after so many
+/// bytes. Beyond twice as many nothing more is accepted until the index has caught up.
+const MIN_CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
+const MAX_CHECKPOINT_BYTES: usize = 128 * 1024 * 1024;
+/// Memory of fjall's blocks: an eighth of the memory, within these bounds.
+const MIN_BLOCK_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
+/// Memory of a settled customer in bytes, estimated.
+const SETTLED_BYTES: usize = 128;
 /// Customers who are remembered as settled.
 const MOST_SETTLED: usize = 200_000;
 /// A group is written as several frames of about this many bytes. With the largest record beside it, a frame
@@ -57,6 +61,8 @@ pub struct Embedded {
     applied: AtomicU64,
     pub(super) config: Config,
     cache: Cache,
+    memory: usize,
+    checkpoint_bytes: usize,
     clock: Arc<Clock>,
     retention: Retention,
     /// Whether timelines in memory have the scores that were recorded.
@@ -68,19 +74,6 @@ pub struct Embedded {
     erased_late: Vec<String>,
     /// Held to read while an id is resolved and its timeline found, to write while a join changes both.
     joining: RwLock<()>,
-}
-
-/// What is recent: what grows, and what goes into the index now.
-#[derive(Debug, Default)]
-struct Generations {
-    active: Recent,
-    frozen: Option<Arc<Recent>>,
-}
-
-impl Generations {
-    fn all(&self) -> impl Iterator<Item = &Recent> {
-        std::iter::once(&self.active).chain(self.frozen.as_deref())
-    }
 }
 
 impl From<LogError> for Error {
@@ -100,11 +93,33 @@ impl Embedded {
     /// # Errors
     /// The folder cannot be written, is open in another process, or has another format.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self> {
+        Self::open_with(folder, settings, Box::new(SystemTimeSource))
+    }
+
+    /// The same with other clocks than those of this machine.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`Error::ClockAhead`] if the clock is implausible and was not confirmed.
+    pub fn open_with(
+        folder: &Path,
+        settings: Settings,
+        source: Box<dyn TimeSource>,
+    ) -> Result<Self> {
         make_folder(folder).map_err(Error::store("make its data folder"))?;
-        check_format(folder)?;
+        format::check(folder, OLDEST_FORMAT, FORMAT)?;
         // The index is locked by the process that has it open, and with it the folder.
-        let index = open_index(&folder.join("index"))?;
+        let checkpoint_bytes =
+            (settings.memory / 8).clamp(MIN_CHECKPOINT_BYTES, MAX_CHECKPOINT_BYTES);
+        let block_bytes = (settings.memory / 8).clamp(MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
+        let index_folder = index_recovery::folder_of(folder);
+        let mut index = index_recovery::open(&index_folder, block_bytes)?;
         let log = Arc::new(Log::open_in(&folder.join("log"), settings.segment_bytes)?);
+        if let Some(latest) = settings.forget_after {
+            replay::forget_arrivals(&log, latest)?;
+            drop(index);
+            std::fs::remove_dir_all(&index_folder).map_err(Error::store("remove its index"))?;
+            index = index_recovery::open(&index_folder, block_bytes)?;
+        }
         let (checkpoint, clock) = index.checkpoint()?;
         if checkpoint > log.next() {
             return Err(Error::Store {
@@ -117,18 +132,24 @@ impl Embedded {
                 ),
             });
         }
-        let active = replay(&log, &index, checkpoint, clock)?;
+        let active =
+            replay::index_tail(&log, &index, (checkpoint, clock), folder, checkpoint_bytes)?;
+        if !settings.accepts_clock {
+            Clock::check_start(Time(active.clock), &*source)?;
+        }
         let mut store = Self {
             config: Config::open(&folder.join("config"))?,
             folder: folder.to_owned(),
             applied: AtomicU64::new(log.next()),
             log,
             index,
-            clock: Arc::new(Clock::after(Time(active.clock))),
+            clock: Arc::new(Clock::with_source(Time(active.clock), source)),
             recent: RwLock::new(Generations { active, frozen: None }),
             indexing: Mutex::new(()),
             writing: Mutex::new(()),
-            cache: Cache::new(settings.memory),
+            cache: Cache::new(settings.memory / 2),
+            memory: settings.memory,
+            checkpoint_bytes,
             retention: settings.retention,
             keeps_scores: AtomicBool::new(false),
             settled: Mutex::default(),
@@ -174,7 +195,7 @@ impl Embedded {
     #[must_use]
     pub fn is_checkpoint_due(&self) -> bool {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        recent.frozen.is_some() || recent.active.bytes >= CHECKPOINT_BYTES
+        recent.frozen.is_some() || recent.active.bytes() >= self.checkpoint_bytes
     }
 
     /// Brings the index up to date with all that is written by now. If that fails what is recent stays in memory, for the next time.
@@ -194,13 +215,31 @@ impl Embedded {
                 (recent.frozen.clone(), is_all)
             };
             let Some(frozen) = frozen else { return Ok(()) };
+            room::for_index(&self.folder, frozen.bytes())?;
             self.index.take(&frozen)?;
             let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
             recent.frozen = None;
-            if is_all && recent.active.bytes < CHECKPOINT_BYTES {
+            if is_all && recent.active.bytes() < self.checkpoint_bytes {
                 return Ok(());
             }
         }
+    }
+
+    /// Memory beside the timelines in bytes, estimated.
+    fn other_bytes(&self) -> usize {
+        let recent: usize = {
+            let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+            recent.all().map(Recent::bytes).sum()
+        };
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).len();
+        recent + self.index.memory() + settled * SETTLED_BYTES
+    }
+
+    /// Gives timelines the memory that nothing else takes now, and drops those that are too many.
+    pub fn balance_memory(&self) {
+        let left = self.memory.saturating_sub(self.other_bytes());
+        self.cache.set_budget(left.max(self.memory / 8));
+        self.cache.trim();
     }
 
     /// Forgets what is not to be kept; gives how many events and scores that were.
@@ -393,8 +432,8 @@ impl Embedded {
         if frame.is_empty() {
             return Ok(());
         }
-        if self.recent.read().unwrap_or_else(PoisonError::into_inner).active.bytes
-            > MOST_RECENT_BYTES
+        if self.recent.read().unwrap_or_else(PoisonError::into_inner).active.bytes()
+            > 2 * self.checkpoint_bytes
         {
             return Err(Error::Full("its index is behind".to_owned()));
         }
@@ -419,57 +458,6 @@ impl Embedded {
             self.cache.remove(&join.customer);
         }
         Ok(())
-    }
-}
-
-fn open_index(folder: &Path) -> Result<Index> {
-    match Index::open(folder) {
-        Err(Error::Store { message, .. }) if folder.exists() => {
-            // All of it follows from the log.
-            let aside = folder.with_extension("damaged");
-            tracing::error!(message, aside = %aside.display(), "the index is damaged; making it again");
-            if aside.exists() {
-                std::fs::remove_dir_all(&aside).map_err(Error::store("remove a damaged index"))?;
-            }
-            std::fs::rename(folder, &aside).map_err(Error::store("put its index aside"))?;
-            Index::open(folder)
-        }
-        opened => opened,
-    }
-}
-
-/// What the log has and the index has not. `clock` is the latest arrival that the index has.
-fn replay(log: &Log, index: &Index, checkpoint: u64, clock: i64) -> Result<Recent> {
-    let mut recent = Recent::after(clock);
-    let mut failed = Ok(());
-    log.read(checkpoint, |offset, bytes| {
-        failed = group::replay(offset, bytes, &mut recent, |id| Ok(index.alias(id)?.is_some()));
-        if failed.is_ok() && recent.bytes > CHECKPOINT_BYTES {
-            failed = index.take(&recent.begin_anew());
-        }
-        failed.is_ok()
-    })?;
-    failed.map(|()| recent)
-}
-
-fn check_format(folder: &Path) -> Result<()> {
-    let file = folder.join(FORMAT_FILE);
-    let found = match std::fs::read_to_string(&file) {
-        // What cannot be read is of a program that is not known here.
-        Ok(text) => text.trim().parse().unwrap_or(u32::MAX),
-        Err(_) if folder.join("keyspaces").exists() => 1,
-        Err(_) => {
-            return std::fs::write(&file, FORMAT.to_string())
-                .map_err(Error::store("write its format"));
-        }
-    };
-    match found {
-        FORMAT => Ok(()),
-        OLDEST_FORMAT..FORMAT => {
-            std::fs::write(&file, FORMAT.to_string()).map_err(Error::store("write its format"))
-        }
-        found if found > FORMAT => Err(Error::TooNew { found, known: FORMAT }),
-        found => Err(Error::TooOld { found }),
     }
 }
 
@@ -547,14 +535,14 @@ impl EventLog for Embedded {
     fn back_up(&self) -> Result<PathBuf> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let to = self.folder.join("backups").join(self.clock.as_of().0.to_string());
-        for (name, log) in [("log", &*self.log), ("config", self.config.log())] {
-            let (from, to) = (self.folder.join(name), to.join(name));
-            log.with_files(|files| backup::copy_all(&from, &to, files))?
-                .map_err(Error::store("make a backup"))?;
-        }
-        for (file, said) in [(COPY_FILE, ""), (FORMAT_FILE, &FORMAT.to_string())] {
-            std::fs::write(to.join(file), said).map_err(Error::store("make a backup"))?;
-        }
+        // Before the end of the log is noted, which takes room too.
+        room::for_bytes(&self.folder, 0, "a backup")?;
+        self.log.with_files(|log| {
+            self.config.log().with_files(|config| {
+                let parts = [("log", log), ("config", config)];
+                backup::make(&self.folder, &to, &parts, FORMAT)
+            })
+        })???;
         Ok(to)
     }
 }
@@ -684,8 +672,6 @@ impl TimelineStore for Embedded {
     }
 
     fn memory(&self) -> usize {
-        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        let recent: usize = recent.all().map(|recent| recent.bytes).sum();
-        self.cache.bytes() + recent + self.index.known_bytes()
+        self.cache.bytes() + self.other_bytes()
     }
 }

@@ -1,16 +1,17 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::index_recovery::damage_mark;
 use super::known::Known;
 use super::maintenance::give_way;
 use super::recent::{MessageHash, Place, Recent, Row};
 use crate::{Error, Result};
 
-/// Memory for fjall's blocks.
-const BLOCK_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory of what a keyspace has not written as a run yet.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// Sorted runs that are merged with what is below them together: each merge writes all of that anew.
 const RUNS: u8 = 8;
 /// Messages that are read before a look at what else is to be done.
@@ -44,6 +45,42 @@ pub(super) struct Index {
     known: Known,
     /// How often something was removed since the start.
     removed: Mutex<u64>,
+    /// The file that says that a part of it was found to be damaged.
+    damage_mark: PathBuf,
+    /// Memory of fjall's blocks.
+    block_bytes: usize,
+}
+
+/// Why an index cannot be opened.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// Its files are not what was written.
+    Damaged(String),
+    /// Anything else, which may go away by itself.
+    Failed(Error),
+}
+
+impl From<fjall::Error> for OpenError {
+    fn from(error: fjall::Error) -> Self {
+        match is_damage(&error) {
+            true => Self::Damaged(error.to_string()),
+            false => Self::Failed(Error::store("open its index")(error)),
+        }
+    }
+}
+
+/// Whether an error says that files are not what was written.
+fn is_damage(error: &fjall::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    let is_missing =
+        |error: &std::io::Error| matches!(error.kind(), InvalidData | NotFound | UnexpectedEof);
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+            is_missing(error)
+        }
+        fjall::Error::Locked | fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted => false,
+        _ => true,
+    }
 }
 
 impl std::fmt::Debug for Index {
@@ -54,7 +91,9 @@ impl std::fmt::Debug for Index {
 
 fn options() -> KeyspaceCreateOptions {
     let strategy = Leveled::default().with_l0_threshold(RUNS);
-    KeyspaceCreateOptions::default().compaction_strategy(Arc::new(strategy))
+    KeyspaceCreateOptions::default()
+        .compaction_strategy(Arc::new(strategy))
+        .max_memtable_size(MEMTABLE_BYTES)
 }
 
 fn prefix(id: &str) -> Vec<u8> {
@@ -99,24 +138,30 @@ fn pair(bytes: &[u8]) -> (u64, i64) {
 }
 
 impl Index {
-    pub(super) fn open(folder: &Path) -> Result<Self> {
+    /// Opens the index in a folder, and makes it if it is not there, with so many bytes for blocks.
+    ///
+    /// # Errors
+    /// Whether it is damaged, or cannot be opened now.
+    pub(super) fn open(folder: &Path, block_bytes: usize) -> std::result::Result<Self, OpenError> {
         // One worker: the first of several asks itself again and again while another compacts
         // (fjall 3.1.13), and takes a core for it.
-        let builder = Database::builder(folder).cache_size(BLOCK_CACHE_BYTES).worker_threads(1);
+        let builder = Database::builder(folder).cache_size(block_bytes as u64).worker_threads(1);
         let opened = std::thread::scope(|scope| {
             // The worker is as patient as the thread that starts it.
             let opening = scope.spawn(|| {
                 give_way();
                 builder.open()
             });
-            opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            opening.join()
         });
+        // Files that make no sense can end fjall with a panic.
+        let opened =
+            opened.map_err(|_| OpenError::Damaged("fjall ended with a panic".to_owned()))?;
         let database = opened.map_err(|error| match error {
-            fjall::Error::Locked => Error::InUse(folder.to_owned()),
-            other => Error::Store { action: "open its index", message: other.to_string() },
+            fjall::Error::Locked => OpenError::Failed(Error::InUse(folder.to_owned())),
+            other => OpenError::from(other),
         })?;
-        let keyspace =
-            |name: &str| database.keyspace(name, options).map_err(Error::store("open its index"));
+        let keyspace = |name: &str| database.keyspace(name, options).map_err(OpenError::from);
         Ok(Self {
             timelines: keyspace("timelines")?,
             scores: keyspace("scores")?,
@@ -127,14 +172,33 @@ impl Index {
             state: keyspace("state")?,
             known: Known::default(),
             removed: Mutex::default(),
+            damage_mark: damage_mark(folder),
+            block_bytes,
             database,
         })
+    }
+
+    /// What failed. Damage is marked, so that the next start makes the index again.
+    fn failed(&self, action: &'static str) -> impl FnOnce(fjall::Error) -> Error {
+        move |error| {
+            if !is_damage(&error) {
+                return Error::Store { action, message: error.to_string() };
+            }
+            if let Err(error) = std::fs::write(&self.damage_mark, "") {
+                tracing::error!(%error, "that the index is damaged cannot be noted");
+            }
+            tracing::error!(%error, "the index is damaged; the next start makes it again from the log");
+            let message = format!(
+                "its index is damaged ({error}); restart the endpoint, which makes it again from the log"
+            );
+            Error::Store { action, message }
+        }
     }
 
     /// The offset after the last record of the log that is here, and the latest arrival.
     pub(super) fn checkpoint(&self) -> Result<(u64, i64)> {
         let number = |name: &str| -> Result<Option<[u8; 8]>> {
-            let value = self.state.get(name).map_err(Error::store("read its index"))?;
+            let value = self.state.get(name).map_err(self.failed("read its index"))?;
             Ok(value.and_then(|bytes| bytes.as_ref().try_into().ok()))
         };
         Ok((
@@ -154,7 +218,7 @@ impl Index {
         let keyspace = if scores { &self.scores } else { &self.timelines };
         let mut rows = keyspace.prefix(prefix(id));
         while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
-            let (key, value) = row.into_inner().map_err(Error::store("read a timeline"))?;
+            let (key, value) = row.into_inner().map_err(self.failed("read a timeline"))?;
             if let Some(place) = place(&key)
                 && !each(place, &value)?
             {
@@ -171,7 +235,7 @@ impl Index {
         let mut from = beyond(after);
         while ids.len() < limit {
             let Some(row) = self.timelines.range(from.clone()..).next() else { break };
-            let key = row.key().map_err(Error::store("read a timeline"))?;
+            let key = row.key().map_err(self.failed("read a timeline"))?;
             let end = key.len().saturating_sub(25);
             let id = String::from_utf8_lossy(&key[..end]).into_owned();
             from = beyond(&id);
@@ -189,7 +253,7 @@ impl Index {
         let keyspace = if scores { &self.scores } else { &self.timelines };
         let mut removed = Vec::new();
         for row in keyspace.iter() {
-            let (key, value) = row.into_inner().map_err(Error::store("read a timeline"))?;
+            let (key, value) = row.into_inner().map_err(self.failed("read a timeline"))?;
             let id = key.len().checked_sub(25).map(|end| String::from_utf8_lossy(&key[..end]));
             if let (Some(id), Some(place)) = (id, place(&key))
                 && each(&id, place, &value)
@@ -203,7 +267,7 @@ impl Index {
         for run in removed.chunks(10_000) {
             let mut batch = self.database.batch();
             run.iter().for_each(|key| batch.remove(keyspace, key.as_slice()));
-            batch.commit().map_err(Error::store("write its index"))?;
+            batch.commit().map_err(self.failed("write its index"))?;
         }
         Ok(removed)
     }
@@ -212,12 +276,12 @@ impl Index {
     pub(super) fn forget_messages(&self, before: i64) -> Result<()> {
         let mut batch = self.database.batch();
         for message in self.messages.iter() {
-            let (key, value) = message.into_inner().map_err(Error::store("read its index"))?;
+            let (key, value) = message.into_inner().map_err(self.failed("read its index"))?;
             if pair(&value).1 < before {
                 batch.remove(&self.messages, key);
             }
         }
-        batch.commit().map_err(Error::store("write its index"))
+        batch.commit().map_err(self.failed("write its index"))
     }
 
     /// Reads which messages there are, if that is due, so that most of those that are not there cost no look
@@ -234,7 +298,7 @@ impl Index {
                 if place.is_multiple_of(READ_AT_ONCE) && !goes_on()? {
                     return Ok(false);
                 }
-                let key = message.key().map_err(Error::store("read its messages"))?;
+                let key = message.key().map_err(self.failed("read its messages"))?;
                 if let Ok(hash) = key.as_ref().try_into() {
                     filter.add(hash);
                 }
@@ -246,9 +310,9 @@ impl Index {
         read.map(|_| ())
     }
 
-    /// The memory of what is known of messages, in bytes.
-    pub(super) fn known_bytes(&self) -> usize {
-        self.known.bytes()
+    /// Its memory in bytes: of fjall's blocks and of the filter of known messages.
+    pub(super) fn memory(&self) -> usize {
+        self.block_bytes + self.known.bytes()
     }
 
     /// The offset of the event with a message id.
@@ -256,12 +320,12 @@ impl Index {
         if !self.known.may_have(hash) {
             return Ok(None);
         }
-        let known = self.messages.get(hash).map_err(Error::store("read a message"))?;
+        let known = self.messages.get(hash).map_err(self.failed("read a message"))?;
         Ok(known.map(|value| pair(&value).0))
     }
 
     pub(super) fn alias(&self, id: &str) -> Result<Option<String>> {
-        let next = self.aliases.get(id).map_err(Error::store("read an alias"))?;
+        let next = self.aliases.get(id).map_err(self.failed("read an alias"))?;
         Ok(next.map(|next| String::from_utf8_lossy(&next).into_owned()))
     }
 
@@ -269,20 +333,20 @@ impl Index {
     pub(super) fn joined(&self, id: &str) -> Result<Vec<String>> {
         let prefix = prefix(id);
         let joined = self.joined.prefix(&prefix).map(|entry| {
-            let key = entry.key().map_err(Error::store("read an alias"))?;
+            let key = entry.key().map_err(self.failed("read an alias"))?;
             Ok(String::from_utf8_lossy(&key[prefix.len()..]).into_owned())
         });
         joined.collect()
     }
 
     pub(super) fn is_customer(&self, id: &str) -> Result<bool> {
-        self.customers.contains_key(id).map_err(Error::store("read a customer"))
+        self.customers.contains_key(id).map_err(self.failed("read a customer"))
     }
 
     /// Takes what is recent: rows as sorted runs that need no journal, then, durably, that they are here.
     /// What is interrupted is done again from the log, with the same result.
     pub(super) fn take(&self, recent: &Recent) -> Result<()> {
-        let store = Error::store::<fjall::Error>;
+        let store = |action| self.failed(action);
         for (keyspace, rows) in [(&self.timelines, &recent.rows), (&self.scores, &recent.scores)] {
             // By the bytes of the keys: an id that another begins with comes first, as NUL does.
             let mut ids: Vec<(&String, &Vec<Row>)> = rows.iter().collect();
@@ -336,13 +400,13 @@ impl Index {
                 batch.remove(&self.state, name);
             }
         }
-        batch.commit().map_err(Error::store("write its index"))
+        batch.commit().map_err(self.failed("write its index"))
     }
 
     /// The ids whose erasing was begun and not ended.
     pub(super) fn erasing(&self) -> Result<Vec<String>> {
         let names = self.state.prefix(ERASING).map(|entry| {
-            let name = entry.key().map_err(Error::store("read its index"))?;
+            let name = entry.key().map_err(self.failed("read its index"))?;
             Ok(String::from_utf8_lossy(&name[ERASING.len()..]).into_owned())
         });
         names.collect()
@@ -352,12 +416,12 @@ impl Index {
     fn note_removed(&self) -> Result<()> {
         let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         *removed += 1;
-        self.state.insert(REMOVED, "").map_err(Error::store("write its index"))
+        self.state.insert(REMOVED, "").map_err(self.failed("write its index"))
     }
 
     /// Whether what was removed is still on the disk.
     pub(super) fn has_removed(&self) -> Result<bool> {
-        self.state.contains_key(REMOVED).map_err(Error::store("read its index"))
+        self.state.contains_key(REMOVED).map_err(self.failed("read its index"))
     }
 
     /// Merges all runs, so that what was removed is gone from the disk. That takes as long as it takes to write
@@ -365,7 +429,7 @@ impl Index {
     pub(super) fn purge(&self) -> Result<()> {
         let removed = || self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *removed();
-        let store = Error::store::<fjall::Error>;
+        let store = |action| self.failed(action);
         for keyspace in
             [&self.timelines, &self.scores, &self.joined, &self.aliases, &self.customers]
         {
@@ -387,13 +451,13 @@ impl Index {
         for id in ids {
             for keyspace in [&self.timelines, &self.scores, &self.joined] {
                 for entry in keyspace.prefix(prefix(id)) {
-                    batch.remove(keyspace, entry.key().map_err(Error::store("read a timeline"))?);
+                    batch.remove(keyspace, entry.key().map_err(self.failed("read a timeline"))?);
                 }
             }
             batch.remove(&self.aliases, id.as_str());
             batch.remove(&self.customers, id.as_str());
         }
-        batch.commit().map_err(Error::store("erase a customer"))
+        batch.commit().map_err(self.failed("erase a customer"))
     }
 }
 
@@ -404,7 +468,7 @@ mod tests {
     #[test]
     fn messages_are_found_before_while_and_after_they_are_learned() {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path()).unwrap();
+        let index = Index::open(folder.path(), 1 << 20).unwrap();
         let hash = |n: u64| -> MessageHash { u128::from(n).to_be_bytes() };
         let take = |range: std::ops::Range<u64>| {
             let mut recent = Recent::default();
@@ -416,7 +480,7 @@ mod tests {
         };
         let end = 3 * READ_AT_ONCE as u64;
         take(0..end);
-        assert!(is_right(end) && index.known_bytes() == 0);
+        assert!(is_right(end) && index.known.bytes() == 0);
         let mut rounds = 0;
         let goes_on = &mut || {
             rounds += 1;
@@ -425,21 +489,21 @@ mod tests {
         };
         index.learn_messages(goes_on).unwrap();
         assert_eq!(rounds, 3);
-        assert!(is_right(end + 3) && index.known_bytes() > 0);
+        assert!(is_right(end + 3) && index.known.bytes() > 0);
         take(end + 3..end + 9);
         assert!(is_right(end + 9));
         index.learn_messages(&mut || panic!("it is not due")).unwrap();
         drop(index);
-        let index = Index::open(folder.path()).unwrap();
+        let index = Index::open(folder.path(), 1 << 20).unwrap();
         index.learn_messages(&mut || Ok(false)).unwrap();
-        assert_eq!(index.known_bytes(), 0, "it was left at that");
+        assert_eq!(index.known.bytes(), 0, "it was left at that");
         assert_eq!(index.message(&hash(1)).unwrap(), Some(1));
     }
 
     #[test]
     fn what_was_erased_is_off_the_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path()).unwrap();
+        let index = Index::open(folder.path(), 1 << 20).unwrap();
         let mut recent = Recent::default();
         for (n, id) in ["ada", "eve"].into_iter().enumerate() {
             let bytes = format!("the address of {id}").into_bytes();

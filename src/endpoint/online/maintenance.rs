@@ -123,6 +123,7 @@ impl Purging {
 }
 
 fn look_after(store: &Embedded, forget_at: &mut Instant) -> Result<()> {
+    store.balance_memory();
     if store.is_checkpoint_due() {
         store.checkpoint()?;
     }

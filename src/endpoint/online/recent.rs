@@ -54,8 +54,8 @@ pub(super) struct Recent {
     pub(super) joined: Map<String, Vec<String>>,
     /// Ids that were sent as those of known customers.
     pub(super) customers: Set<String>,
-    /// What it takes, roughly.
-    pub(super) bytes: usize,
+    /// Memory of the rows in bytes, estimated.
+    row_bytes: usize,
     /// The offset after the last record that it has.
     pub(super) next: u64,
     /// The latest arrival.
@@ -64,6 +64,10 @@ pub(super) struct Recent {
 
 /// What a row takes beside its bytes, roughly.
 const ROW_BYTES: usize = 160;
+/// Memory of an entry beside its rows in bytes, estimated, with the free part of its hash table.
+const MESSAGE_BYTES: usize = 80;
+const CUSTOMER_BYTES: usize = 128;
+const JOIN_BYTES: usize = 512;
 
 /// Adds to the list of a key, whose text is only copied if it is new.
 fn push<T>(lists: &mut Map<String, Vec<T>>, key: &str, value: T) {
@@ -77,7 +81,7 @@ fn push<T>(lists: &mut Map<String, Vec<T>>, key: &str, value: T) {
 
 impl Recent {
     pub(super) fn add_row(&mut self, id: &str, is_score: bool, row: Row) {
-        self.bytes += row.range.len() + ROW_BYTES;
+        self.row_bytes += row.range.len() + ROW_BYTES;
         push(if is_score { &mut self.scores } else { &mut self.rows }, id, row);
     }
 
@@ -105,7 +109,29 @@ impl Recent {
         std::mem::replace(self, Self::after(clock))
     }
 
+    /// Its memory in bytes, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let ids = self.rows.len() + self.scores.len() + self.customers.len();
+        self.row_bytes
+            + self.messages.len() * MESSAGE_BYTES
+            + ids * CUSTOMER_BYTES
+            + self.aliases.len() * JOIN_BYTES
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.next == 0
+    }
+}
+
+/// What is recent: what grows, and what goes into the index now.
+#[derive(Debug, Default)]
+pub(super) struct Generations {
+    pub(super) active: Recent,
+    pub(super) frozen: Option<Arc<Recent>>,
+}
+
+impl Generations {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Recent> {
+        std::iter::once(&self.active).chain(self.frozen.as_deref())
     }
 }

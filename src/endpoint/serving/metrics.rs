@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::online::ClockReport;
+
 /// Counts of what happened since the start.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
@@ -107,8 +109,8 @@ impl Metrics {
     }
 
     /// In the text format of Prometheus; `memory` is what timelines take, in bytes, then scores that
-    /// were not recorded.
-    pub(super) fn to_text(&self, memory: usize, n_unrecorded: usize) -> String {
+    /// were not recorded, then how the clock of the machine differs.
+    pub(super) fn to_text(&self, memory: usize, n_unrecorded: usize, clock: ClockReport) -> String {
         let unrecorded = &Count::default();
         unrecorded.add(n_unrecorded);
         let rows = [
@@ -132,6 +134,13 @@ impl Metrics {
         let name = "fullcircle_timelines_bytes";
         let help = "Memory of recently used timelines and of what is not in the index yet.";
         text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {memory}\n");
+        let name = "fullcircle_clock_difference_seconds";
+        let help = "Seconds by which the clock of the machine is ahead of the endpoint's; 0 while it is followed.";
+        let seconds = clock.difference / 1_000_000;
+        text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {seconds}\n");
+        let (name, steps) = ("fullcircle_clock_steps_total", clock.steps);
+        let help = "Steps of the clock of the machine that were not followed at once.";
+        text += &format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {steps}\n");
         text + &self.latencies.to_text()
     }
 }

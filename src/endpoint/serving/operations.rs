@@ -25,8 +25,20 @@ pub(super) async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<
 }
 
 fn answer(endpoint: &Endpoint, status: &'static str) -> Json<wire::Health> {
-    let (endpoint, time) = (endpoint.id.clone(), endpoint.clock.as_of());
-    Json(wire::Health { status, endpoint, time })
+    let difference = endpoint.clock.report().difference;
+    #[allow(clippy::cast_precision_loss, reason = "seconds for people")]
+    let clock_difference_seconds = difference as f64 / 1e6;
+    Json(wire::Health {
+        status,
+        endpoint: endpoint.id.clone(),
+        time: endpoint.clock.as_of(),
+        clock: match difference {
+            0 => "followed",
+            1.. => "ahead",
+            _ => "behind",
+        },
+        clock_difference_seconds,
+    })
 }
 
 /// `GET /version`: of the program, as text.
@@ -38,7 +50,11 @@ pub(super) async fn version() -> &'static str {
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
     (
         [("content-type", "text/plain; version=0.0.4")],
-        endpoint.metrics.to_text(endpoint.timelines.memory(), endpoint.writer.unrecorded()),
+        endpoint.metrics.to_text(
+            endpoint.timelines.memory(),
+            endpoint.writer.unrecorded(),
+            endpoint.clock.report(),
+        ),
     )
 }
 

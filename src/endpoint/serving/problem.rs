@@ -20,7 +20,7 @@ impl IntoResponse for Error {
             Self::Busy | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Poisoned(_) | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLate(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::InUse(_) | Self::Listen { .. } => StatusCode::CONFLICT,
+            Self::InUse(_) | Self::Listen { .. } | Self::ClockAhead { .. } => StatusCode::CONFLICT,
             Self::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = document(status, &self.to_string());

@@ -566,6 +566,10 @@ pub(super) struct Health {
     pub(super) status: &'static str,
     pub(super) endpoint: String,
     pub(super) time: Time,
+    /// Whether `time` follows the clock of the machine: "followed", "ahead" or "behind" it says where that is.
+    pub(super) clock: &'static str,
+    /// Seconds by which the clock of the machine differs from `time`.
+    pub(super) clock_difference_seconds: f64,
 }
 
 /// A key, without the key itself.
