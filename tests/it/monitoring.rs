@@ -398,6 +398,35 @@ fn nobody_is_told_of_a_customer_who_is_erased() {
 }
 
 #[test]
+fn a_webhook_does_not_lead_to_private_addresses_unless_that_is_allowed() {
+    let endpoint = live();
+    for (n, address) in [
+        "https://169.254.169.254/latest",
+        "https://10.0.0.1/",
+        "https://[fd00::1]/",
+        "https://[::ffff:192.168.0.1]/",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let rule = json!({
+            "name": format!("private_{n}"), "deployment": "tiny", "on": "customer", "when": "score > 0.5",
+            "webhook": address,
+        });
+        assert_eq!(put(&endpoint, &rule).status, 200);
+        let path = format!("/v1/rules/private_{n}/test");
+        let tested = endpoint.post(&endpoint.keys.admin, &path, b"");
+        assert_eq!(tested.status, 200, "{tested:?}");
+        let error = until("the webhook is tried", || {
+            let all = deliveries(&endpoint);
+            let own = all.iter().find(|delivery| delivery["rule"] == format!("private_{n}"))?;
+            own["attempts"].as_array()?.first()?["error"].as_str().map(str::to_owned)
+        });
+        assert!(error.contains("--allow-private-webhooks"), "{address}: {error}");
+    }
+}
+
+#[test]
 fn a_rule_that_makes_no_sense_is_refused_with_what_would() {
     let endpoint = live();
     let rule = |changes: &Json| {

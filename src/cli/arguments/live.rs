@@ -24,7 +24,7 @@ pub struct Serve {
     /// Where its data is.
     #[arg(long, value_enum, default_value_t = Store::Embedded)]
     pub store: Store,
-    /// Memory for recently used timelines, in MB.
+    /// Memory for timelines and what is beside them, in MB; the process takes about 200 MB more.
     #[arg(long, default_value_t = 512)]
     pub memory: usize,
     /// Forget events and scores that happened longer ago, in days; traits stay.
@@ -36,6 +36,15 @@ pub struct Serve {
     /// Take administration from other machines too, by whoever has an admin key.
     #[arg(long)]
     pub allow_remote_administration: bool,
+    /// Let webhooks lead to private addresses, which are refused otherwise.
+    #[arg(long)]
+    pub allow_private_webhooks: bool,
+    /// Start although the clock is more than 90 days after the last event: it is right.
+    #[arg(long)]
+    pub accept_clock: bool,
+    /// Forget what arrived after a time, such as 2026-11-30T12:00:00Z: it came while the clock was wrong.
+    #[arg(long, value_name = "TIME")]
+    pub forget_arrivals_after: Option<String>,
     /// When it is told to stop, say that it is not ready for so many seconds before it does.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub stop_delay: f64,

@@ -17,6 +17,14 @@ pub(super) fn run(arguments: &Serve) -> Result {
     config.store.memory = arguments.memory.saturating_mul(1024 * 1024);
     config.store.retention = Retention { days: arguments.keep_days, events: arguments.keep_events };
     config.allows_remote_administration = arguments.allow_remote_administration;
+    config.allows_private_webhooks = arguments.allow_private_webhooks;
+    config.store.accepts_clock = arguments.accept_clock;
+    config.store.forget_after = arguments
+        .forget_arrivals_after
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error| Failure::Argument(format!("--forget-arrivals-after: {error}")))?;
     config.stop_delay = Duration::try_from_secs_f64(arguments.stop_delay)
         .map_err(|error| Failure::Argument(format!("--stop-delay: {error}")))?;
     let print = if arguments.json.json { print_json } else { print_text };

@@ -13,6 +13,7 @@ mod rules;
 mod sending;
 mod watch;
 mod webhook;
+mod webhook_address;
 
 pub use bucket::{Bucket, Requests, Seen};
 pub use delivery::{Attempt, Delivery, DeliveryKind, DeliveryState};

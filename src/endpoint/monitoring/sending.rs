@@ -1,10 +1,16 @@
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kernel::domain::Time;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::webhook::seconds;
+use super::webhook_address::{self, is_public};
 use super::{Attempt, Delivery, Outbox, Secrets};
 use crate::online::{Clock, ConfigStore};
 use crate::{Error, Result};
@@ -32,12 +38,13 @@ impl Sending {
         outbox: Arc<Outbox>,
         config: Arc<dyn ConfigStore>,
         clock: Arc<Clock>,
+        allows_private: bool,
     ) -> Result<Self> {
         let threads = (0..THREADS).map(|n| {
             let (outbox, config, clock) = (outbox.clone(), config.clone(), clock.clone());
             std::thread::Builder::new()
                 .name(format!("webhooks-{n}"))
-                .spawn(move || send_all(&outbox, &*config, &clock))
+                .spawn(move || send_all(&outbox, &*config, &clock, allows_private))
                 .map_err(Error::store("start its webhooks"))
         });
         let threads = threads.collect::<Result<_>>()?;
@@ -63,8 +70,8 @@ impl Drop for Sending {
     }
 }
 
-fn send_all(outbox: &Outbox, config: &dyn ConfigStore, clock: &Clock) {
-    let agent = agent();
+fn send_all(outbox: &Outbox, config: &dyn ConfigStore, clock: &Clock, allows_private: bool) {
+    let agent = agent(allows_private);
     while let Some((number, delivery)) = outbox.due(&|| clock.as_of()) {
         let attempt = send(&agent, config, &delivery, clock.as_of());
         // The address may have a secret in it: only what came of it is said.
@@ -76,16 +83,50 @@ fn send_all(outbox: &Outbox, config: &dyn ConfigStore, clock: &Clock) {
 }
 
 /// Follows no redirect: it would send what was meant for one to another.
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
+fn agent(allows_private: bool) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
         .user_agent("fullcircle")
-        .build()
-        .into()
+        .build();
+    let resolver = CheckedResolver { resolver: DefaultResolver::default(), allows_private };
+    ureq::Agent::with_parts(config, DefaultConnector::default(), resolver)
+}
+
+/// Finds the addresses of a webhook, which are those that are connected to: a public name may lead to an address
+/// of the own network.
+#[derive(Debug)]
+struct CheckedResolver {
+    resolver: DefaultResolver,
+    allows_private: bool,
+}
+
+impl Resolver for CheckedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.resolver.resolve(uri, config, timeout)?;
+        if self.allows_private {
+            return Ok(found);
+        }
+        // A rule may name this machine itself, and nothing else that is not public.
+        let is_here = uri.host().is_some_and(webhook_address::is_this_machine);
+        let is_allowed = |ip: IpAddr| if is_here { ip.is_loopback() } else { is_public(ip) };
+        let mut public = self.empty();
+        found.iter().filter(|found| is_allowed(found.ip())).for_each(|found| public.push(*found));
+        if public.is_empty() {
+            let message = "its address is not public; start the endpoint with --allow-private-webhooks if \
+                           webhooks may lead there";
+            return Err(std::io::Error::other(message).into());
+        }
+        Ok(public)
+    }
 }
 
 fn send(agent: &ureq::Agent, config: &dyn ConfigStore, delivery: &Delivery, at: Time) -> Attempt {

@@ -37,6 +37,8 @@ pub struct Config {
     pub store: Settings,
     /// Whether administration is taken from other machines.
     pub allows_remote_administration: bool,
+    /// Whether webhooks may lead to addresses that are not public.
+    pub allows_private_webhooks: bool,
     /// So long it says that it is not ready, and answers all the same, before it stops.
     pub stop_delay: Duration,
 }
@@ -50,6 +52,7 @@ impl Config {
             listen,
             store: Settings::default(),
             allows_remote_administration: false,
+            allows_private_webhooks: false,
             stop_delay: Duration::ZERO,
         }
     }
@@ -107,6 +110,7 @@ impl Running {
     /// # Errors
     /// The data folder or the address cannot be used.
     pub fn start(config: &Config) -> Result<Self> {
+        let limits = ConnectionLimits::new(file_handles::raise_limit());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serving")
@@ -124,7 +128,7 @@ impl Running {
         let endpoint = Arc::new(endpoint);
         endpoint.tending.start(&endpoint)?;
         let (stopping, stop) = watch::channel(false);
-        let accepting = runtime.spawn(accept(listener, endpoint.clone(), stop));
+        let accepting = runtime.spawn(accept(listener, endpoint.clone(), limits, stop));
         let ready = Ready { url: format!("http://{address}"), keys };
         Ok(Self { ready, runtime, endpoint, stopping, accepting: Some(accepting) })
     }
@@ -176,9 +180,13 @@ async fn stop_signal() {
 }
 
 /// Accepts connections ourselves: `axum::serve` sets no limit on header time or connections.
-async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    endpoint: Arc<Endpoint>,
+    limits: Arc<ConnectionLimits>,
+    mut stop: watch::Receiver<bool>,
+) {
     let router = router(endpoint.clone());
-    let limits = ConnectionLimits::new(file_handles::raise_limit());
     let bodies = Arc::new(BodyBudget::default());
     loop {
         let (stream, peer) = tokio::select! {

@@ -100,7 +100,12 @@ impl Endpoint {
         let endpoint = Self {
             watch,
             rules: Rules::open(&*store)?,
-            sending: Sending::start(outbox.clone(), store.clone(), store.clock())?,
+            sending: Sending::start(
+                outbox.clone(),
+                store.clone(),
+                store.clock(),
+                config.allows_private_webhooks,
+            )?,
             outbox,
             tending: Tending::default(),
             telling: tokio::sync::Mutex::default(),
