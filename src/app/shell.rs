@@ -218,6 +218,9 @@ pub(crate) fn status_bar_ui(ui: &mut Ui, state: &State) {
                 }
                 match (&state.url, state.endpoint.value()) {
                     (Some(url), Some(view)) => {
+                        if let Some(text) = clock_warning(view.clock_difference_seconds) {
+                            ui.label(RichText::new(text).small().color(tokens.bad));
+                        }
                         let names: Vec<String> = view
                             .deployments
                             .iter()
@@ -277,4 +280,21 @@ pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
     if let Some(place) = closed {
         state.notices.remove(place);
     }
+}
+
+/// What the status line says of an endpoint whose machine has another time.
+fn clock_warning(difference_seconds: f64) -> Option<String> {
+    let direction = match difference_seconds {
+        0.0 => return None,
+        ahead if ahead > 0.0 => "ahead",
+        _ => "behind",
+    };
+    let seconds = difference_seconds.abs();
+    let span = match seconds {
+        0.0..120.0 => format!("{seconds:.0} s"),
+        120.0..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        7_200.0..172_800.0 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} days", seconds / 86_400.0),
+    };
+    Some(format!("● the endpoint's machine clock is {span} {direction}"))
 }

@@ -205,4 +205,6 @@ pub struct EndpointView {
     pub url: String,
     /// What is live there.
     pub deployments: Vec<Deployment>,
+    /// Seconds by which the clock of its machine is ahead of the endpoint's, or behind if negative.
+    pub clock_difference_seconds: f64,
 }

@@ -17,12 +17,15 @@ pub struct Client {
 }
 
 /// An endpoint that answers.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct EndpointHealth {
     /// Its id.
     pub endpoint: String,
     /// Its clock.
     pub time: Time,
+    /// Seconds by which the clock of its machine is ahead of `time`, or behind if negative; 0 if it is followed.
+    #[serde(default)]
+    pub clock_difference_seconds: f64,
 }
 
 /// A function that is live under a name.

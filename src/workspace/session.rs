@@ -352,8 +352,10 @@ fn execute_live(shared: &Shared, project: &Project, command: Command, job: &Job)
             Ok(Answer::Stopped)
         }
         Command::Endpoint(url) => {
-            let deployments = project.client(&url, None)?.deployments()?;
-            Ok(Answer::Endpoint(EndpointView { url, deployments }))
+            let client = project.client(&url, None)?;
+            let deployments = client.deployments()?;
+            let clock_difference_seconds = client.health()?.clock_difference_seconds;
+            Ok(Answer::Endpoint(EndpointView { url, deployments, clock_difference_seconds }))
         }
         Command::Connect { url, key } => {
             let client = Client::new(&url, Some(key.clone()));
