@@ -559,3 +559,21 @@ fn the_same_file_under_another_name_has_no_new_rows() {
     let events = project.query("SELECT event, count(*) FROM events GROUP BY ALL ORDER BY ALL");
     assert_eq!(events, [["orders", "4"], ["refunds", "1"]]);
 }
+
+#[test]
+fn a_copy_beside_a_file_has_no_new_rows() {
+    let project = Project::new();
+    let text = "customer_id,event,time\na,buy,2024-01-01\na,buy,2024-01-01\nb,buy,2024-01-02\n";
+    let files = [
+        project.file("one.csv", text),
+        project.file("copy.csv", text),
+        project.file("more.csv", format!("{text}a,buy,2024-01-01\n")),
+    ];
+    let report = project.warehouse.import(&files, &Options::default(), &Job::unwatched()).unwrap();
+    assert_eq!(counts(&report), [10, 4, 6, 0]);
+    for file in files {
+        let report = project.import(&file, &Options::default());
+        assert_eq!(report.accepted, 0, "{file:?}");
+    }
+    assert_eq!(customers(&project), [["a", "3"], ["b", "1"]]);
+}

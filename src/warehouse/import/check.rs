@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duckdb::arrow::array::{
@@ -7,12 +6,10 @@ use duckdb::arrow::array::{
     new_null_array,
 };
 use duckdb::arrow::compute::filter;
-use kernel::domain::{
-    ACTION, Cell, EXPOSURE, SCORE, Time, Type, boolean_of, is_missing, is_missing_id, is_system,
-    limits, number_of,
-};
+use kernel::domain::{Cell, Time, Type, boolean_of, is_missing, is_missing_id, limits, number_of};
 
 use super::calls::{self, Part};
+use super::event_names::{self, EventNames};
 use super::facts::{Facts, KEPT_WHOLE, RawValues, as_number};
 use super::ids::{Ids, MessageId};
 use super::infer::{free_name, property_name};
@@ -47,8 +44,7 @@ pub(super) struct Checker<'a> {
     ids: Ids,
     /// The number of the last readable row.
     last_seq: i64,
-    /// Events of other tools whose name is one of ours, which have another name here.
-    renamed: BTreeMap<String, u64>,
+    names: EventNames,
 }
 
 /// Where the mapped columns are.
@@ -185,7 +181,7 @@ impl<'a> Checker<'a> {
             n_columns: proposal.columns.len(),
             taken: names.map(str::to_lowercase).collect(),
             last_seq,
-            renamed: BTreeMap::new(),
+            names: EventNames::new(proposal.has_own_events),
         })
     }
 
@@ -196,7 +192,7 @@ impl<'a> Checker<'a> {
         let mut faults: Vec<Option<Fault<'a>>> = vec![None; n];
         let who = self.who(&rows)?;
         let events = self.events(&rows);
-        let named = self.named(&events);
+        let named = self.names.named(&events);
         let times = match self.places.time {
             Some(place) => micros(&rows.columns[place], &self.time_format),
             // Traits without a time hold always.
@@ -252,6 +248,7 @@ impl<'a> Checker<'a> {
         }
         let times: Vec<i64> = times.into_iter().map(Option::unwrap_or_default).collect();
         let mut keep: Vec<bool> = faults.iter().map(Option::is_none).collect();
+        self.ids.begin_file(rows.file);
         let ids = self.ids.of_rows(&rows.columns, &heads, &times, &mut keep);
         if self.ids.repeats > 0 && self.proposal.message_id_may_be_none() {
             return Err(Stop::Repeated);
@@ -294,12 +291,6 @@ impl<'a> Checker<'a> {
 
     /// What was not kept as it was written.
     pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
-        let renamed = self.renamed.iter().map(|(name, n)| {
-            format!(
-                "{n} events named '{name}' are kept as '{}': Full Circle records events of that name itself",
-                bare(name)
-            )
-        });
         let unkept = self.properties.iter().filter(|property| property.unkept > 0);
         let unkept = unkept.map(|property| {
             let (name, n) = (&property.name, property.unkept);
@@ -313,7 +304,7 @@ impl<'a> Checker<'a> {
                 self.mapping.message_id.as_deref().unwrap_or_default()
             )
         });
-        unkept.chain(renamed).chain(repeats)
+        unkept.chain(self.names.remarks()).chain(repeats)
     }
 
     /// Who the rows are of.
@@ -413,32 +404,7 @@ impl<'a> Checker<'a> {
                 return Arc::new(StringArray::from_iter_values(names));
             }
         };
-        let names = texts(&events);
-        let is_bare = |row| names.is_null(row) || names.value(row).trim() == names.value(row);
-        if (0..rows.n()).all(is_bare) {
-            return events;
-        }
-        Arc::new(StringArray::from_iter(
-            names.iter().map(|name| name.map(str::trim).filter(|name| !name.is_empty())),
-        ))
-    }
-
-    /// The events under the names that they have here. An event of another tool that has the name of one of ours
-    /// is kept without the `$`: a file cannot bring scores, exposures and actions of this product, unless a person
-    /// says that it is an export of it.
-    fn named(&mut self, events: &ArrayRef) -> ArrayRef {
-        let is_kept =
-            |name: &str| self.proposal.has_own_events && [ACTION, EXPOSURE, SCORE].contains(&name);
-        let is_ours = |name: &str| is_system(name) && !is_kept(name);
-        let names = texts(events);
-        if !names.iter().flatten().any(is_ours) {
-            return events.clone();
-        }
-        let name = |name: &'_ str| if is_ours(name) { bare(name) } else { name }.to_owned();
-        for ours in names.iter().flatten().filter(|name| is_ours(name)) {
-            *self.renamed.entry(ours.to_owned()).or_default() += 1;
-        }
-        Arc::new(names.iter().map(|text| text.map(name)).collect::<StringArray>())
+        event_names::trimmed(events)
     }
 
     /// Blames arrivals that are written but are no time.
@@ -548,11 +514,6 @@ impl Heads<'_> {
 
 /// Times that cannot be read of which another format is looked for, in a batch of rows.
 const MOST_UNREAD: usize = 100;
-
-/// The name of an event of ours for an event of another tool.
-fn bare(name: &str) -> &str {
-    name.trim_start_matches('$')
-}
 
 /// The times of a column, in microseconds.
 fn micros(column: &ArrayRef, format: &TimeFormat) -> Vec<Option<i64>> {

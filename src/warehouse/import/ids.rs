@@ -13,8 +13,9 @@ pub(super) use crate::message_id::MessageId;
 /// Gives each row the id that counts it once: its own, or one made of what it says.
 ///
 /// A made id is the 128-bit XXH3 of who, when, what and all properties by name, as they are written; the
-/// second and later rows of the same files that say the same have their number hashed in. So the same
-/// files give the same ids again, in any order of their columns, and two equal rows stay two events.
+/// second and later rows of the same file that say the same have their number hashed in. So the same file
+/// gives the same ids again, in any order of its columns and also as a copy beside it, and two equal rows of one
+/// file stay two events.
 pub(super) struct Ids {
     /// The hash of a property's name and its column, in the order of the hashes.
     properties: Vec<(u64, usize)>,
@@ -24,6 +25,9 @@ pub(super) struct Ids {
     seen: HashMap<i64, Halves, BuildHasherDefault<Hashed>>,
     /// How often a row was there, for those that were there before.
     repeated: HashMap<u128, u32>,
+    /// The file that is read, and how often each of its rows was in it, if it is not the first.
+    file: usize,
+    here: HashMap<u128, u32>,
     /// The ids of the files that were there, and what their rows said.
     given: HashMap<u128, u64>,
     /// Rows whose own id was there in a row that said something else.
@@ -41,6 +45,8 @@ impl Ids {
             properties,
             seen: HashMap::default(),
             repeated: HashMap::new(),
+            file: 0,
+            here: HashMap::new(),
             given: HashMap::new(),
             repeats: 0,
             said: Vec::new(),
@@ -90,11 +96,19 @@ impl Ids {
                 }
             }
         }
-        let id = |hash| match hash {
-            Ok((day, hash)) => MessageId::Uuid(self.numbered(day, hash)),
-            Err(given) => given,
-        };
-        hashes.into_iter().map(id).collect()
+        // A row that an earlier file has as often is there already.
+        let kept: Vec<usize> = (0..keep.len()).filter(|row| keep[*row]).collect();
+        let mut ids = Vec::with_capacity(kept.len());
+        for (row, hash) in kept.into_iter().zip(hashes) {
+            match hash {
+                Err(given) => ids.push(given),
+                Ok((day, hash)) => match self.numbered(day, hash) {
+                    Some(id) => ids.push(MessageId::Uuid(id)),
+                    None => keep[row] = false,
+                },
+            }
+        }
+        ids
     }
 
     /// Writes what a row says: each part with its length, so that no two rows are written alike.
@@ -127,18 +141,39 @@ impl Ids {
         }
     }
 
-    /// A row's hash, with its number hashed in if it was there before.
-    #[allow(clippy::cast_possible_truncation, reason = "half of the hash")]
-    fn numbered(&mut self, day: i64, hash: u128) -> u128 {
-        if self.seen.entry(day).or_default().insert(hash as u64) {
-            return hash;
+    /// Begins a file, unless it is the one that is read.
+    pub(super) fn begin_file(&mut self, file: usize) {
+        if self.file != file {
+            self.file = file;
+            self.here.clear();
         }
-        let n = self.repeated.entry(hash).or_insert(1);
-        *n += 1;
+    }
+
+    /// A row's hash, with its number in its file hashed in if it was there before; none if an earlier file has it
+    /// as often.
+    #[allow(clippy::cast_possible_truncation, reason = "half of the hash")]
+    fn numbered(&mut self, day: i64, hash: u128) -> Option<u128> {
+        let is_new = self.seen.entry(day).or_default().insert(hash as u64);
+        let known = if is_new { 0 } else { self.repeated.get(&hash).copied().unwrap_or(1) };
+        let n = match self.file {
+            0 => known + 1,
+            _ => {
+                let here = self.here.entry(hash).or_default();
+                *here += 1;
+                *here
+            }
+        };
+        if n <= known {
+            return None;
+        }
+        if n == 1 {
+            return Some(hash);
+        }
+        self.repeated.insert(hash, n);
         let mut bytes = [0; 20];
         bytes[..16].copy_from_slice(&hash.to_le_bytes());
         bytes[16..].copy_from_slice(&n.to_le_bytes());
-        xxh3_128(&bytes)
+        Some(xxh3_128(&bytes))
     }
 }
 

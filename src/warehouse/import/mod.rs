@@ -12,6 +12,7 @@
 mod calls;
 mod check;
 mod dialect;
+mod event_names;
 mod facts;
 mod finder;
 mod ids;

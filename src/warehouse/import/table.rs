@@ -4,6 +4,7 @@ use duckdb::arrow::array::ArrayRef;
 use kernel::domain::{Job, Type};
 
 use super::check::typed;
+use super::normal;
 use super::read::Stop;
 use super::source::Source;
 use super::time_format::TimeFormat;
@@ -41,7 +42,9 @@ impl Warehouse {
                         return Err(Stop::Misfit);
                     }
                     let is_time = Some(name) == proposal.mapping.time.as_ref();
-                    let (array, misfits) = typed(array, *type_, is_time, &format);
+                    let (array, _) =
+                        normal::values(array, *type_, proposed.decimal, proposed.drops_missing);
+                    let (array, misfits) = typed(&array, *type_, is_time, &format);
                     if !misfits.is_empty() && !is_time {
                         return Err(Stop::Misfit);
                     }

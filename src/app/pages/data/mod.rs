@@ -45,6 +45,9 @@ impl Data {
             error_ui(ui, &state.imported);
             match state.proposal.value().filter(|_| !self.files.is_empty()) {
                 Some(proposal) => self.proposal_ui(ui, state, proposal, outbox),
+                None if !self.files.is_empty() && state.proposal.error().is_some() => {
+                    self.ask_ui(ui, outbox);
+                }
                 None => {
                     empty_state(
                         ui,
@@ -103,6 +106,23 @@ impl Data {
                     self.picked = Some(open_dialog(ui.ctx().clone()));
                 }
             });
+        });
+    }
+
+    /// Asks for columns that the files do not show.
+    fn ask_ui(&mut self, ui: &mut Ui, outbox: &mut Outbox) {
+        ui.horizontal_wrapped(|ui| {
+            for (label, column) in [
+                ("Customer column", &mut self.options.customer),
+                ("Time column", &mut self.options.time),
+                ("Time format", &mut self.options.time_format),
+            ] {
+                said_field(ui, label, "", column, 150.0);
+                column.take_if(|column| column.is_empty());
+            }
+            if ui.button("Preview").clicked() {
+                outbox.send(Command::Propose(self.files.clone(), self.options.clone()));
+            }
         });
     }
 
