@@ -139,7 +139,12 @@ impl Table {
         let rows = records.split_off((start + 1).min(records.len()));
         let header = records.pop()?;
         let width = header.fields.len();
-        let alike = rows.iter().filter(|record| record.fields.len() == width).count();
+        // Some programs end each line with a delimiter.
+        let is_alike = |record: &&Record| {
+            let fields = &record.fields;
+            fields.len() >= width && fields[width..].iter().all(String::is_empty)
+        };
+        let alike = rows.iter().filter(is_alike).count();
         // A few bad lines are rows to reject; more of them mean that it is something else.
         let is_regular = alike * 10 >= rows.len() * 8;
         let is_known =
