@@ -113,7 +113,7 @@ pub(crate) fn child(folder: &Path, connect: impl Fn(&Path) -> duckdb::Connection
         let spec = spec(kind, text);
         let insight = project.insight(&spec, &job).unwrap();
         let last = project.now().unwrap().minus(1);
-        let calendar = spec.scope.calendar(last).unwrap();
+        let calendar = spec.calendar(last).unwrap();
         let instant = |time: workspace::Time| format!("TIMESTAMP '{}'", time.date());
         let sql = sql
             .replace("{from}", &instant(calendar.from()))

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use warehouse::{Arrangement, before, summarize};
 
 use crate::support::Project;
-use crate::window::Window;
+use crate::window::{CHARTS, Window};
 
 /// Replaces what is in a field.
 fn write(window: &mut Window, field: &str, text: &str) {
@@ -69,6 +69,28 @@ fn what_is_chosen_in_one_tile_is_what_the_others_show() {
     window.harness.step();
     window.harness.key_press(Key::Enter);
     window.wait(|window| window.harness.query_by_label("Query").is_some());
+}
+
+#[test]
+fn every_chart_shows_the_days_that_it_is_of() {
+    let mut window = Window::open();
+    window.click("Explore");
+    for kind in CHARTS {
+        window.click(kind);
+        window.wait(|window| window.sees("Range: ") && window.sees(", UTC, by "));
+        window.idle();
+    }
+    window.click("Trends");
+    window.idle();
+    // A field has the last day; a file has the day after it.
+    write(&mut window, "First day", "1997-03-05");
+    write(&mut window, "Last day", "1997-03-20");
+    window.harness.get_by_label("First day").focus();
+    window.wait(|window| {
+        window.sees("Range: 1997-03-05 to 1997-03-20, UTC, by week, first and last week partial")
+    });
+    window.harness.get_by_label("Compare with previous period").click();
+    window.wait(|window| window.sees("Range: 1997-02-12 to 1997-02-27"));
 }
 
 /// A segment that was chosen can be read by a query, as it is now.

@@ -231,7 +231,8 @@ fn stickiness_and_segments_are_as_defined() {
 fn days_begin_where_the_time_zone_says() {
     let at = |text: &str| text.parse().unwrap();
     let days = |from: &str, until: &str| {
-        Calendar::between(Interval::Day, "Europe/Berlin", at(from), at(until)).unwrap()
+        let bound = |text: &str| text.parse().unwrap();
+        Calendar::between(Interval::Day, "Europe/Berlin", bound(from), bound(until)).unwrap()
     };
     // The clock goes forward on 2024-03-31: the day has 23 hours.
     let calendar = days("2024-03-30T23:30:00Z", "2024-04-01T10:00:00Z");
@@ -406,18 +407,24 @@ fn the_time_before_is_as_many_intervals_right_before() {
         let then = of(kind, false, "from = 2024-01-01\nuntil = 2024-01-03\n");
         let before = now.before.unwrap();
         assert_eq!(
-            (before.from.date(), before.until.date()),
-            ("2024-01-01".into(), "2024-01-03".into())
+            (before.range.from.as_str(), before.range.until.as_str()),
+            ("2024-01-01", "2024-01-03")
         );
         // Shares of nothing are no numbers, which are not even themselves.
-        assert_eq!(format!("{:?}", before.chart), format!("{:?}", then.chart), "{kind:?}");
+        let chart = before.chart.unwrap();
+        assert_eq!(format!("{chart:?}"), format!("{:?}", then.chart), "{kind:?}");
         assert!(then.before.is_none());
     }
 }
 
-/// Events of a few customers at few instants, so that ties and gaps are frequent.
+/// Events of a few customers at few instants, so that ties and gaps are frequent. The first has a plan: a
+/// property that no event has is refused.
 fn events() -> impl Strategy<Value = Vec<(u8, u8, u16, u8)>> {
-    prop::collection::vec((0_u8..6, 0_u8..4, 0_u16..400, 0_u8..4), 1..120)
+    let events = prop::collection::vec((0_u8..6, 0_u8..4, 0_u16..400, 0_u8..4), 1..120);
+    (events, 1_u8..4).prop_map(|(mut events, plan)| {
+        events[0].3 = plan;
+        events
+    })
 }
 
 fn project_with(events: &[(u8, u8, u16, u8)]) -> Project {
@@ -478,7 +485,7 @@ fn own(insight: &Insight) -> BTreeMap<Vec<String>, String> {
     match &insight.chart {
         Chart::Trends(trends) => {
             for line in &trends.lines {
-                let series = ["A", "B", "C", "D", "E"][line.series.unwrap()];
+                let series = ["A", "B", "C", "D", "E", "F"][line.series.unwrap()];
                 for (k, value) in line.values.iter().enumerate() {
                     let Some(value) = value else { continue };
                     put(known([series, &line.group, &place(k)], *value), *value != 0.0);
@@ -571,6 +578,7 @@ proptest! {
         let first = events.iter().map(|event| event.1).min().unwrap();
         let (a, b) = (format!("\"e{first}\""), format!("\"e{last}\""));
         for scope in [
+            "interval = \"week\"\nfrom = 2024-01-03\nuntil = 2024-02-09\nzone = \"Africa/Cairo\"\n",
             "interval = \"day\"\nintervals = 20\n",
             "interval = \"week\"\nintervals = 6\nzone = \"America/New_York\"\n",
             "interval = \"day\"\nfrom = 2024-01-05\nuntil = 2024-01-25\nwhere = \"price < 300\"\n",
@@ -580,6 +588,7 @@ proptest! {
                 check(&project, InsightKind::Trends, &format!(
                     "{scope}[[series]]\nmeasure = \"total\"\n[[series]]\nmeasure = \"unique\"\nevent = {a}\n\
                      [[series]]\nmeasure = \"weekly_active\"\nevent = {b}\n\
+                     [[series]]\nmeasure = \"monthly_active\"\n\
                      [[series]]\nmeasure = \"p75\"\nproperty = \"price\"\n\
                      [[series]]\nmeasure = \"mean\"\nproperty = \"price\"\nevent = {{ events = [{a}, {b}], where = \"price > 50\" }}\n"
                 ));

@@ -1,6 +1,6 @@
 use serde_json::json;
 use workspace::Project;
-use workspace::insights::{Before, Chart, Insight, InsightSpec, Retention};
+use workspace::insights::{Before, Chart, Insight, InsightSpec, Range, Retention};
 
 use super::{Result, to_json};
 use crate::arguments::Insight as Arguments;
@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         project.write_insight(&insight, out)?;
     }
     match (arguments.sql, arguments.json.json) {
-        (true, true) => output::json(&json!({ "sql": insight.sql })),
+        (true, true) => output::json(&json!({ "range": insight.range, "sql": insight.sql })),
         (true, false) => output::line(&insight.sql),
         (false, true) => output::json(&to_json(&insight)?),
         (false, false) => print(&insight),
@@ -32,22 +32,28 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 }
 
 fn print(insight: &Insight) {
+    output::line(&format!("Range: {}", insight.range.text()));
     match &insight.chart {
-        Chart::Retention(retention) => print_retention(retention),
+        Chart::Retention(retention) => print_retention(retention, &insight.range),
         _ => {
             let (columns, rows) = insight.rows();
             output::table(&columns, &rows);
         }
     }
     output::remark(&insight.rule);
-    if let Some(Before { from, until, chart }) = &insight.before {
-        let before = Insight { chart: chart.clone(), before: None, ..insight.clone() };
-        output::remark(&format!("The time before, {} to {}:", from.date(), until.date()));
-        print(&before);
+    if let Some(Before { range, chart }) = &insight.before {
+        match chart {
+            None => output::line(&format!("Previous period: {}", range.text())),
+            Some(chart) => {
+                output::line("Previous period");
+                let (range, chart) = (range.clone(), chart.clone());
+                print(&Insight { range, chart, before: None, ..insight.clone() });
+            }
+        }
     }
 }
 
-fn print_retention(retention: &Retention) {
+fn print_retention(retention: &Retention, range: &Range) {
     let all = [("", &retention.counts)];
     let groups = retention.groups.iter().map(|group| (group.group.as_str(), &group.counts));
     let tables: Vec<(&str, &Vec<Vec<u64>>)> =
@@ -56,10 +62,10 @@ fn print_retention(retention: &Retention) {
         if !group.is_empty() {
             output::line(group);
         }
-        for (cohort, row) in retention.cohorts.iter().zip(counts) {
+        for (place, row) in counts.iter().enumerate() {
             let size = row.first().copied().unwrap_or(0);
             let cells: String = row.iter().skip(1).map(|count| share(*count, size)).collect();
-            output::line(&format!("{} {size:>8}{cells}", cohort.date()));
+            output::line(&format!("{} {size:>8}{cells}", range.labels[place]));
         }
     }
 }

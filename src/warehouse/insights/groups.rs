@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
-use kernel::domain::{Time, Type};
+use kernel::domain::{Time, Type, did_you_mean};
 use kernel::features::{AsOf, Catalog, Column, Knowledge};
 
-use super::scene::Scene;
+use super::scene::{Scene, unknown_property};
 use super::{Breakdown, Scope};
 use crate::{Error, Result};
 
@@ -28,11 +28,11 @@ const NONE: &str = "(none)";
 /// What timelines must have for a breakdown.
 pub(super) fn reads(scope: &Scope, catalog: &Catalog) -> Result<Catalog> {
     let mut reads = Catalog::default();
-    let unknown = |kind: &str, name: &str| Error::Mapping(format!("there is no {kind} '{name}'"));
     match &scope.breakdown {
         None => {}
         Some(Breakdown::Property(name)) => {
-            let type_ = catalog.properties.get(name).ok_or_else(|| unknown("property", name))?;
+            let type_ =
+                catalog.properties.get(name).ok_or_else(|| unknown_property(name, catalog))?;
             if matches!(type_, Type::List(_) | Type::Counts(_)) {
                 return Err(Error::Mapping(format!(
                     "'{name}' is a {type_}; break down by one value"
@@ -41,7 +41,10 @@ pub(super) fn reads(scope: &Scope, catalog: &Catalog) -> Result<Catalog> {
             reads.properties.insert(name.clone(), *type_);
         }
         Some(Breakdown::Trait(name)) => {
-            let type_ = catalog.traits.get(name).ok_or_else(|| unknown("trait", name))?;
+            let type_ = catalog.traits.get(name).ok_or_else(|| {
+                let hint = did_you_mean(name, catalog.traits.keys().map(String::as_str));
+                Error::Mapping(format!("no customer has a trait '{name}'{hint}"))
+            })?;
             reads.traits.insert(name.clone(), *type_);
         }
     }

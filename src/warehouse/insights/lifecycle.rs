@@ -57,7 +57,7 @@ pub struct Lifecycle {
 #[derive(Debug)]
 pub(super) struct Checked {
     event: EventFilter,
-    /// The intervals, with one before the first.
+    /// The intervals with one before the first; the first itself is whole here.
     longer: Calendar,
 }
 
@@ -72,9 +72,7 @@ impl LifecycleSpec {
             return Err(Error::Mapping("a lifecycle has no breakdown; use a segment".to_owned()));
         }
         let event = filter(&self.event, scope, catalog)?;
-        let n = u16::try_from(calendar.len() + 1).unwrap_or(u16::MAX);
-        let last = calendar.until().minus(1);
-        let longer = Calendar::last(scope.interval, &scope.zone, n, last)?;
+        let longer = calendar.with_one_before()?;
         let reads = event.reads();
         Ok((Checked { event, longer }, reads))
     }
@@ -122,11 +120,19 @@ impl LifecycleSpec {
     }
 
     pub(super) fn sql(checked: &Checked, scope: &Scope, calendar: &Calendar) -> String {
+        let outside = match calendar.first_is_partial() {
+            true => format!(
+                "\n      AND NOT (event_time >= {} AND event_time < {})",
+                sql::instant(Time(checked.longer.interval(0).1)),
+                sql::instant(calendar.from())
+            ),
+            false => String::new(),
+        };
         format!(
             "WITH {},\nwho AS ({}),\
              \nper AS (SELECT DISTINCT customer_id, k - 1 AS k, first_seen >= b AS is_new\
              \n    FROM events JOIN who USING (customer_id) JOIN calendar ON event_time >= b AND event_time < e\
-             \n    WHERE {}),\
+             \n    WHERE {}{outside}),\
              \nseq AS (SELECT *, lag(k) OVER w AS before, lead(k) OVER w AS after FROM per\
              \n    WINDOW w AS (PARTITION BY customer_id ORDER BY k)),\
              \nst AS (SELECT customer_id, k, CASE WHEN is_new THEN 'new' WHEN before = k - 1 THEN 'returning'\
@@ -156,10 +162,13 @@ fn visit(
     // Places in the longer calendar; the last interval in which the customer was active.
     let mut last: Option<usize> = None;
     for row in scene.rows_between(customer, longer.from().0, longer.until().0) {
-        if !filter.passes(row) {
+        let time = scene.time(row);
+        // Of a partial first interval, what is before the range is not counted.
+        let is_outside = time >= longer.interval(0).1 && time < scene.calendar.from().0;
+        if is_outside || !filter.passes(row) {
             continue;
         }
-        place = longer.place_from(place, scene.time(row));
+        place = longer.place_from(place, time);
         if last == Some(place) {
             continue;
         }

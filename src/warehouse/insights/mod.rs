@@ -5,14 +5,17 @@
 //!
 //! One file an insight, each with its spec, its result, its rule and its SQL. They run over the timelines in
 //! memory (`scene`), which have the events of a customer in their order; the SQL is what a person would
-//! write for DuckDB, and what tests hold them against. Times are cut by a `calendar` in a time zone, and parts
-//! are told apart by the most frequent values of a property or a trait (`groups`).
+//! write for DuckDB, and what tests hold them against. Times are cut by a `calendar` in a time `zone`, from
+//! one `bound` to another; every answer has its `range`. Parts are told apart by the most frequent values of a
+//! property or a trait (`groups`).
 
+mod bound;
 mod calendar;
 mod funnel;
 mod groups;
 mod lifecycle;
 mod paths;
+mod range;
 mod retention;
 mod scene;
 mod segments;
@@ -21,9 +24,11 @@ mod sql;
 mod stickiness;
 mod table;
 mod trends;
+mod zone;
 
 use std::collections::HashSet;
 
+pub use bound::{Bound, BoundError};
 pub use calendar::{Calendar, Interval};
 pub use funnel::{
     Attribution, Bin, Exclusion, Funnel, FunnelGroup, FunnelSpec, FunnelStep, Order, Window,
@@ -32,6 +37,7 @@ use kernel::domain::{Job, Time};
 use kernel::features::{Catalog, Timelines};
 pub use lifecycle::{Lifecycle, LifecycleSpec, Status};
 pub use paths::{Edge, Edges, Gap, Paths, PathsSpec, Steps};
+pub use range::Range;
 pub use retention::{
     Counting, Mean, Measured, Retention, RetentionGroup, RetentionMode, RetentionSpec, Times,
 };
@@ -47,11 +53,12 @@ use crate::{Error, Result, Warehouse};
 /// An insight.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Insight {
+    /// The days that it was computed over.
+    pub range: Range,
     /// The numbers.
     #[serde(flatten)]
     pub chart: Chart,
-    /// The same of the time before, if that is compared: as many intervals, right before. Lines have it in
-    /// them.
+    /// The same of the time before, if that is compared: as many intervals, right before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
     /// What was counted, in a sentence or two.
@@ -63,13 +70,11 @@ pub struct Insight {
 /// A chart of the time before.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Before {
-    /// When it begins.
-    pub from: Time,
-    /// When it ends.
-    pub until: Time,
-    /// The numbers.
+    /// The days that it was computed over.
+    pub range: Range,
+    /// The numbers; none of lines, which have them in the chart itself.
     #[serde(flatten)]
-    pub chart: Chart,
+    pub chart: Option<Chart>,
 }
 
 /// The numbers of an insight.
@@ -150,6 +155,7 @@ enum Checked {
     Retention(retention::Checked),
     Funnel(funnel::Checked),
     Lifecycle(lifecycle::Checked),
+    Segments(segments::Checked),
     Event(kernel::features::EventFilter),
 }
 
@@ -181,8 +187,40 @@ fn chart(
             Chart::Stickiness(own.compute(event, scene))
         }
         (Question::Paths(own), Checked::Event(event)) => Chart::Paths(own.compute(event, scene)),
-        (Question::Segments(own), Checked::Event(event)) => {
-            Chart::Segments(own.compute(event, scene))
+        (Question::Segments(own), Checked::Segments(checked)) => {
+            Chart::Segments(own.compute(checked, scene))
+        }
+        _ => return Err(of_another()),
+    })
+}
+
+/// What is counted in a sentence or two, and the SQL that gives the same.
+fn rule_and_sql(
+    InsightSpec { scope, question }: &InsightSpec,
+    checked: &Checked,
+    calendar: &Calendar,
+) -> Result<(String, String)> {
+    Ok(match (question, checked) {
+        (Question::Trends(own), Checked::Trends(checked)) => {
+            (own.rule(scope), own.sql(checked, scope, calendar)?)
+        }
+        (Question::Retention(own), Checked::Retention(checked)) => {
+            (own.rule(scope), own.sql(checked, scope, calendar))
+        }
+        (Question::Funnel(own), Checked::Funnel(checked)) => {
+            (own.rule(), own.sql(checked, scope, calendar))
+        }
+        (Question::Lifecycle(own), Checked::Lifecycle(checked)) => {
+            (own.rule(scope), LifecycleSpec::sql(checked, scope, calendar))
+        }
+        (Question::Stickiness(own), Checked::Event(event)) => {
+            (own.rule(scope), own.sql(event, scope, calendar))
+        }
+        (Question::Paths(own), Checked::Event(event)) => {
+            (own.rule(), own.sql(event, scope, calendar))
+        }
+        (Question::Segments(own), Checked::Segments(checked)) => {
+            (own.rule(calendar)?, own.sql(checked, scope, calendar))
         }
         _ => return Err(of_another()),
     })
@@ -200,51 +238,31 @@ impl Warehouse {
         job: &Job,
     ) -> Result<Insight> {
         let (mut insight, previous) = self.with_scene(spec, members, job, |checked, scene| {
-            let InsightSpec { scope, question } = spec;
             let calendar = scene.calendar;
-            let previous = match scope.compare {
-                true => Some(calendar.previous(scope.interval, &scope.zone)?),
+            let previous = match spec.scope.compare {
+                true => Some(calendar.previous()?),
                 false => None,
             };
             let chart = chart(spec, checked, scene, previous.as_ref())?;
-            let (rule, sql) = match (question, checked) {
-                (Question::Trends(own), Checked::Trends(checked)) => {
-                    (own.rule(scope), own.sql(checked, scope, calendar))
-                }
-                (Question::Retention(own), Checked::Retention(checked)) => {
-                    (own.rule(scope), own.sql(checked, scope, calendar))
-                }
-                (Question::Funnel(own), Checked::Funnel(checked)) => {
-                    (own.rule(), own.sql(checked, scope, calendar))
-                }
-                (Question::Lifecycle(own), Checked::Lifecycle(checked)) => {
-                    (own.rule(scope), LifecycleSpec::sql(checked, scope, calendar))
-                }
-                (Question::Stickiness(own), Checked::Event(event)) => {
-                    (own.rule(scope), own.sql(event, scope, calendar))
-                }
-                (Question::Paths(own), Checked::Event(event)) => {
-                    (own.rule(), own.sql(event, scope, calendar))
-                }
-                (Question::Segments(own), Checked::Event(event)) => {
-                    (own.rule(calendar), own.sql(event, scope, calendar))
-                }
-                _ => return Err(of_another()),
-            };
-            Ok((Insight { chart, before: None, rule, sql }, previous))
+            let range = Range::of(calendar, &spec.scope, scene.complete)?;
+            let (rule, sql) = rule_and_sql(spec, checked, calendar)?;
+            let sql = format!("-- {}\n{sql}", range.text());
+            Ok((Insight { range, chart, before: None, rule, sql }, previous))
         })?;
-        // Lines have the time before in them; of other charts it is what would be asked for then.
-        if let (false, Some(calendar)) = (matches!(insight.chart, Chart::Trends(_)), previous) {
-            let (from, until) = (calendar.from(), calendar.until());
-            let scope = Scope {
-                from: Some(from),
-                until: Some(until),
-                compare: false,
-                ..spec.scope.clone()
+        if let Some(calendar) = previous {
+            // Lines have the time before in them; of other charts it is what would be asked for then.
+            let chart = match &insight.chart {
+                Chart::Trends(_) => None,
+                _ => {
+                    let (mut scope, last) = (spec.scope.clone(), calendar.until());
+                    scope.from = Some(Bound::Instant(calendar.from()));
+                    scope.until = Some(Bound::Instant(last));
+                    scope.compare = false;
+                    let then = InsightSpec { scope, question: spec.question.clone() };
+                    Some(self.insight(&then, members, job)?.chart)
+                }
             };
-            let then = InsightSpec { scope, question: spec.question.clone() };
-            let chart = self.insight(&then, members, job)?.chart;
-            insight.before = Some(Before { from, until, chart });
+            insight.before = Some(Before { range: calendar.range(calendar.len())?, chart });
         }
         Ok(insight)
     }
@@ -289,8 +307,8 @@ impl Warehouse {
                 (Question::Paths(own), Checked::Event(event), Point::Paths { step, from, to }) => {
                     own.people(event, scene, (*step, from, to))
                 }
-                (Question::Segments(own), Checked::Event(event), Point::Segments(name)) => {
-                    own.people(event, scene, name)
+                (Question::Segments(own), Checked::Segments(checked), Point::Segments(name)) => {
+                    own.people(checked, scene, name)
                 }
                 _ => return Err(Error::Mapping("the point is of another insight".to_owned())),
             };
@@ -309,14 +327,15 @@ impl Warehouse {
     ) -> Result<T> {
         let catalog = self.catalog()?;
         let last_event = self.last_event()?.unwrap_or(Time::ALWAYS);
-        let calendar = spec.scope.calendar(last_event)?;
+        let calendar = spec.calendar(last_event)?;
         let (checked, mut reads) = check(spec, &catalog, &calendar)?;
         reads.extend(&groups::reads(&spec.scope, &catalog)?);
         let timelines: &Timelines = &*self.timelines(&reads, job)?;
         let who: Option<Vec<bool>> = members.map(|members| {
             timelines.customers().iter().map(|id| members.contains(id.as_ref())).collect()
         });
-        let scene = Scene { timelines, calendar: &calendar, who: who.as_deref(), job };
+        let complete = calendar.complete(last_event, spec.scope.until.is_some())?;
+        let scene = Scene { timelines, calendar: &calendar, complete, who: who.as_deref(), job };
         let result = run(&checked, &scene)?;
         if job.is_canceled() { Err(Error::Canceled) } else { Ok(result) }
     }
@@ -326,12 +345,12 @@ fn check(spec: &InsightSpec, catalog: &Catalog, calendar: &Calendar) -> Result<(
     let scope = &spec.scope;
     Ok(match &spec.question {
         Question::Trends(own) => {
-            let (checked, reads) = own.check(scope, catalog)?;
+            let (checked, reads) = own.check(scope, catalog, calendar)?;
             (Checked::Trends(checked), reads)
         }
         Question::Retention(own) => {
             if calendar.len() < 2 {
-                return Err(Error::Mapping("retention needs at least 2 intervals".to_owned()));
+                return Err(Error::Mapping("retention needs at least 2 intervals; choose a longer range or a shorter interval".to_owned()));
             }
             let (checked, reads) = own.check(scope, catalog)?;
             (Checked::Retention(checked), reads)
@@ -353,8 +372,8 @@ fn check(spec: &InsightSpec, catalog: &Catalog, calendar: &Calendar) -> Result<(
             (Checked::Event(event), reads)
         }
         Question::Segments(own) => {
-            let (event, reads) = own.check(scope, catalog)?;
-            (Checked::Event(event), reads)
+            let (checked, reads) = own.check(scope, catalog, calendar)?;
+            (Checked::Segments(checked), reads)
         }
     })
 }

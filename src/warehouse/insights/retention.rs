@@ -194,7 +194,7 @@ impl RetentionSpec {
                 sums[at..at + begun.count()].to_vec()
             };
             let counts: Vec<Vec<u64>> = (0..n).map(row).collect();
-            let mean = self.means(&counts, &columns);
+            let mean = self.means(&counts, &columns, scene.complete);
             (counts, mean)
         };
         let groups: Vec<RetentionGroup> = groups
@@ -215,24 +215,30 @@ impl RetentionSpec {
         }
         Retention {
             cohorts: scene.calendar.starts().collect(),
-            mean: self.means(&counts, &columns),
+            mean: self.means(&counts, &columns, scene.complete),
             counts,
             groups: if scope.breakdown.is_some() { groups } else { Vec::new() },
             columns,
         }
     }
 
-    fn means(&self, counts: &[Vec<u64>], columns: &[(u16, u16)]) -> Vec<f64> {
-        (0..columns.len()).map(|column| self.share(counts, columns, column)).collect()
+    fn means(&self, counts: &[Vec<u64>], columns: &[(u16, u16)], complete: usize) -> Vec<f64> {
+        (0..columns.len()).map(|column| self.share(counts, columns, column, complete)).collect()
     }
 
-    /// The mean share of a column, over cohorts in which it is over.
-    fn share(&self, counts: &[Vec<u64>], columns: &[(u16, u16)], column: usize) -> f64 {
-        let n = counts.len();
+    /// The mean share of a column, over cohorts in which it is over: all its intervals are complete.
+    fn share(
+        &self,
+        counts: &[Vec<u64>],
+        columns: &[(u16, u16)],
+        column: usize,
+        complete: usize,
+    ) -> f64 {
         let until = usize::from(columns[column].1);
-        // The last interval of all is running still.
+        // Lengths from the start event on reach into the interval after.
+        let beyond = usize::from(self.measured == Measured::Rolling);
         let complete = counts.iter().enumerate().filter(|(cohort, row)| {
-            row.len() > column && row[0] > 0 && (column == 0 || cohort + until + 1 < n)
+            row.len() > column && row[0] > 0 && (column == 0 || cohort + until + beyond < complete)
         });
         #[allow(clippy::cast_precision_loss, reason = "a share for people")]
         let share = |returned: u64, size: u64| returned as f64 / size as f64;

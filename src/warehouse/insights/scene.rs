@@ -1,4 +1,4 @@
-use kernel::domain::{Job, Type};
+use kernel::domain::{Job, Type, did_you_mean};
 use kernel::features::{BoundFilter, Catalog, EventFilter, Timelines};
 use rayon::prelude::*;
 
@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub(super) struct Scene<'a> {
     pub(super) timelines: &'a Timelines,
     pub(super) calendar: &'a Calendar,
+    /// The number of intervals that are over where the data end.
+    pub(super) complete: usize,
     /// For each customer, whether they count; none is all.
     pub(super) who: Option<&'a [bool]>,
     pub(super) job: &'a Job,
@@ -101,8 +103,14 @@ pub(super) fn read_number(property: &str, catalog: &Catalog, reads: &mut Catalog
             Ok(())
         }
         Some(other) => Err(Error::Mapping(format!("'{property}' is a {other}, no number"))),
-        None => Err(Error::Mapping(format!("no event has a property '{property}'"))),
+        None => Err(unknown_property(property, catalog)),
     }
+}
+
+/// The error of a property that no event has.
+pub(super) fn unknown_property(name: &str, catalog: &Catalog) -> Error {
+    let hint = did_you_mean(name, catalog.properties.keys().map(String::as_str));
+    Error::Mapping(format!("no event has a property '{name}'{hint}"))
 }
 
 /// Filters that know where the timelines have what they read.

@@ -1,9 +1,10 @@
-use kernel::domain::Time;
+use kernel::domain::{MICROS_PER_DAY, Time};
 use kernel::expression::quote_identifier;
-use kernel::features::{BoundFilter, Catalog, Column, EventFilter};
+use kernel::features::{Catalog, Column, EventFilter};
 use serde::{Deserialize, Serialize};
 
 use super::scene::{Scene, filter, read_number};
+use super::zone::Offsets;
 use super::{Calendar, Events, Scope, sql};
 use crate::{Error, Result};
 
@@ -54,7 +55,7 @@ pub const fn segment_of(recency: u8, frequency: u8) -> usize {
 /// Customers by recency, frequency and money.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Segments {
-    /// As of when.
+    /// The start of the day as of which customers are scored: the end of the range.
     pub as_of: Time,
     /// The segments that have customers, best first.
     pub segments: Vec<SegmentRow>,
@@ -69,7 +70,7 @@ pub struct SegmentRow {
     pub name: String,
     /// Its customers.
     pub customers: u64,
-    /// The mean of days since the last order.
+    /// The mean number of calendar days from the day of the last order to the as-of day.
     pub mean_recency_days: f64,
     /// The mean number of orders.
     pub mean_frequency: f64,
@@ -80,6 +81,7 @@ pub struct SegmentRow {
 /// A customer with orders.
 struct Customer {
     place: usize,
+    /// Calendar days from the day of the last order to the as-of day.
     recency: i64,
     frequency: u64,
     monetary: f64,
@@ -87,8 +89,20 @@ struct Customer {
     scores: (u8, u8),
 }
 
+#[derive(Debug)]
+pub(super) struct Checked {
+    event: EventFilter,
+    /// The days of the range, in its zone.
+    offsets: Offsets,
+}
+
 impl SegmentsSpec {
-    pub(super) fn check(&self, scope: &Scope, catalog: &Catalog) -> Result<(EventFilter, Catalog)> {
+    pub(super) fn check(
+        &self,
+        scope: &Scope,
+        catalog: &Catalog,
+        calendar: &Calendar,
+    ) -> Result<(Checked, Catalog)> {
         if scope.breakdown.is_some() {
             return Err(Error::Mapping("segments have no breakdown".to_owned()));
         }
@@ -97,15 +111,16 @@ impl SegmentsSpec {
         if let Some(value) = &self.value {
             read_number(value, catalog, &mut reads)?;
         }
-        Ok((event, reads))
+        Ok((Checked { event, offsets: calendar.offsets()? }, reads))
     }
 
-    fn customers(&self, filter: &BoundFilter<'_>, scene: &Scene<'_>) -> Vec<Customer> {
+    fn customers(&self, checked: &Checked, scene: &Scene<'_>) -> Vec<Customer> {
+        let filter = checked.event.bind(scene.timelines);
         let column = match self.value.as_ref().and_then(|name| scene.timelines.property(name)) {
             Some(Column::Number(numbers)) => Some(numbers),
             _ => None,
         };
-        let until = scene.calendar.until().0;
+        let as_of = scene.calendar.day_of_end();
         let each = |found: &mut Vec<Customer>, place: usize| {
             let (mut frequency, mut monetary, mut last) = (0, 0.0, None);
             for row in scene.rows(place) {
@@ -117,7 +132,7 @@ impl SegmentsSpec {
                 }
             }
             if let Some(last) = last {
-                let recency = until - last;
+                let recency = as_of - checked.offsets.day(last);
                 found.push(Customer { place, recency, frequency, monetary, scores: (0, 0) });
             }
         };
@@ -132,8 +147,8 @@ impl SegmentsSpec {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "means for people")]
-    pub(super) fn compute(&self, event: &EventFilter, scene: &Scene<'_>) -> Segments {
-        let customers = self.customers(&event.bind(scene.timelines), scene);
+    pub(super) fn compute(&self, checked: &Checked, scene: &Scene<'_>) -> Segments {
+        let customers = self.customers(checked, scene);
         let mut grid = [[0; 5]; 5];
         let mut sums = [(0_u64, 0_i64, 0_u64, 0.0); SEGMENTS.len()];
         for customer in &customers {
@@ -141,7 +156,7 @@ impl SegmentsSpec {
             grid[usize::from(recency - 1)][usize::from(frequency - 1)] += 1;
             let sum = &mut sums[segment_of(recency, frequency)];
             sum.0 += 1;
-            sum.1 += customer.recency / 1_000_000;
+            sum.1 += customer.recency;
             sum.2 += customer.frequency;
             sum.3 += customer.monetary;
         }
@@ -150,7 +165,7 @@ impl SegmentsSpec {
             SegmentRow {
                 name: (*name).to_owned(),
                 customers: n,
-                mean_recency_days: recency as f64 / 86_400.0 / count,
+                mean_recency_days: recency as f64 / count,
                 mean_frequency: frequency as f64 / count,
                 mean_monetary: monetary / count,
             }
@@ -159,47 +174,52 @@ impl SegmentsSpec {
         Segments { as_of: scene.calendar.until(), segments: rows.collect(), grid }
     }
 
-    pub(super) fn people(&self, event: &EventFilter, scene: &Scene<'_>, name: &str) -> Vec<usize> {
-        let customers = self.customers(&event.bind(scene.timelines), scene);
+    pub(super) fn people(&self, checked: &Checked, scene: &Scene<'_>, name: &str) -> Vec<usize> {
+        let customers = self.customers(checked, scene);
         let is_in = |customer: &&Customer| {
             SEGMENTS[segment_of(customer.scores.0, customer.scores.1)] == name
         };
         customers.iter().filter(is_in).map(|customer| customer.place).collect()
     }
 
-    pub(super) fn rule(&self, calendar: &Calendar) -> String {
+    pub(super) fn rule(&self, calendar: &Calendar) -> Result<String> {
         let worth = match &self.value {
             Some(value) => format!("the sum of {value}"),
             None => "the number of orders".to_owned(),
         };
-        format!(
-            "Of customers with {}, as of {}: days since the last, how many, and {worth}. A score is the fifth \
-             that a customer is in, 5 the best; equal ones have the same.",
+        Ok(format!(
+            "Customers with {}, as of {}: calendar days since the last, how many, and {worth}. A score is the \
+             fifth that a customer is in, 5 the best; equal values have equal scores.",
             self.event.title(),
-            calendar.until()
-        )
+            calendar.range(0)?.until
+        ))
     }
 
-    pub(super) fn sql(&self, event: &EventFilter, scope: &Scope, calendar: &Calendar) -> String {
+    pub(super) fn sql(&self, checked: &Checked, scope: &Scope, calendar: &Calendar) -> String {
         let worth = match &self.value {
             Some(value) => format!("coalesce(sum({}), 0)", quote_identifier(value)),
             None => "count(*)".to_owned(),
         };
-        let until = sql::instant(calendar.until());
         format!(
             "WITH who AS ({}),\
-             \nper AS (SELECT customer_id, epoch_us({until}) - epoch_us(max(event_time)) AS recency,\
-             \n    count(*) AS frequency, {worth} AS monetary\
+             \n-- How many microseconds the clock is ahead of UTC.\
+             \nclock(b, e, ahead) AS (VALUES {}),\
+             \nper AS (SELECT customer_id, max(event_time) AS last, count(*) AS frequency, {worth} AS monetary\
              \n  FROM events JOIN who USING (customer_id)\
-             \n  WHERE event_time >= {} AND event_time < {until} AND {} GROUP BY customer_id),\
+             \n  WHERE event_time >= {} AND event_time < {} AND {} GROUP BY customer_id),\
+             \ndays AS (SELECT per.*, DATE '{}' - CAST(last + to_microseconds(ahead) AS DATE) AS recency\
+             \n  FROM per JOIN clock ON last >= b AND last < e),\
              \nscored AS (SELECT *, ceil(5 * cume_dist() OVER (ORDER BY recency DESC)) AS r,\
              \n    ceil(5 * cume_dist() OVER (ORDER BY frequency)) AS f,\
-             \n    ceil(5 * cume_dist() OVER (ORDER BY monetary)) AS m FROM per)\
+             \n    ceil(5 * cume_dist() OVER (ORDER BY monetary)) AS m FROM days)\
              \nSELECT r, f, count(*) AS customers, avg(monetary) AS monetary\
              \nFROM scored GROUP BY ALL ORDER BY r DESC, f DESC",
             sql::who(scope, calendar),
+            checked.offsets.to_sql(),
             sql::instant(calendar.from()),
-            event.to_sql()
+            sql::instant(calendar.until()),
+            checked.event.to_sql(),
+            Time(calendar.day_of_end() * MICROS_PER_DAY).date()
         )
     }
 }

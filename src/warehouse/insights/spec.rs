@@ -12,7 +12,7 @@ use super::retention::RetentionSpec;
 use super::segments::SegmentsSpec;
 use super::stickiness::StickinessSpec;
 use super::trends::TrendsSpec;
-use super::{Calendar, Interval};
+use super::{Bound, Calendar, Interval};
 use crate::{Error, Result};
 
 /// The kinds of insights.
@@ -115,12 +115,13 @@ pub struct Scope {
     pub interval: Interval,
     /// How many intervals, where it does not say from when.
     pub intervals: u16,
-    /// From the interval of this time on.
+    /// The first day, in the zone. Its interval may begin earlier; then the first interval is partial.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Time>,
-    /// Until before this time; without it, until the interval of the last event is over.
+    pub from: Option<Bound>,
+    /// The day before which the range ends, in the zone. Without it, the range ends with the interval of the
+    /// last event.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<Time>,
+    pub until: Option<Bound>,
     /// Where days begin: a zone of the IANA database.
     pub zone: String,
     /// Only customers of this segment.
@@ -171,29 +172,30 @@ const SCOPE: [&str; 9] =
     ["interval", "intervals", "from", "until", "zone", "segment", "where", "breakdown", "compare"];
 
 impl Scope {
-    /// The intervals, given the last event of all.
+    /// The intervals, given the last event of all. Where the scope has no end, they end with the interval of
+    /// the last event, or with its day.
     ///
     /// # Errors
-    /// They make no sense.
-    pub fn calendar(&self, last_event: Time) -> Result<Calendar> {
-        if self.from.is_none() && !(1..=MOST_INTERVALS).contains(&self.intervals) {
+    /// The range is empty or too long, or the zone is not known.
+    fn calendar(&self, last_event: Time, ends_with_day: bool) -> Result<Calendar> {
+        let Self { interval, zone, intervals, .. } = self;
+        if self.from.is_none() && !(1..=MOST_INTERVALS).contains(intervals) {
             return Err(Error::Mapping(format!(
-                "intervals must be between 1 and {MOST_INTERVALS}, not {}",
-                self.intervals
+                "intervals must be between 1 and {MOST_INTERVALS}, not {intervals}"
             )));
         }
+        let last = |n: u16| match ends_with_day {
+            true => Calendar::last_until_day_of(*interval, zone, n, last_event),
+            false => Calendar::last(*interval, zone, n, last_event),
+        };
         match (self.from, self.until) {
-            (Some(from), until) => {
-                let until = until.unwrap_or_else(|| last_event.plus(1));
-                if until <= from {
-                    return Err(Error::Mapping(format!("until {until} is not after {from}")));
-                }
-                Calendar::between(self.interval, &self.zone, from, until)
+            (Some(from), Some(until)) => Calendar::between(*interval, zone, from, until),
+            (Some(from), None) => {
+                let until = Bound::Instant(last(1)?.until());
+                Calendar::between(*interval, zone, from, until)
             }
-            (None, until) => {
-                let last = until.map_or(last_event, |until| until.minus(1));
-                Calendar::last(self.interval, &self.zone, self.intervals, last)
-            }
+            (None, Some(until)) => Calendar::last_until(*interval, zone, *intervals, until),
+            (None, None) => last(*intervals),
         }
     }
 }
@@ -235,6 +237,15 @@ impl InsightSpec {
             Question::Paths(_) => InsightKind::Paths,
             Question::Segments(_) => InsightKind::Segments,
         }
+    }
+
+    /// The intervals that it is computed over, given the last event of all. Segments are as of the day after
+    /// the last event.
+    ///
+    /// # Errors
+    /// The range is empty or too long, or the zone is not known.
+    pub fn calendar(&self, last_event: Time) -> Result<Calendar> {
+        self.scope.calendar(last_event, self.kind() == InsightKind::Segments)
     }
 
     /// Reads a spec of a kind; a file may say its kind itself (`insight = "funnel"`).

@@ -46,7 +46,12 @@ impl Insight {
         for (name, column) in self.table().columns {
             relation = relation.with_column(name, column);
         }
+        let n = relation.n_rows();
+        let days = |day: &str| vec![day.to_owned(); n];
         relation
+            .with_texts("range_from", days(&self.range.from).iter().map(String::as_str))
+            .with_texts("range_until", days(&self.range.until).iter().map(String::as_str))
+            .with_texts("range_zone", days(&self.range.zone).iter().map(String::as_str))
     }
 
     /// The names of the columns and the rows.
@@ -59,8 +64,18 @@ impl Insight {
         (names, (0..n).map(row).collect())
     }
 
+    /// What an interval is called.
+    fn label(&self, interval: usize) -> Cell<'_> {
+        self.range.labels.get(interval).map_or(Cell::Null, |label| Cell::Text(label))
+    }
+
+    /// Whether only a part of an interval is within the range.
+    fn partial(&self, interval: usize) -> Cell<'static> {
+        Cell::Boolean(self.range.is_partial(interval))
+    }
+
     fn table(&self) -> Table {
-        use Type::{Number, Text, Time as Instant};
+        use Type::{Boolean, Number, Text, Time as Instant};
         match &self.chart {
             Chart::Trends(trends) => {
                 let mut table = Table::new(&[
@@ -69,6 +84,8 @@ impl Insight {
                     ("group", Text),
                     ("value", Number),
                     ("previous", Number),
+                    ("interval", Text),
+                    ("partial", Boolean),
                 ]);
                 for line in &trends.lines {
                     for (at, (start, value)) in trends.starts.iter().zip(&line.values).enumerate() {
@@ -79,6 +96,8 @@ impl Insight {
                             Cell::Text(&line.group),
                             perhaps(*value),
                             perhaps(previous),
+                            self.label(at),
+                            self.partial(at),
                         ]);
                     }
                 }
@@ -92,9 +111,11 @@ impl Insight {
                     ("to", Number),
                     ("customers", Number),
                     ("share", Number),
+                    ("interval", Text),
+                    ("partial", Boolean),
                 ]);
                 let mut add = |group: &str, counts: &[Vec<u64>]| {
-                    for (cohort, row) in retention.cohorts.iter().zip(counts) {
+                    for (at, (cohort, row)) in retention.cohorts.iter().zip(counts).enumerate() {
                         for (n, (from, to)) in row.iter().zip(&retention.columns) {
                             table.push(&[
                                 Cell::Text(group),
@@ -103,6 +124,8 @@ impl Insight {
                                 Cell::Number(f64::from(*to)),
                                 count(*n),
                                 share(*n, row[0]),
+                                self.label(at),
+                                self.partial(at),
                             ]);
                         }
                     }
@@ -141,11 +164,22 @@ impl Insight {
                 table
             }
             Chart::Lifecycle(lifecycle) => {
-                let mut table =
-                    Table::new(&[("start", Instant), ("status", Text), ("customers", Number)]);
+                let mut table = Table::new(&[
+                    ("start", Instant),
+                    ("status", Text),
+                    ("customers", Number),
+                    ("interval", Text),
+                    ("partial", Boolean),
+                ]);
                 for (status, counts) in Status::ALL.iter().zip(&lifecycle.counts) {
-                    for (start, n) in lifecycle.starts.iter().zip(counts) {
-                        table.push(&[Cell::Time(*start), Cell::Text(status.word()), count(*n)]);
+                    for (at, (start, n)) in lifecycle.starts.iter().zip(counts).enumerate() {
+                        table.push(&[
+                            Cell::Time(*start),
+                            Cell::Text(status.word()),
+                            count(*n),
+                            self.label(at),
+                            self.partial(at),
+                        ]);
                     }
                 }
                 table

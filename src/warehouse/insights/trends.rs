@@ -4,6 +4,7 @@ use kernel::features::{BoundFilter, Catalog, Column, EventFilter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::calendar::table_sql;
 use super::groups::{By, Counts, Groups, add_counts};
 use super::scene::{Scene, bound, filter, read_number};
 use super::{Calendar, Events, Scope, sql};
@@ -112,7 +113,16 @@ impl Measure {
         !matches!(self, Self::Total | Self::Unique | Self::WeeklyActive | Self::MonthlyActive)
     }
 
-    /// The days before the end of an interval that it looks back.
+    /// The table of SQL with the intervals that it looks at.
+    const fn table(self) -> &'static str {
+        match self {
+            Self::WeeklyActive => "last_7_days",
+            Self::MonthlyActive => "last_30_days",
+            _ => "calendar",
+        }
+    }
+
+    /// The calendar days before the end of an interval that it looks back.
     const fn days(self) -> Option<i64> {
         match self {
             Self::WeeklyActive => Some(7),
@@ -170,12 +180,21 @@ pub struct Line {
 pub(super) struct Checked {
     filters: Vec<EventFilter>,
     formula: Option<Expression>,
+    /// For each series that looks back, the instant from which each interval looks.
+    since: Vec<Option<Vec<i64>>>,
+    /// The same of the intervals before.
+    previous_since: Vec<Option<Vec<i64>>>,
 }
 
 const MOST_SERIES: usize = 26;
 
 impl TrendsSpec {
-    pub(super) fn check(&self, scope: &Scope, catalog: &Catalog) -> Result<(Checked, Catalog)> {
+    pub(super) fn check(
+        &self,
+        scope: &Scope,
+        catalog: &Catalog,
+        calendar: &Calendar,
+    ) -> Result<(Checked, Catalog)> {
         if self.series.is_empty() || self.series.len() > MOST_SERIES {
             return Err(Error::Mapping(format!("trends have 1 to {MOST_SERIES} series")));
         }
@@ -208,7 +227,20 @@ impl TrendsSpec {
                 Some(other) => Err(Error::Mapping(format!("the formula is a {other}, no number"))),
             }
         });
-        Ok((Checked { filters, formula: formula.transpose()? }, reads))
+        let since = |calendar: &Calendar| -> Result<Vec<Option<Vec<i64>>>> {
+            let days = self.series.iter().map(|series| series.measure.days());
+            days.map(|days| days.map(|days| calendar.days_before_ends(days)).transpose()).collect()
+        };
+        let checked = Checked {
+            filters,
+            formula: formula.transpose()?,
+            since: since(calendar)?,
+            previous_since: match scope.compare {
+                true => since(&calendar.previous()?)?,
+                false => Vec::new(),
+            },
+        };
+        Ok((checked, reads))
     }
 
     pub(super) fn compute(
@@ -220,13 +252,17 @@ impl TrendsSpec {
     ) -> Trends {
         let filters = bound(&checked.filters, scene.timelines);
         let by = By::of(scope, scene);
-        let groups = self.groups(scene, previous, &filters, &by);
-        let lines = |scene: &Scene<'_>| -> Vec<Vec<Vec<Option<f64>>>> {
-            let each = self.series.iter().zip(&filters);
-            each.map(|(series, filter)| series.lines(scene, filter, &by, &groups)).collect()
+        let groups = groups(checked, scene, previous, &filters, &by);
+        let lines = |scene: &Scene<'_>, since: &[Option<Vec<i64>>]| -> Vec<Vec<Vec<Option<f64>>>> {
+            let each = self.series.iter().zip(&filters).zip(since);
+            each.map(|((series, filter), since)| {
+                series.lines(scene, filter, (&by, &groups), since.as_deref())
+            })
+            .collect()
         };
-        let now = lines(scene);
-        let before = previous.map(|calendar| lines(&Scene { calendar, ..*scene }));
+        let now = lines(scene, &checked.since);
+        let before =
+            previous.map(|calendar| lines(&Scene { calendar, ..*scene }, &checked.previous_since));
         let mut trends = Trends { starts: scene.calendar.starts().collect(), lines: Vec::new() };
         for (group, label) in groups.labels.iter().enumerate() {
             if let Some(formula) = &checked.formula {
@@ -253,33 +289,6 @@ impl TrendsSpec {
         trends
     }
 
-    /// The most frequent values over the whole time, once, so that a line is of the same all along. What is
-    /// only before that time, where a line looks back, comes after them.
-    fn groups(
-        &self,
-        scene: &Scene<'_>,
-        previous: Option<&Calendar>,
-        filters: &[BoundFilter<'_>],
-        by: &By<'_>,
-    ) -> Groups {
-        if matches!(by, By::Nothing) {
-            return Groups::of(by, Counts::new());
-        }
-        let first = previous.unwrap_or(scene.calendar);
-        let days = self.series.iter().filter_map(|series| series.measure.days()).max();
-        let back = days.map_or(i64::MAX, |days| first.interval(0).1 - days * DAY);
-        let (since, now) = (first.from().0.min(back), scene.calendar.from().0);
-        let each = |counts: &mut Counts, customer: usize| {
-            for row in scene.rows_between(customer, since, scene.calendar.until().0) {
-                if filters.iter().any(|filter| filter.passes(row)) {
-                    let n = counts.entry(by.key(customer, row)).or_default();
-                    *n += u64::from(scene.time(row) >= now);
-                }
-            }
-        };
-        Groups::of(by, scene.fold(Counts::new, each, add_counts))
-    }
-
     /// The customers that a point of a line counts.
     pub(super) fn people(
         &self,
@@ -290,20 +299,19 @@ impl TrendsSpec {
     ) -> Vec<usize> {
         let filters = bound(&checked.filters, scene.timelines);
         let by = By::of(scope, scene);
-        let previous = scene.calendar.previous(scope.interval, &scope.zone).ok();
-        let previous = previous.as_ref().filter(|_| scope.compare);
-        let groups = self.groups(scene, previous, &filters, &by);
+        let previous = scope.compare.then(|| scene.calendar.previous().ok()).flatten();
+        let groups = groups(checked, scene, previous.as_ref(), &filters, &by);
         let Some(group) = groups.labels.iter().position(|label| label == group) else {
             return Vec::new();
         };
-        let (Some(filter), Some(series)) = (filters.get(series), self.series.get(series)) else {
+        let (Some(filter), Some(since)) = (filters.get(series), checked.since.get(series)) else {
             return Vec::new();
         };
         if interval >= scene.calendar.len() {
             return Vec::new();
         }
         let (start, end) = scene.calendar.interval(interval);
-        let start = series.measure.days().map_or(start, |days| end - days * DAY);
+        let start = since.as_ref().map_or(start, |since| since[interval]);
         scene.select(|customer| {
             scene
                 .rows_between(customer, start, end)
@@ -318,7 +326,12 @@ impl TrendsSpec {
         format!("By {}: {}.{formula}", scope.interval.word(), each.join("; "))
     }
 
-    pub(super) fn sql(&self, checked: &Checked, scope: &Scope, calendar: &Calendar) -> String {
+    pub(super) fn sql(
+        &self,
+        checked: &Checked,
+        scope: &Scope,
+        calendar: &Calendar,
+    ) -> Result<String> {
         let parts: Vec<String> = self
             .series
             .iter()
@@ -326,16 +339,51 @@ impl TrendsSpec {
             .enumerate()
             .map(|(place, (series, filter))| series.sql(place, filter, scope))
             .collect();
-        format!(
+        let mut tables = vec![calendar.to_sql()];
+        for measure in [Measure::WeeklyActive, Measure::MonthlyActive] {
+            if let Some(days) = measure.days()
+                && self.series.iter().any(|series| series.measure == measure)
+            {
+                let ends: Vec<i64> = (0..calendar.len()).map(|k| calendar.interval(k).1).collect();
+                tables.push(table_sql(measure.table(), &calendar.days_before_ends(days)?, &ends));
+            }
+        }
+        Ok(format!(
             "WITH {},\nwho AS ({})\n{}\nORDER BY 1, 2, 3",
-            calendar.to_sql(),
+            tables.join(",\n"),
             sql::who(scope, calendar),
             parts.join("\nUNION ALL\n")
-        )
+        ))
     }
 }
 
-const DAY: i64 = kernel::domain::MICROS_PER_DAY;
+/// The most frequent values over the whole time, once, so that a line is of the same all along. What is
+/// only before that time, where a line looks back, comes after them.
+fn groups(
+    checked: &Checked,
+    scene: &Scene<'_>,
+    previous: Option<&Calendar>,
+    filters: &[BoundFilter<'_>],
+    by: &By<'_>,
+) -> Groups {
+    if matches!(by, By::Nothing) {
+        return Groups::of(by, Counts::new());
+    }
+    let first = previous.unwrap_or(scene.calendar).from().0;
+    let all = checked.since.iter().chain(&checked.previous_since).flatten();
+    let since =
+        all.filter_map(|since| since.first().copied()).min().map_or(first, |at| at.min(first));
+    let now = scene.calendar.from().0;
+    let each = |counts: &mut Counts, customer: usize| {
+        for row in scene.rows_between(customer, since, scene.calendar.until().0) {
+            if filters.iter().any(|filter| filter.passes(row)) {
+                let n = counts.entry(by.key(customer, row)).or_default();
+                *n += u64::from(scene.time(row) >= now);
+            }
+        }
+    };
+    Groups::of(by, scene.fold(Counts::new, each, add_counts))
+}
 
 /// A for the first, B for the second.
 pub(super) fn letter(place: usize) -> String {
@@ -448,10 +496,14 @@ impl Series {
             (Measure::Total, _) => format!("how often {of}"),
             (Measure::Unique, _) => format!("how many customers had {of}, each once an interval"),
             (Measure::WeeklyActive, _) => {
-                format!("how many customers had {of} in the 7 days before the interval's end")
+                format!(
+                    "how many customers had {of} in the 7 calendar days before the interval's end"
+                )
             }
             (Measure::MonthlyActive, _) => {
-                format!("how many customers had {of} in the 30 days before the interval's end")
+                format!(
+                    "how many customers had {of} in the 30 calendar days before the interval's end"
+                )
             }
             (measure, property) => format!(
                 "the {} of {} over {of}; a gap is where there is none",
@@ -466,8 +518,8 @@ impl Series {
         &self,
         scene: &Scene<'_>,
         filter: &BoundFilter<'_>,
-        by: &By<'_>,
-        groups: &Groups,
+        (by, groups): (&By<'_>, &Groups),
+        since: Option<&[i64]>,
     ) -> Vec<Vec<Option<f64>>> {
         let n = scene.calendar.len();
         let column = match self.property.as_ref().and_then(|name| scene.timelines.property(name)) {
@@ -477,20 +529,18 @@ impl Series {
         let start = || Sums::new(groups.len() * n, groups.len());
         let each = |sums: &mut Sums, customer: usize| {
             sums.begin();
-            match (self.measure.days(), column) {
-                (Some(days), _) => {
-                    let from = scene.calendar.interval(0).1 - days * DAY;
+            match (since, column) {
+                (Some(since), _) => {
+                    let from = since.first().copied().unwrap_or(i64::MAX);
                     let until = scene.calendar.until().0;
                     let mut first = 0;
                     for row in scene.rows_between(customer, from, until) {
                         let time = scene.time(row);
-                        // The intervals that end after it, and not more than the days after it.
+                        // The intervals that end after it, and look back as far as it.
                         first = scene.calendar.place_from(first, time);
                         if filter.passes(row) {
                             let group = groups.place(by.key(customer, row));
-                            sums.mark_while(group, n, first, |place| {
-                                scene.calendar.interval(place).1 <= time.saturating_add(days * DAY)
-                            });
+                            sums.mark_while(group, n, first, |place| since[place] <= time);
                         }
                     }
                 }
@@ -538,13 +588,10 @@ impl Series {
             (Measure::Max, _) => format!("max({value})"),
             _ => "count(DISTINCT customer_id)".to_owned(),
         };
-        let from = match self.measure.days() {
-            Some(days) => format!("e - INTERVAL {days} DAY"),
-            None => "b".to_owned(),
-        };
+        let table = self.measure.table();
         format!(
             "SELECT '{}' AS series, {} AS \"group\", k, {measure} AS value\nFROM events JOIN who USING \
-             (customer_id) JOIN calendar ON event_time >= {from} AND event_time < e\nWHERE {}\nGROUP BY ALL",
+             (customer_id) JOIN {table} ON event_time >= b AND event_time < e\nWHERE {}\nGROUP BY ALL",
             letter(place),
             sql::group(scope),
             filter.to_sql()

@@ -1,6 +1,6 @@
 use eframe::egui::{self, Ui};
-use workspace::insights::{Breakdown, InsightKind, Interval, Scope};
-use workspace::{Name, Overview, Time};
+use workspace::insights::{Bound, Breakdown, InsightKind, Interval, Scope};
+use workspace::{Name, Overview};
 
 use crate::state::State;
 use crate::widgets::{choice, text_field};
@@ -57,8 +57,16 @@ impl Form {
             (scope.from, scope.until) = (None, None);
             (self.from, self.until) = (None, None);
         }
-        time_ui(ui, "From", &mut self.from, &mut scope.from);
-        time_ui(ui, "Until", &mut self.until, &mut scope.until);
+        let own = scope.from.map(|from| from.to_string());
+        if let Some(text) = day_ui(ui, "First day", &mut self.from, own) {
+            scope.from = text.map_or(Ok(None), |text| text.parse().map(Some)).unwrap_or(scope.from);
+        }
+        // A file has the day after the last one.
+        let own = scope.until.map(|until| until.last_day().unwrap_or_else(|| until.to_string()));
+        if let Some(text) = day_ui(ui, "Last day", &mut self.until, own) {
+            let until = text.map_or(Ok(None), |text| Bound::after(&text).map(Some));
+            scope.until = until.unwrap_or(scope.until);
+        }
         let zone = self.zone.get_or_insert_with(|| scope.zone.clone());
         if text_field(ui, "Time zone", zone, "Europe/Berlin", 92.0).lost_focus() {
             zone.trim().clone_into(&mut scope.zone);
@@ -100,17 +108,19 @@ fn breakdown_ui(ui: &mut Ui, scope: &mut Scope, look: &Overview) {
     }
 }
 
-/// A time that may be left out. What is no time leaves it as it was.
-fn time_ui(ui: &mut Ui, label: &str, text: &mut Option<String>, time: &mut Option<Time>) {
-    let own = text.get_or_insert_with(|| time.map(Time::date).unwrap_or_default());
+/// A day that may be left out; gives its text when it was entered, and no text for none.
+fn day_ui(
+    ui: &mut Ui,
+    label: &str,
+    text: &mut Option<String>,
+    known: Option<String>,
+) -> Option<Option<String>> {
+    let own = text.get_or_insert_with(|| known.unwrap_or_default());
     let field = text_field(ui, label, own, "2026-01-31", 96.0);
-    if field.lost_focus() {
-        match own.trim() {
-            "" => *time = None,
-            text => *time = text.parse().ok().or(*time),
-        }
-    }
+    let is_entered = field.lost_focus();
     field.on_hover_ui(|ui| {
-        ui.add(egui::Label::new("A day, or a time like 2026-01-31T12:00:00Z; or nothing"));
+        ui.add(egui::Label::new("A day in the time zone, such as 2026-01-31; or nothing"));
     });
+    let text = own.trim();
+    is_entered.then(|| (!text.is_empty()).then(|| text.to_owned()))
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
-use workspace::insights::{Before, Chart, InsightKind, InsightSpec, Point};
+use workspace::insights::{Before, Chart, InsightKind, InsightSpec, Point, Range};
 use workspace::{Command, Name, SELECTION};
 
 use super::board::{Place, fold_ui};
@@ -158,7 +158,8 @@ impl InsightTab {
                 ScrollArea::both().auto_shrink(false).id_salt("chart").show(ui, |ui| {
                     // The highest number of an axis stands half above it.
                     ui.add_space(6.0);
-                    if let Some(chosen) = chart_ui(ui, &insight.chart, spec) {
+                    range_ui(ui, &insight.range);
+                    if let Some(chosen) = chart_ui(ui, &insight.chart, &insight.range) {
                         outbox.send(Command::People {
                             slot: place.slot,
                             spec: spec.clone(),
@@ -170,13 +171,13 @@ impl InsightTab {
                     ui.add_space(6.0);
                     let weak = Tokens::at(ui).weak;
                     ui.label(RichText::new(&insight.rule).small().color(weak));
-                    if let Some(Before { from, until, chart }) = &insight.before {
-                        section(
-                            ui,
-                            &format!("The time before, {} to {}", from.date(), until.date()),
-                        );
+                    if let Some(Before { range, chart }) = &insight.before {
+                        section(ui, "Previous period");
+                        range_ui(ui, range);
                         // Its points are not of what was asked: another tile can ask for them.
-                        ui.push_id("before", |ui| drop(chart_ui(ui, chart, spec)));
+                        if let Some(chart) = chart {
+                            ui.push_id("before", |ui| drop(chart_ui(ui, chart, range)));
+                        }
                     }
                 });
             });
@@ -199,7 +200,7 @@ impl InsightTab {
         ui.horizontal_wrapped(|ui| {
             fold_ui(ui, &mut self.is_folded);
             let compare = &mut self.spec.scope.compare;
-            ui.checkbox(compare, "Compare with the time before");
+            ui.checkbox(compare, "Compare with previous period");
             ui.toggle_value(&mut self.show_sql, "Show SQL");
             popup_button(ui, "Export…", |ui| {
                 let hint = "chart.csv, .parquet, .json or .png";
@@ -264,14 +265,19 @@ fn is_alike(left: &InsightSpec, right: &InsightSpec) -> bool {
     left == *right
 }
 
+/// The days that a chart was computed over.
+fn range_ui(ui: &mut Ui, range: &Range) {
+    ui.label(RichText::new(format!("Range: {}", range.text())).small().color(Tokens::at(ui).weak));
+}
+
 /// The chart; gives a point that was chosen, and what it is called.
-fn chart_ui(ui: &mut Ui, chart: &Chart, spec: &InsightSpec) -> Option<(Point, String)> {
+fn chart_ui(ui: &mut Ui, chart: &Chart, range: &Range) -> Option<(Point, String)> {
     match chart {
-        Chart::Trends(trends) => charts::trends_ui(ui, trends, spec.scope.interval),
-        Chart::Retention(retention) => charts::retention_ui(ui, retention, spec.scope.interval),
+        Chart::Trends(trends) => charts::trends_ui(ui, trends, range),
+        Chart::Retention(retention) => charts::retention_ui(ui, retention, range),
         Chart::Funnel(funnel) => charts::funnel_ui(ui, funnel),
-        Chart::Lifecycle(lifecycle) => charts::lifecycle_ui(ui, lifecycle),
-        Chart::Stickiness(stickiness) => charts::stickiness_ui(ui, stickiness, spec.scope.interval),
+        Chart::Lifecycle(lifecycle) => charts::lifecycle_ui(ui, lifecycle, range),
+        Chart::Stickiness(stickiness) => charts::stickiness_ui(ui, stickiness, range.interval),
         Chart::Paths(paths) => charts::paths_ui(ui, paths),
         Chart::Segments(segments) => charts::segments_ui(ui, segments),
     }

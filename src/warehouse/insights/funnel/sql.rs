@@ -1,5 +1,5 @@
 use super::super::{Calendar, sql};
-use super::{Attribution, Checked, FunnelSpec, Order};
+use super::{Attribution, Checked, FunnelSpec, MOST_STEPS, Order};
 use crate::insights::Scope;
 
 impl FunnelSpec {
@@ -26,7 +26,7 @@ impl FunnelSpec {
     fn sql_of_attempts(&self, value: &str) -> String {
         let n = self.steps.len();
         let window = self.window.0.micros();
-        let order = "ORDER BY event_time, first_step NULLS LAST, seq";
+        let order = "ORDER BY event_time, first_step NULLS LAST, bits, seq";
         let within = |k: usize| format!("epoch_us(event_time) - epoch_us(b{k}) <= {window}");
         let mut layers =
             "e1 AS (SELECT *, CASE WHEN list_contains(steps, 1) THEN event_time END AS s1 FROM stepped)"
@@ -88,6 +88,16 @@ impl FunnelSpec {
             .enumerate()
             .map(|(step, filter)| format!("CASE WHEN {} THEN {} END", filter.to_sql(), step + 1))
             .collect();
+        // What an event is, as one number: it orders events of one instant.
+        let exclusions = checked.exclusions.iter().zip(MOST_STEPS..);
+        let bits: Vec<String> = (0..)
+            .zip(&checked.steps)
+            .map(|(at, filter)| (filter, at))
+            .chain(exclusions)
+            .map(|(filter, bit)| {
+                format!("CASE WHEN {} THEN {} ELSE 0 END", filter.to_sql(), 1_u32 << bit)
+            })
+            .collect();
         let who = sql::who(scope, calendar);
         let unnested =
             "SELECT *, list_min(steps) AS first_step, unnest(list_reverse_sort(steps)) AS step";
@@ -103,11 +113,12 @@ impl FunnelSpec {
             "WITH who AS ({who}),\
              \nstepped AS ({each}\
              \n  FROM (SELECT customer_id, event_time, seq, {} AS \"group\",\
-             \n    list_filter([{}], lambda x: x IS NOT NULL) AS steps{between}\
+             \n    list_filter([{}], lambda x: x IS NOT NULL) AS steps, {} AS bits{between}\
              \n    FROM events JOIN who USING (customer_id)\
              \n    WHERE event_time >= {from} AND event_time < {until} AND {}))",
             sql::group(scope),
             steps.join(", "),
+            bits.join(" + "),
             checked.any.to_sql()
         );
         // Events that are no step are there only where it matters what lies between.
@@ -144,7 +155,7 @@ impl FunnelSpec {
                         ",\ne{k} AS (SELECT *, CASE WHEN step = {k} AND epoch_us(event_time) - epoch_us(p{k}) \
                          <= {window} THEN p{k} END AS s{k}\
                          \n  FROM (SELECT *, max(s{last}) OVER (PARTITION BY customer_id\
-                         \n    ORDER BY event_time, first_step, seq, step DESC\
+                         \n    ORDER BY event_time, first_step, bits, seq, step DESC\
                          \n    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS p{k} FROM e{last}))"
                     ));
                 }

@@ -156,14 +156,11 @@ impl<'a> Walk<'a> {
         if run.taken.is_empty() {
             return Reached::Nothing;
         }
-        // Of one instant, the events of earlier steps come first.
+        // Of one instant, the events of earlier steps come first, in whichever order the file has them.
         let step_of = |bits: u32| (bits & ((1 << MOST_STEPS) - 1)).trailing_zeros();
-        let needs_sort = run
-            .taken
-            .windows(2)
-            .any(|pair| pair[0].0 == pair[1].0 && step_of(pair[0].1) > step_of(pair[1].1));
-        if needs_sort {
-            run.taken.sort_by_key(|(time, bits, row)| (*time, step_of(*bits), *row));
+        let order = |(time, bits, row): &(i64, u32, usize)| (*time, step_of(*bits), *bits, *row);
+        if !run.taken.is_sorted_by_key(order) {
+            run.taken.sort_by_key(order);
         }
         match self.spec.order {
             Order::Unordered => self.any_order(run),

@@ -1,19 +1,19 @@
 use eframe::egui::{RichText, Ui};
 use egui_plot::{HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, Points};
-use workspace::insights::{Interval, Line as Series, Point, Trends};
+use workspace::insights::{Line as Series, Point, Range, Trends};
 
 use super::{Chosen, at, height, nearest};
 use crate::theme::Tokens;
 use crate::widgets::{empty_state, number};
 
 /// Lines over time; a click takes the point nearest to it.
-pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, interval: Interval) -> Chosen {
+pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, range: &Range) -> Chosen {
     if trends.lines.is_empty() {
         empty_state(ui, "Nothing of this happened in this time.");
         return None;
     }
     let tokens = Tokens::at(ui);
-    let dates: Vec<String> = trends.starts.iter().map(|start| label(start, interval)).collect();
+    let dates = range.labels.clone();
     let n = dates.len();
     let dates_of_axis = dates.clone();
     let dates_of_hover = dates.clone();
@@ -51,29 +51,23 @@ pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, interval: Interv
             };
             let title = name(line);
             for run in runs(&line.values) {
-                // The last interval is running still: its part of the line is broken.
-                let ends_now = run.last().is_some_and(|[x, _]| nearest(*x, n) == Some(n - 1));
-                let (whole, running) = if ends_now && run.len() > 1 {
-                    (&run[..run.len() - 1], Some(&run[run.len() - 2..]))
-                } else {
-                    (&run[..], None)
-                };
                 let line_of = |points: &[[f64; 2]]| {
                     Line::new(title.clone(), PlotPoints::from(points.to_vec()))
                         .color(color)
                         .width(2.0)
                 };
-                if whole.len() == 1 && running.is_none() {
-                    let points = Points::new(title.clone(), PlotPoints::from(whole.to_vec()));
+                if run.len() == 1 {
+                    let points = Points::new(title.clone(), PlotPoints::from(run.clone()));
                     plot.points(points.color(color).radius(3.0));
                 }
-                plot.line(line_of(whole));
-                if let Some(running) = running {
-                    plot.line(line_of(running).style(LineStyle::dashed_loose()));
+                for (part, is_complete) in parts(&run, range) {
+                    let style =
+                        if is_complete { LineStyle::Solid } else { LineStyle::dashed_loose() };
+                    plot.line(line_of(part).style(style));
                 }
             }
             for run in line.previous.iter().flat_map(|values| runs(values)) {
-                let name = format!("{title}, the time before");
+                let name = format!("{title}, previous period");
                 let line = Line::new(name, PlotPoints::from(run));
                 plot.line(line.color(color.gamma_multiply(0.5)).style(LineStyle::dotted_dense()));
             }
@@ -83,11 +77,9 @@ pub(in super::super) fn trends_ui(ui: &mut Ui, trends: &Trends, interval: Interv
         }
     });
     ui.label(
-        RichText::new(
-            "Click a point for the people behind it. Broken: the interval is running still.",
-        )
-        .small()
-        .color(tokens.weak),
+        RichText::new("Click a point for the people behind it. Dashed: period not complete.")
+            .small()
+            .color(tokens.weak),
     );
     let clicked = clicked?;
     let interval = nearest(clicked.x, n)?;
@@ -103,12 +95,21 @@ fn has_many_series(trends: &Trends) -> bool {
     trends.lines.iter().any(|line| line.series > Some(0))
 }
 
-/// A date, and the hour where intervals are so short.
-fn label(start: &workspace::Time, interval: Interval) -> String {
-    match interval {
-        Interval::Hour => start.to_string().chars().take(16).collect::<String>().replace('T', " "),
-        _ => start.date(),
+/// The parts of a line whose points are all of complete intervals, or not.
+fn parts<'a>(run: &'a [[f64; 2]], range: &Range) -> Vec<(&'a [[f64; 2]], bool)> {
+    let is_complete = |[x, _]: &[f64; 2]| {
+        nearest(*x, range.intervals)
+            .is_some_and(|place| place < range.complete && !range.is_partial(place))
+    };
+    let mut parts: Vec<(usize, usize, bool)> = Vec::new();
+    for (end, pair) in run.windows(2).enumerate() {
+        let whole = pair.iter().all(is_complete);
+        match parts.last_mut() {
+            Some((_, last, known)) if *known == whole => *last = end + 1,
+            _ => parts.push((end, end + 1, whole)),
+        }
     }
+    parts.into_iter().map(|(first, last, whole)| (&run[first..=last], whole)).collect()
 }
 
 /// The values in a row that are there.

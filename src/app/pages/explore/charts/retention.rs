@@ -1,5 +1,5 @@
 use eframe::egui::{self, RichText, Sense, Ui, vec2};
-use workspace::insights::{Interval, Point, Retention};
+use workspace::insights::{Point, Range, Retention};
 
 use super::Chosen;
 use crate::theme::{Tokens, strong};
@@ -7,24 +7,20 @@ use crate::widgets::{section, thousands};
 
 /// Size of a cell.
 const CELL: egui::Vec2 = vec2(58.0, 24.0);
-const COHORT: f32 = 92.0;
+const COHORT: f32 = 124.0;
 const SIZE: f32 = 64.0;
 
 /// Cohorts down, intervals across, the share in each cell.
-pub(in super::super) fn retention_ui(
-    ui: &mut Ui,
-    retention: &Retention,
-    interval: Interval,
-) -> Chosen {
+pub(in super::super) fn retention_ui(ui: &mut Ui, retention: &Retention, range: &Range) -> Chosen {
     ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
     let mut chosen = None;
     if retention.groups.is_empty() {
-        let table = Table { retention, group: "", interval };
+        let table = Table { retention, group: "", range };
         chosen = table.ui(ui, &retention.counts, &retention.mean);
     }
     for group in &retention.groups {
         section(ui, &group.group);
-        let table = Table { retention, group: &group.group, interval };
+        let table = Table { retention, group: &group.group, range };
         chosen = table.ui(ui, &group.counts, &group.mean).or(chosen);
         ui.add_space(8.0);
     }
@@ -34,7 +30,7 @@ pub(in super::super) fn retention_ui(
 struct Table<'a> {
     retention: &'a Retention,
     group: &'a str,
-    interval: Interval,
+    range: &'a Range,
 }
 
 impl Table<'_> {
@@ -62,7 +58,10 @@ impl Table<'_> {
 
     fn row_ui(&self, ui: &mut Ui, cohort: usize, row: &[u64]) -> Chosen {
         let size = row.first().copied().unwrap_or(0);
-        let date = self.retention.cohorts.get(cohort).map(|start| start.date()).unwrap_or_default();
+        let mut date = self.range.labels.get(cohort).cloned().unwrap_or_default();
+        if self.range.is_partial(cohort) {
+            date += " (part)";
+        }
         let mut chosen = None;
         let point = |column: usize, title: String| {
             let point = Point::Retention { group: self.group.to_owned(), cohort, column };
@@ -80,7 +79,7 @@ impl Table<'_> {
                 #[allow(clippy::cast_precision_loss, reason = "a share for people")]
                 let share = if size == 0 { f64::NAN } else { *count as f64 / size as f64 };
                 let last = self.retention.columns[column].1;
-                let is_running = cohort + usize::from(last) + 1 >= self.retention.cohorts.len();
+                let is_running = cohort + usize::from(last) >= self.range.complete;
                 let hover = format!("{count} of {size}");
                 if cell_ui(ui, share, is_running, &hover) {
                     let title = format!("cohort of {date}, {}: {hover}", self.column(column));
@@ -93,7 +92,8 @@ impl Table<'_> {
 
     /// What a column is called.
     fn column(&self, column: usize) -> String {
-        let word: String = self.interval.word().chars().take(1).collect::<String>().to_uppercase();
+        let word: String =
+            self.range.interval.word().chars().take(1).collect::<String>().to_uppercase();
         match self.retention.columns[column] {
             (from, to) if from == to => format!("{word}{from}"),
             (from, to) => format!("{word}{from}-{to}"),

@@ -1,6 +1,6 @@
 use eframe::egui::{Color32, Ui};
 use egui_plot::{Bar, BarChart, Legend, Plot};
-use workspace::insights::{Interval, Lifecycle, Point, Status, Stickiness};
+use workspace::insights::{Interval, Lifecycle, Point, Range, Status, Stickiness};
 
 use super::{Chosen, at, height, nearest};
 use crate::theme::Tokens;
@@ -11,9 +11,9 @@ const fn count(n: u64) -> f64 {
 }
 
 /// Active customers above, dormant ones below.
-pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle) -> Chosen {
+pub(in super::super) fn lifecycle_ui(ui: &mut Ui, lifecycle: &Lifecycle, range: &Range) -> Chosen {
     let tokens = Tokens::at(ui);
-    let dates: Vec<String> = lifecycle.starts.iter().map(|start| start.date()).collect();
+    let dates = range.labels.clone();
     let n = dates.len();
     let axis = dates.clone();
     let color = |status: Status| -> Color32 {
