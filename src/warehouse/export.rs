@@ -91,16 +91,26 @@ impl Warehouse {
         let format = ExportFormat::of(path)?;
         let staged = self.staged("export");
         let connection = self.connect()?;
-        crate::query::one_statement(&connection, sql)?;
+        self.check_statement(sql)?;
         let interrupt = connection.interrupt_handle();
-        let copy = format!(
-            "BEGIN TRANSACTION READ ONLY; COPY (\n{}\n) TO {} ({}); COMMIT",
-            crate::query::statement_of(sql),
-            quote_text(&staged.display().to_string()),
-            format.sql()
-        );
-        let result =
-            job.interruptible(move || interrupt.interrupt(), || connection.execute_batch(&copy));
+        let copy = |wide_as_text| {
+            // Not in the transaction, which an error would end.
+            let writable = crate::columns::writable(&connection, sql, format, wide_as_text);
+            connection.execute_batch(&format!(
+                "BEGIN TRANSACTION READ ONLY; COPY (\n{}\n) TO {} ({}); COMMIT",
+                writable.as_deref().unwrap_or(crate::statement::statement_of(sql)),
+                quote_text(&staged.display().to_string()),
+                format.sql()
+            ))
+        };
+        let run = || match copy(false) {
+            Err(error) if error.to_string().contains("DECIMAL(38,0)") => {
+                connection.execute_batch("ROLLBACK")?;
+                copy(true)
+            }
+            result => result,
+        };
+        let result = job.interruptible(move || interrupt.interrupt(), run);
         if job.is_canceled() {
             return Err(Error::Canceled);
         }

@@ -6,7 +6,8 @@ use duckdb::arrow::datatypes::DataType;
 use kernel::domain::{Job, Value};
 use kernel::expression::quote_text;
 
-use crate::query::{Rows, one_statement, rows_of, sql_error, statement_of};
+use crate::columns::{self, Described, name};
+use crate::query::{rows_of, sql_error, types_of};
 use crate::summaries::{BINS, ColumnSummary, MOST_DISTINCT};
 use crate::warehouse::place_of;
 use crate::{Error, ProjectFolder, Result, Warehouse, instance};
@@ -56,28 +57,36 @@ impl Warehouse {
     /// canceled.
     pub fn hold(&self, sql: &str, job: &Job) -> Result<Held> {
         let connection = self.connect()?;
-        one_statement(&connection, sql)?;
-        let sql = statement_of(sql);
+        self.check_statement(sql)?;
         let failed = |error: duckdb::Error| Error::Sql(sql_error(&error.to_string()));
-        let none = format!("SELECT * FROM (\n{sql}\n) LIMIT 0");
-        let Rows { types, .. } = rows_of(&connection, &none, 0).map_err(failed)?;
         let staged = self.staged("held-rows");
         job.report("Running the query", 0.1);
-        let copy = format!(
-            "BEGIN TRANSACTION READ ONLY; COPY (SELECT {} FROM (\n{sql}\n) AS result({})) TO {}
-             (FORMAT parquet, COMPRESSION lz4_raw); COMMIT",
-            columns(&types, cast),
-            columns(&types, |name, _| name.to_owned()),
-            quote_text(&staged.display().to_string()),
-        );
+        let run = || -> duckdb::Result<Vec<Described>> {
+            let Some(columns) = columns::describe(&connection, sql) else {
+                // What cannot be described has an error of its own, or is no query.
+                drop(connection.prepare(sql)?);
+                return Ok(Vec::new());
+            };
+            let each: Vec<String> = (0..).zip(&columns).map(kept).collect();
+            connection.execute_batch(&format!(
+                "BEGIN TRANSACTION READ ONLY;
+                 COPY ({}) TO {} (FORMAT parquet, COMPRESSION lz4_raw); COMMIT",
+                columns::over(sql, columns.len(), &each),
+                quote_text(&staged.display().to_string()),
+            ))?;
+            Ok(columns)
+        };
         let interrupt = connection.interrupt_handle();
-        let copied =
-            job.interruptible(move || interrupt.interrupt(), || connection.execute_batch(&copy));
+        let copied = job.interruptible(move || interrupt.interrupt(), run);
         let held = match copied {
             _ if job.is_canceled() => Err(Error::Canceled),
-            Ok(()) => {
+            Ok(columns) if columns.is_empty() => {
+                Err(Error::Sql(sql_error("this statement has no rows to keep; run a SELECT")))
+            }
+            Ok(columns) => {
                 job.report("Keeping its rows", 0.7);
-                Held::of(self.folder().clone(), &staged, self.staged("held"), types, job)
+                let file = self.staged("held");
+                Held::of(self.folder().clone(), &staged, file, &columns, job)
             }
             Err(error) => Err(failed(error)),
         };
@@ -86,22 +95,22 @@ impl Warehouse {
     }
 }
 
-/// A list of columns with names of our own: a query may give two the same.
-fn columns(types: &[DataType], sql: impl Fn(&str, &DataType) -> String) -> String {
-    let each = types.iter().enumerate().map(|(place, type_)| sql(&name(place), type_));
-    each.collect::<Vec<_>>().join(", ")
+/// A column as the file can have it: as text where it would be rounded or changed.
+fn kept((position, column): (usize, &Described)) -> String {
+    let name = name(position);
+    match column.is_lossy_in_parquet() {
+        true => format!("CAST({name} AS VARCHAR) AS {name}"),
+        false => name,
+    }
 }
 
-fn name(place: usize) -> String {
-    format!("c{place}")
-}
-
-/// A column as the file can have it: what is wider than 64 bits would be rounded otherwise.
-fn cast(name: &str, type_: &DataType) -> String {
-    match type_ {
-        DataType::Decimal128(38, 0) => format!("CAST({name} AS DECIMAL(38, 0)) AS {name}"),
-        DataType::Null => format!("CAST({name} AS VARCHAR) AS {name}"),
-        _ => name.to_owned(),
+/// A column of the file as it was.
+fn restored((position, column): (usize, &Described)) -> String {
+    let name = name(position);
+    let types = ["INTERVAL", "HUGEINT", "UHUGEINT", "TIME WITH TIME ZONE", "BIGNUM", "BIT"];
+    match types.contains(&column.type_.as_str()) {
+        true => format!("CAST({name} AS {}) AS {name}", column.type_),
+        false => name,
     }
 }
 
@@ -110,7 +119,7 @@ impl Held {
         folder: Arc<ProjectFolder>,
         rows: &Path,
         file: PathBuf,
-        types: Vec<DataType>,
+        columns: &[Described],
         job: &Job,
     ) -> Result<Self> {
         let connection = instance::open_scratch(&file)?;
@@ -118,12 +127,18 @@ impl Held {
             connection: Mutex::new(connection),
             folder,
             file,
-            types,
+            types: Vec::new(),
             n: 0,
             arranged: Mutex::new((Arrangement::default(), 0)),
         };
         let from = quote_text(&rows.display().to_string());
-        held.run(&format!("CREATE TABLE all_rows AS FROM read_parquet({from})"), job)?;
+        let each: Vec<String> = (0..).zip(columns).map(restored).collect();
+        let each = each.join(", ");
+        held.run(
+            &format!("CREATE TABLE all_rows AS SELECT {each} FROM read_parquet({from})"),
+            job,
+        )?;
+        held.types = held.with(job, |connection| types_of(connection, "FROM all_rows"))?;
         let count = "SELECT count(*) FROM all_rows";
         let n = held.rows(count, 1, job)?.first().and_then(|row| count_of(row.first()));
         held.n = n.unwrap_or(0);

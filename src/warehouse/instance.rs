@@ -27,6 +27,7 @@ pub(crate) fn open(file: &Path, staging: &Path) -> Result<Connection> {
         config().and_then(|config| Connection::open_with_flags(file, config)).map_err(
             |source| in_use(file, &source).unwrap_or(Error::DuckDb { action: "open", source }),
         )?;
+    crate::foreign_objects::refuse(&connection, file)?;
     crate::incoming::register(&connection)?;
     let staging = kernel::expression::quote_text(&format!("{}/", staging.display()));
     connection
@@ -34,6 +35,19 @@ pub(crate) fn open(file: &Path, staging: &Path) -> Result<Connection> {
             "SET temp_directory = {staging}; SET allowed_directories = [{staging}];
              SET enable_external_access = false; SET lock_configuration = true;"
         ))
+        .map_err(Error::duckdb("lock its configuration"))?;
+    Ok(connection)
+}
+
+/// Opens an instance in memory that parses SQL. It has no data and reaches no file, and nobody has made
+/// functions in it.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens a parser")]
+pub(crate) fn open_parser() -> Result<Connection> {
+    let connection = config()
+        .and_then(Connection::open_in_memory_with_flags)
+        .map_err(Error::duckdb("open a parser of SQL"))?;
+    connection
+        .execute_batch("SET enable_external_access = false; SET lock_configuration = true;")
         .map_err(Error::duckdb("lock its configuration"))?;
     Ok(connection)
 }

@@ -7,6 +7,7 @@
 
 mod arrow;
 mod catalog;
+mod columns;
 mod customers;
 mod endpoints;
 mod erasing;
@@ -14,6 +15,7 @@ mod error;
 pub mod experiments;
 mod export;
 mod folder;
+mod foreign_objects;
 mod held;
 mod history;
 pub mod import;
@@ -29,6 +31,7 @@ mod query;
 mod relation;
 mod schema;
 mod spine;
+mod statement;
 mod summaries;
 mod timelines;
 mod trial;

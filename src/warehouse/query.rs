@@ -5,6 +5,7 @@ use duckdb::arrow::datatypes::{DataType, TimeUnit as TimeUnitOf};
 use duckdb::types::{TimeUnit, ValueRef};
 use kernel::domain::{Job, MICROS_PER_DAY, Time, Value};
 
+use crate::columns::{self, Described, Reading};
 use crate::{Error, Result, Warehouse};
 
 /// The rows of a query.
@@ -46,13 +47,38 @@ impl Warehouse {
     /// # Errors
     /// The SQL has an error (with its place), or the job was canceled.
     pub fn query(&self, sql: &str, limit: usize, job: &Job) -> Result<QueryResult> {
+        self.run_query(sql, limit, false, job).map(|(result, _)| result)
+    }
+
+    /// Does the same as [`Warehouse::query`], but gives structs, maps, unions and other nested values as texts
+    /// of JSON; and for each column whether it has such texts.
+    ///
+    /// # Errors
+    /// As those of `query`.
+    pub fn query_json(
+        &self,
+        sql: &str,
+        limit: usize,
+        job: &Job,
+    ) -> Result<(QueryResult, Vec<bool>)> {
+        self.run_query(sql, limit, true, job)
+    }
+
+    fn run_query(
+        &self,
+        sql: &str,
+        limit: usize,
+        nested_as_json: bool,
+        job: &Job,
+    ) -> Result<(QueryResult, Vec<bool>)> {
         let started = Instant::now();
         let connection = self.connect()?;
-        one_statement(&connection, sql)?;
+        self.check_statement(sql)?;
         let interrupt = connection.interrupt_handle();
         let run = || {
+            let plan = Plan::of(&connection, sql, nested_as_json);
             connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
-            rows_of(&connection, sql, limit)
+            plan.run(&connection, limit)
         };
         let result = job.interruptible(move || interrupt.interrupt(), run);
         if job.is_canceled() {
@@ -64,8 +90,10 @@ impl Warehouse {
             let message = format!("'{name}' has a type that cannot be shown; cast it to VARCHAR");
             return Err(sql_error(&message).into());
         }
-        let Rows { columns, rows, truncated, .. } = read;
-        Ok(QueryResult { columns, rows, truncated, seconds: started.elapsed().as_secs_f64() })
+        let Rows { columns, rows, truncated, readings, .. } = read;
+        let are_json = readings.iter().map(|reading| *reading == Reading::Json).collect();
+        let seconds = started.elapsed().as_secs_f64();
+        Ok((QueryResult { columns, rows, truncated, seconds }, are_json))
     }
 }
 
@@ -73,13 +101,63 @@ impl Warehouse {
 pub(crate) struct Rows {
     pub(crate) columns: Vec<String>,
     pub(crate) types: Vec<DataType>,
+    /// How the cells of each column were read.
+    pub(crate) readings: Vec<Reading>,
     pub(crate) rows: Vec<Vec<Value>>,
     /// Whether there were more.
     pub(crate) truncated: bool,
 }
 
-/// Runs a statement, and reads its first `limit` rows; none if a column has a type that cannot be read.
+/// How a statement is run so that all its cells can be read.
+struct Plan {
+    sql: String,
+    /// The columns; none where the cells are read as they are.
+    columns: Vec<Described>,
+    readings: Vec<Reading>,
+}
+
+impl Plan {
+    /// Plans a statement. Not in a transaction, which an error would end: what cannot be described has an error
+    /// of its own when it runs, with its place in the text, or is no query.
+    fn of(connection: &Connection, sql: &str, nested_as_json: bool) -> Self {
+        let columns = columns::describe(connection, sql).unwrap_or_default();
+        let readings: Vec<Reading> =
+            columns.iter().map(|column| column.reading(nested_as_json)).collect();
+        if readings.iter().all(|reading| *reading == Reading::Native) {
+            return Self { sql: sql.to_owned(), columns: Vec::new(), readings };
+        }
+        let each = (0..).zip(columns.iter().zip(&readings));
+        let expressions: Vec<String> = each
+            .map(|(position, (column, reading))| column.read(&columns::name(position), *reading))
+            .collect();
+        Self { sql: columns::over(sql, columns.len(), &expressions), columns, readings }
+    }
+
+    /// Runs the statement, and reads its first `limit` rows; none if a column has a type that cannot be read.
+    fn run(self, connection: &Connection, limit: usize) -> duckdb::Result<Rows> {
+        let mut rows = native_rows_of(connection, &self.sql, limit)?;
+        if self.columns.is_empty() {
+            return Ok(rows);
+        }
+        rows.columns = self.columns.into_iter().map(|column| column.name).collect();
+        for row in &mut rows.rows {
+            for (cell, reading) in row.iter_mut().zip(&self.readings) {
+                if let (Value::Text(text), Reading::Number) = (&*cell, reading) {
+                    *cell = number(text);
+                }
+            }
+        }
+        rows.readings = self.readings;
+        Ok(rows)
+    }
+}
+
+/// Runs a statement outside of a transaction, and reads its first `limit` rows.
 pub(crate) fn rows_of(connection: &Connection, sql: &str, limit: usize) -> duckdb::Result<Rows> {
+    Plan::of(connection, sql, false).run(connection, limit)
+}
+
+fn native_rows_of(connection: &Connection, sql: &str, limit: usize) -> duckdb::Result<Rows> {
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     let columns = rows.as_ref().map_or_else(Vec::new, |statement| statement.column_names());
@@ -89,7 +167,8 @@ pub(crate) fn rows_of(connection: &Connection, sql: &str, limit: usize) -> duckd
         .flat_map(|schema| schema.fields())
         .map(|field| field.data_type().clone())
         .collect();
-    let mut read = Rows { columns, types, rows: Vec::new(), truncated: false };
+    let readings = vec![Reading::Native; types.len()];
+    let mut read = Rows { columns, types, readings, rows: Vec::new(), truncated: false };
     if !read.types.iter().all(is_readable) {
         return Ok(read);
     }
@@ -108,71 +187,24 @@ pub(crate) fn rows_of(connection: &Connection, sql: &str, limit: usize) -> duckd
     Ok(read)
 }
 
-/// Statements beside SELECT that only look at something.
-const LOOKING: [&str; 4] = ["DESCRIBE", "EXPLAIN", "SHOW", "SUMMARIZE"];
-
-/// Refuses all but one statement that looks at something. A client library runs all statements of a text
-/// but the last when it prepares it, and the first could end the read-only transaction; so DuckDB's own
-/// parser says how many there are.
-pub(crate) fn one_statement(connection: &Connection, sql: &str) -> Result<()> {
-    let refuse = |message: &str| Err(Error::Sql(sql_error(message)));
-    if sql.contains('\0') {
-        return refuse("the query has a NUL character");
-    }
-    let parsed: String = connection
-        .query_row("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [sql], |row| {
-            row.get(0)
-        })
-        .map_err(|error| Error::Sql(sql_error(&error.to_string())))?;
-    let parsed: serde_json::Value = serde_json::from_str(&parsed).unwrap_or_default();
-    if parsed["error"] == serde_json::Value::Bool(false) {
-        return match parsed["statements"].as_array().map(Vec::len) {
-            Some(1) => Ok(()),
-            _ => refuse("run one statement at a time; select one of them"),
-        };
-    }
-    if parsed["error_type"] == "parser" || parsed["error_type"] == "syntax" {
-        let message = parsed["error_message"].as_str().unwrap_or("the query has an error");
-        let place = parsed["position"].as_str().and_then(|place| place.parse::<usize>().ok());
-        let mut error = sql_error(&format!("Parser Error: {message}"));
-        error.position = place.map(|place| line_and_column(sql, place));
-        return Err(Error::Sql(error));
-    }
-    // Not a SELECT: only what looks, and nothing after it.
-    let text = sql.trim().trim_end_matches(';');
-    let first = text.split_whitespace().next().unwrap_or_default().to_uppercase();
-    match LOOKING.contains(&first.as_str()) && !text.contains(';') {
-        true => Ok(()),
-        false => {
-            refuse("only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN run here, one at a time")
-        }
-    }
+/// The types of the columns of a query, as the client library has them.
+pub(crate) fn types_of(connection: &Connection, sql: &str) -> duckdb::Result<Vec<DataType>> {
+    Ok(native_rows_of(connection, &format!("SELECT * FROM ({sql}) LIMIT 0"), 0)?.types)
 }
 
-/// The one statement of a text, without the semicolon that ends it and what is after that.
-pub(crate) fn statement_of(sql: &str) -> &str {
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        let skipped = |open: usize, end: &str| {
-            rest[open..].find(end).map_or(rest.len(), |at| open + at + end.len())
-        };
-        let length = match first {
-            ';' => return &sql[..sql.len() - rest.len()],
-            '\'' => skipped(1, "'"),
-            '"' => skipped(1, "\""),
-            '-' if rest.starts_with("--") => skipped(2, "\n"),
-            '/' if rest.starts_with("/*") => skipped(2, "*/"),
-            _ => first.len_utf8(),
-        };
-        rest = &rest[length..];
+/// A number as DuckDB prints it; a text of all its digits where a float has not all of them.
+fn number(text: &str) -> Value {
+    let Some((_, fraction)) = text.split_once('.') else {
+        return text.parse().map_or_else(|_too_wide| Value::text(text), whole);
+    };
+    let digits = match fraction.bytes().all(|digit| digit == b'0') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text.trim_end_matches('0'),
+    };
+    match text.parse::<f64>() {
+        Ok(number) if number.to_string() == digits => Value::Number(number),
+        _ => Value::text(text),
     }
-    sql
-}
-
-fn line_and_column(sql: &str, place: usize) -> (usize, usize) {
-    let before = sql.get(..place).unwrap_or(sql);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// What a value of a type is read as; none if the client library cannot read it.
@@ -261,8 +293,12 @@ pub(crate) fn value(value: ValueRef<'_>) -> Value {
         ValueRef::USmallInt(n) => whole(n.into()),
         ValueRef::UInt(n) => whole(n.into()),
         ValueRef::UBigInt(n) => whole(n.into()),
-        ValueRef::Float(x) => Value::Number(x.into()),
+        // 0.1 as a shorter float is 0.1, and not 0.10000000149.
+        ValueRef::Float(x) => Value::Number(x.to_string().parse().unwrap_or_else(|_| x.into())),
         ValueRef::Double(x) => Value::Number(x),
+        ValueRef::Timestamp(_, i64::MAX) | ValueRef::Date32(i32::MAX) => Value::text("infinity"),
+        ValueRef::Timestamp(_, n) if n == -i64::MAX => Value::text("-infinity"),
+        ValueRef::Date32(days) if days == -i32::MAX => Value::text("-infinity"),
         ValueRef::Timestamp(unit, n) => time(unit, n),
         ValueRef::Date32(days) => Value::Time(Time(i64::from(days).saturating_mul(MICROS_PER_DAY))),
         ValueRef::Text(bytes) => Value::text(String::from_utf8_lossy(bytes).as_ref()),
@@ -365,12 +401,21 @@ fn nested(value: &duckdb::types::Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{sql_error, statement_of};
+    use super::{number, sql_error};
+    use kernel::domain::Value;
 
     #[test]
-    fn a_statement_ends_at_its_semicolon() {
-        assert_eq!(statement_of("SELECT ';' -- ;\n FROM a; -- b"), "SELECT ';' -- ;\n FROM a");
-        assert_eq!(statement_of("SELECT \"a;b\" /* ; */"), "SELECT \"a;b\" /* ; */");
+    fn numbers_keep_their_digits() {
+        for text in ["1.5", "0.1", "-3", "9007199254740992", "123456789.25"] {
+            assert!(matches!(number(text), Value::Number(_)), "{text}");
+        }
+        assert_eq!(number("1.50"), Value::Number(1.5));
+        assert_eq!(number("2.00"), Value::Number(2.0));
+        for text in
+            ["9007199254740993", "9007199254740992.25", "12345678901234567890.123", &"9".repeat(60)]
+        {
+            assert_eq!(number(text), Value::text(text), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use duckdb::Connection;
 use kernel::domain::Job;
@@ -26,6 +26,8 @@ const STAGED_SAMPLES: [&str; 3] = ["customers.parquet", "events.parquet", "cdnow
 pub struct Warehouse {
     root: Mutex<Connection>,
     folder: Arc<ProjectFolder>,
+    /// Parses SQL of users; opened when there is some.
+    parser: OnceLock<Mutex<Connection>>,
     staging: PathBuf,
     /// Held while something writes: DuckDB would refuse the second writer, we let it wait.
     writing: Mutex<()>,
@@ -69,6 +71,7 @@ impl Warehouse {
         Ok(Self {
             root: Mutex::new(root),
             folder,
+            parser: OnceLock::new(),
             staging,
             writing: Mutex::new(()),
             writes: AtomicU64::new(0),
@@ -106,6 +109,19 @@ impl Warehouse {
     pub(crate) fn connect(&self) -> Result<Connection> {
         let root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         root.try_clone().map_err(Error::duckdb("open a connection"))
+    }
+
+    /// Refuses all but one statement that reads.
+    pub(crate) fn check_statement(&self, sql: &str) -> Result<()> {
+        let parser = match self.parser.get() {
+            Some(parser) => parser,
+            None => {
+                let opened = instance::open_parser()?;
+                self.parser.get_or_init(|| Mutex::new(opened))
+            }
+        };
+        let parser = parser.lock().unwrap_or_else(PoisonError::into_inner);
+        crate::statement::one_statement(&parser, sql)
     }
 
     /// Where files are on their way in or out: the only place that the instance can reach.

@@ -202,6 +202,20 @@ impl Project {
         Ok(self.warehouse.query(sql, limit, job)?)
     }
 
+    /// Runs a query that reads, with nested values as texts of JSON; and tells which columns have such texts.
+    ///
+    /// # Errors
+    /// As those of `query`.
+    pub fn query_json(
+        &self,
+        sql: &str,
+        limit: usize,
+        job: &Job,
+    ) -> Result<(QueryResult, Vec<bool>)> {
+        self.refresh_segments(sql, job)?;
+        Ok(self.warehouse.query_json(sql, limit, job)?)
+    }
+
     /// Runs a query that reads, and keeps all of its rows.
     ///
     /// # Errors

@@ -231,8 +231,13 @@ pub struct Query {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub of: InProject,
-    /// The query; tables are events, customers, traits, imports and rejected_rows.
-    pub sql: String,
+    /// The query, or - to read it from standard input; tables are events, customers, traits, imports and
+    /// rejected_rows.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub sql: Option<String>,
+    /// Read the query from this file.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Write all rows to this file: .csv, .parquet or .json.
     #[arg(long)]
     pub out: Option<PathBuf>,

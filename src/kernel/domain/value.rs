@@ -246,7 +246,12 @@ impl fmt::Display for Value {
             Self::Text(text) => f.write_str(text),
             Self::Time(time) => write!(f, "{time}"),
             Self::List(values) => {
-                let values: Vec<String> = values.iter().map(Self::to_string).collect();
+                // Only the list of a query has nulls.
+                let text = |value: &Self| match value {
+                    Self::Null => "NULL".to_owned(),
+                    value => value.to_string(),
+                };
+                let values: Vec<String> = values.iter().map(text).collect();
                 write!(f, "[{}]", values.join(", "))
             }
             Self::Counts(counts) => {
