@@ -59,8 +59,8 @@ pub use views::ViewReport;
 
 // What the facade speaks in; cli and app need no other room.
 pub use kernel::domain::{
-    EXPOSURE, ErrorKind, Event, Job, Name, Progress, SCORE, Span, SpanError, Time, Type, Value,
-    did_you_mean, is_system,
+    EXPOSURE, ErrorKind, Event, IDENTIFY, Job, Name, Progress, Properties, SCORE, Span, SpanError,
+    Time, Type, Value, did_you_mean, is_system,
 };
 pub use kernel::experiments::{
     Allocation, ExperimentDefinition, Goal, Layer, Measure, MetricDefinition, MetricRole,

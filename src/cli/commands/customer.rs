@@ -1,5 +1,5 @@
 use serde_json::json;
-use workspace::{Project, is_system};
+use workspace::{IDENTIFY, Project, Properties, is_system};
 
 use super::{Result, time, to_json};
 use crate::arguments::Customer;
@@ -15,6 +15,13 @@ pub(super) fn run(arguments: &Customer) -> Result {
     if let Some(as_of) = as_of {
         events.retain(|event| event.event_time < as_of);
     }
+    let mut traits = Properties::new();
+    for event in events.iter().filter(|event| event.event == IDENTIFY) {
+        traits.extend(event.properties.clone());
+    }
+    traits.retain(|_, value| !value.is_null());
+    // Traits without a date are no event of 1970.
+    events.retain(|event| !event.is_undated());
     let instant = as_of.map_or_else(|| project.now(), Ok)?;
     let mut views = serde_json::Map::new();
     let mut problems = Vec::new();
@@ -38,6 +45,7 @@ pub(super) fn run(arguments: &Customer) -> Result {
             "customer_id": arguments.id,
             "as_of": instant,
             "event_count": own,
+            "traits": to_json(&traits)?,
             "features": views,
             "problems": problems,
             "timeline": timeline,
@@ -45,6 +53,12 @@ pub(super) fn run(arguments: &Customer) -> Result {
         return Ok(());
     }
     output::line(&format!("customer {}: {own} events as of {instant}", arguments.id));
+    if !traits.is_empty() {
+        output::line("\ntraits");
+        for (name, value) in &traits {
+            output::line(&format!("  {name:<28} {value}"));
+        }
+    }
     for (view, features) in &views {
         output::line(&format!("\n{view}"));
         for (name, value) in features.as_object().into_iter().flatten() {

@@ -88,7 +88,12 @@ fn read(
         event_count: own().count(),
         first_seen: own().next().map(|event| event.event_time),
         last_seen: own().next_back().map(|event| event.event_time),
-        timeline: page.iter().map(wire::TimelineEvent::from).collect(),
+        // Traits without a date are among the traits.
+        timeline: page
+            .iter()
+            .filter(|event| !event.is_undated())
+            .map(wire::TimelineEvent::from)
+            .collect(),
         features,
         scores,
         variants: known.exposures().into_iter().map(wire::ExposedTo::from).collect(),

@@ -36,6 +36,15 @@ pub struct Event {
     pub properties: Properties,
 }
 
+impl Event {
+    /// Whether it sets traits that are known without a date: they hold from [`Time::ALWAYS`] on, and are not an
+    /// event of that day.
+    #[must_use]
+    pub fn is_undated(&self) -> bool {
+        self.event == IDENTIFY && self.event_time == Time::ALWAYS
+    }
+}
+
 /// What every event has, in the order of a row with `traits` for those of an identify event. A property
 /// cannot have such a name, whatever its case.
 pub const EVENT_FIELDS: [&str; 8] = [

@@ -424,7 +424,10 @@ fn events_ui(ui: &mut Ui, customer: &CustomerView, only: Option<&[usize]>) {
         ui.horizontal(|ui| {
             let time = event.event_time.to_string();
             let time = time.replace('T', " ").chars().take(19).collect::<String>();
-            let time = time.trim_end_matches('Z').to_owned();
+            let time = match event.is_undated() {
+                true => "without a date     ".to_owned(),
+                false => time.trim_end_matches('Z').to_owned(),
+            };
             ui.label(RichText::new(time).monospace().size(11.5).color(tokens.weak));
             let color = tokens.series_of(&event.event);
             ui.label(RichText::new(&event.event).size(12.5).color(color));
