@@ -14,7 +14,7 @@ use crate::support::{TestEndpoint, fullcircle_json, program};
 const MOMENTS: u32 = 8;
 /// What tells two states apart: every event, trait and import is in it.
 const STATE: &str = "SELECT count(*), count(DISTINCT message_id),
-    coalesce(sum(hash(message_id, customer_id, event, event_time)::DOUBLE), 0),
+    coalesce(bit_xor(hash(message_id, customer_id, event, event_time)), 0),
     (SELECT count(*) FROM traits), (SELECT count(*) FROM imports) FROM events";
 
 fn state(project: &str) -> Json {
@@ -33,7 +33,7 @@ fn killed(arguments: &[&str], key: &str, moment: Option<Duration>) -> Duration {
     let mut child = command(arguments, key).spawn().unwrap();
     if let Some(moment) = moment {
         let (_never, nothing) = sync_channel::<()>(0);
-        drop(nothing.recv_timeout(moment));
+        assert!(nothing.recv_timeout(moment).is_err());
         drop(child.kill());
     }
     drop(child.wait());
