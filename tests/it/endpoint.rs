@@ -531,9 +531,14 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(data: &std::path::Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &std::path::Path, more: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::endpoint::Serve;
+use crate::endpoint::{Serve, function};
 use crate::support::{TestEndpoint, agent, read};
 
 /// Connections that stall; `FULLCIRCLE_STALLED` asks for more.
@@ -40,10 +40,10 @@ fn response(stream: &mut TcpStream) -> Result<String, std::io::Error> {
     }
 }
 
-/// Megabytes of a process that are in memory.
-fn resident(pid: u64) -> u64 {
+/// Megabytes of a process: `VmRSS:` are in memory now, `VmHWM:` were at most.
+fn memory(pid: u64, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) / 1024
 }
@@ -55,7 +55,7 @@ fn stall(head: impl Fn(&Serve) -> String) {
     let serve = Serve::start(folder.path());
     let key = serve.ready["write_key"].as_str().unwrap().to_owned();
     let pid = serve.ready["pid"].as_u64().unwrap();
-    let before = resident(pid);
+    let before = memory(pid, "VmRSS:");
     let request = [head(&serve).into_bytes(), vec![b' '; 400 * 1024]].concat();
     let mut stalled = Vec::new();
     for _ in 0..n.unwrap_or(STALLED) {
@@ -78,7 +78,7 @@ fn stall(head: impl Fn(&Serve) -> String) {
         })
         .collect();
     took.sort_unstable();
-    let (p99, grown) = (took[197], resident(pid).saturating_sub(before));
+    let (p99, grown) = (took[197], memory(pid, "VmRSS:").saturating_sub(before));
     println!("{} stalled requests: p99 {p99:?}, memory +{grown} MB", stalled.len());
     // 100 ms on an idle machine; the tests share theirs.
     assert!(p99 < Duration::from_secs(1), "{p99:?}");
@@ -283,4 +283,69 @@ fn administration_through_a_proxy_is_refused_whichever_header_names_it() {
     // Events and scores may come through proxies.
     let answer = ask("GET /v1/deployments HTTP/1.1", "host: x\r\nx-forwarded-for: 203.0.113.9\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Timelines that grow and are scored, in more memory than the budget: the process stays within it.
+/// `FULLCIRCLE_SOAK_SECONDS` asks for a longer run.
+#[test]
+fn memory_stays_within_its_budget_while_timelines_grow() {
+    const BUDGET: u64 = 64;
+    /// Of the process beside the budget, as `serve --help` states it.
+    const BASE: u64 = 200;
+    const CUSTOMERS: u64 = 20_000;
+    let seconds = std::env::var("FULLCIRCLE_SOAK_SECONDS").ok().and_then(|n| n.parse().ok());
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start_with(folder.path(), &["--memory", &BUDGET.to_string()]);
+    let key = |name: &str| format!("Bearer {}", serve.ready[name].as_str().unwrap());
+    let (write, score, admin) = (key("write_key"), key("score_key"), key("admin_key"));
+    let post = |agent: &ureq::Agent, path: &str, key: &str, body: &str| {
+        let request = agent.post(format!("{}{path}", serve.url())).header("authorization", key);
+        read(request.send(body).unwrap())
+    };
+    let uploaded = post(&agent(), "/v1/functions", &admin, &function(0.5));
+    let deployed = json!({ "function": uploaded.body["function"] }).to_string();
+    let deployed = post(&agent(), "/v1/deployments/tiny", &admin, &deployed);
+    assert_eq!(deployed.status, 200, "{deployed:?}");
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(10));
+    let written: u64 = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..2_u64)
+            .map(|thread| {
+                let (post, write, score, serve) = (&post, &write, &score, &serve);
+                scope.spawn(move || {
+                    let agent = agent();
+                    let mut random = thread + 1;
+                    let mut next = || {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        (random >> 33) % CUSTOMERS
+                    };
+                    let mut written = 0;
+                    while Instant::now() < end {
+                        let events: Vec<_> = (0..200)
+                            .map(|n| {
+                                json!({ "type": "track", "userId": format!("customer-{}", next()),
+                                    "event": "order", "messageId": format!("{thread}-{written}-{n}"),
+                                    "properties": { "amount": n, "note": "x".repeat(200) } })
+                            })
+                            .collect();
+                        let batch = json!({ "batch": events }).to_string();
+                        let answer = post(&agent, "/v1/batch", write, &batch);
+                        assert!([200, 429, 503].contains(&answer.status), "{answer:?}");
+                        written += u64::from(answer.status == 200) * 200;
+                        for _ in 0..50 {
+                            let path = format!("/v1/score/tiny?customer_id=customer-{}", next());
+                            let request = agent.get(format!("{}{path}", serve.url()));
+                            let answer = read(request.header("authorization", score).call().unwrap());
+                            assert_eq!(answer.status, 200, "{answer:?}");
+                        }
+                    }
+                    written
+                })
+            })
+            .collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    let pid = serve.ready["pid"].as_u64().unwrap();
+    let (peak, last) = (memory(pid, "VmHWM:"), memory(pid, "VmRSS:"));
+    println!("{written} events, --memory {BUDGET}: peak {peak} MB, at the end {last} MB");
+    assert!(peak <= BUDGET * 11 / 10 + BASE, "{peak} MB");
 }

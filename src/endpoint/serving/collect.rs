@@ -144,6 +144,8 @@ fn method_of(uri: &Uri) -> &str {
 
 /// The body of a request, unless it is too large.
 async fn whole(body: Body) -> Result<Bytes> {
+    let length = axum::body::HttpBody::size_hint(&body).upper();
+    let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut chunks = body.into_data_stream();
     let mut all: Option<Vec<u8>> = None;
     let mut first = Bytes::new();
@@ -158,7 +160,9 @@ async fn whole(body: Body) -> Result<Bytes> {
             Some(all) => all.extend_from_slice(&chunk),
             None if first.is_empty() => first = chunk,
             None => {
-                let mut both = Vec::with_capacity(2 * n);
+                // Room for all of it at once: growing by doubling takes twice the memory.
+                let room = if length <= LARGEST_BODY { length.max(n) } else { 2 * n };
+                let mut both = Vec::with_capacity(room);
                 both.extend_from_slice(&first);
                 both.extend_from_slice(&chunk);
                 all = Some(both);
