@@ -365,6 +365,10 @@ fn a_damaged_data_folder_loses_nothing_silently() {
                 if done.contains(what.as_str()) || (results.is_none() && !is_chosen) {
                     continue;
                 }
+                // An empty log is as long as its header.
+                if change.apply(&content).as_deref() == Some(content.as_slice()) {
+                    continue;
+                }
                 let data = folder.path().join("damaged");
                 copy(&whole, &data);
                 let target = data.join(part).join(&name);
