@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::config::Config;
 use super::group::Change;
 use super::index::Index;
+use super::index_recovery::IndexMemory;
 use super::log::{Log, LogError};
 use super::recent::{Generations, MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
@@ -110,15 +111,18 @@ impl Embedded {
         // The index is locked by the process that has it open, and with it the folder.
         let checkpoint_bytes =
             (settings.memory / 8).clamp(MIN_CHECKPOINT_BYTES, MAX_CHECKPOINT_BYTES);
-        let block_bytes = (settings.memory / 8).clamp(MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
+        let memory = IndexMemory {
+            block_bytes: (settings.memory / 8).clamp(MIN_BLOCK_BYTES, MAX_BLOCK_BYTES),
+            filter_bytes: settings.memory / 8,
+        };
         let index_folder = index_recovery::folder_of(folder);
-        let mut index = index_recovery::open(&index_folder, block_bytes)?;
+        let mut index = index_recovery::open(&index_folder, memory)?;
         let log = Arc::new(Log::open_in(&folder.join("log"), settings.segment_bytes)?);
         if let Some(latest) = settings.forget_after {
             replay::forget_arrivals(&log, latest)?;
             drop(index);
             std::fs::remove_dir_all(&index_folder).map_err(Error::store("remove its index"))?;
-            index = index_recovery::open(&index_folder, block_bytes)?;
+            index = index_recovery::open(&index_folder, memory)?;
         }
         let (checkpoint, clock) = index.checkpoint()?;
         if checkpoint > log.next() {

@@ -138,11 +138,16 @@ fn pair(bytes: &[u8]) -> (u64, i64) {
 }
 
 impl Index {
-    /// Opens the index in a folder, and makes it if it is not there, with so many bytes for blocks.
+    /// Opens the index in a folder, and makes it if it is not there, with so many bytes for blocks and for the
+    /// filter of known messages.
     ///
     /// # Errors
     /// Whether it is damaged, or cannot be opened now.
-    pub(super) fn open(folder: &Path, block_bytes: usize) -> std::result::Result<Self, OpenError> {
+    pub(super) fn open(
+        folder: &Path,
+        block_bytes: usize,
+        filter_bytes: usize,
+    ) -> std::result::Result<Self, OpenError> {
         // One worker: the first of several asks itself again and again while another compacts
         // (fjall 3.1.13), and takes a core for it.
         let builder = Database::builder(folder).cache_size(block_bytes as u64).worker_threads(1);
@@ -170,7 +175,7 @@ impl Index {
             joined: keyspace("joined")?,
             customers: keyspace("customers")?,
             state: keyspace("state")?,
-            known: Known::default(),
+            known: Known::new(filter_bytes),
             removed: Mutex::default(),
             damage_mark: damage_mark(folder),
             block_bytes,
@@ -468,7 +473,7 @@ mod tests {
     #[test]
     fn messages_are_found_before_while_and_after_they_are_learned() {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path(), 1 << 20).unwrap();
+        let index = Index::open(folder.path(), 1 << 20, usize::MAX).unwrap();
         let hash = |n: u64| -> MessageHash { u128::from(n).to_be_bytes() };
         let take = |range: std::ops::Range<u64>| {
             let mut recent = Recent::default();
@@ -494,7 +499,7 @@ mod tests {
         assert!(is_right(end + 9));
         index.learn_messages(&mut || panic!("it is not due")).unwrap();
         drop(index);
-        let index = Index::open(folder.path(), 1 << 20).unwrap();
+        let index = Index::open(folder.path(), 1 << 20, usize::MAX).unwrap();
         index.learn_messages(&mut || Ok(false)).unwrap();
         assert_eq!(index.known.bytes(), 0, "it was left at that");
         assert_eq!(index.message(&hash(1)).unwrap(), Some(1));
@@ -503,7 +508,7 @@ mod tests {
     #[test]
     fn what_was_erased_is_off_the_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path(), 1 << 20).unwrap();
+        let index = Index::open(folder.path(), 1 << 20, usize::MAX).unwrap();
         let mut recent = Recent::default();
         for (n, id) in ["ada", "eve"].into_iter().enumerate() {
             let bytes = format!("the address of {id}").into_bytes();

@@ -14,6 +14,15 @@ const ASIDE: &str = "index.damaged";
 /// File handles that have to be free before an index is called damaged.
 const SPARE_HANDLES: usize = 32;
 
+/// Memory of an index in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexMemory {
+    /// For fjall's blocks.
+    pub(super) block_bytes: usize,
+    /// For the filter of known messages, at most.
+    pub(super) filter_bytes: usize,
+}
+
 /// The folder of the index in a data folder.
 pub(super) fn folder_of(data: &Path) -> PathBuf {
     data.join("index")
@@ -28,15 +37,15 @@ pub(super) fn damage_mark(index: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The index cannot be opened although nothing says that it is damaged. Then it stays as it is.
-pub(super) fn open(folder: &Path, block_bytes: usize) -> Result<Index> {
+pub(super) fn open(folder: &Path, memory: IndexMemory) -> Result<Index> {
     // Opened first: another process may have it.
-    match Index::open(folder, block_bytes) {
+    match Index::open(folder, memory.block_bytes, memory.filter_bytes) {
         Ok(index) => {
             // Damage of what is read now is marked by the index itself.
             let read = index.checkpoint();
             if damage_mark(folder).try_exists().map_err(Error::store("open its index"))? {
                 drop(index);
-                return replace(folder, block_bytes, "a damaged part of it was read");
+                return replace(folder, memory, "a damaged part of it was read");
             }
             read.map(|_| index)
         }
@@ -47,13 +56,13 @@ pub(super) fn open(folder: &Path, block_bytes: usize) -> Result<Index> {
                 action: "open its index",
                 message: format!("{message}; its files cannot be read: {error}"),
             })?;
-            replace(folder, block_bytes, &message)
+            replace(folder, memory, &message)
         }
     }
 }
 
 /// Puts a damaged index aside and begins an empty one: all of it follows from the log.
-fn replace(folder: &Path, block_bytes: usize, reason: &str) -> Result<Index> {
+fn replace(folder: &Path, memory: IndexMemory, reason: &str) -> Result<Index> {
     let aside = folder.with_file_name(ASIDE);
     tracing::error!(
         reason,
@@ -66,10 +75,13 @@ fn replace(folder: &Path, block_bytes: usize, reason: &str) -> Result<Index> {
         }
         std::fs::rename(folder, &aside).map_err(Error::store("put its index aside"))?;
     }
-    let index = Index::open(folder, block_bytes).map_err(|error| match error {
-        OpenError::Failed(error) => error,
-        OpenError::Damaged(message) => Error::Store { action: "begin its index", message },
-    })?;
+    let index =
+        Index::open(folder, memory.block_bytes, memory.filter_bytes).map_err(
+            |error| match error {
+                OpenError::Failed(error) => error,
+                OpenError::Damaged(message) => Error::Store { action: "begin its index", message },
+            },
+        )?;
     match std::fs::remove_file(damage_mark(folder)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::store("begin its index")(error))

@@ -5,15 +5,17 @@ use super::recent::MessageHash;
 
 /// Which messages the index may have. Almost all that come are new: to find that out in the index takes a
 /// look at each of its runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
+    /// Messages beyond which there is no filter: it would take too much memory.
+    max_messages: usize,
     /// Has all messages of the index; none until they were read once.
     ready: RwLock<Option<Arc<Filter>>>,
     /// Has those that came since they are being read.
     growing: RwLock<Option<Arc<Filter>>>,
 }
 
-/// Messages beyond which there is no filter: it would take too much memory.
+/// The largest `max_messages`.
 const MOST_MESSAGES: usize = 1 << 26;
 /// It has room for so many at least.
 const LEAST_ROOM: usize = 1 << 20;
@@ -21,6 +23,14 @@ const LEAST_ROOM: usize = 1 << 20;
 const BITS: usize = 16;
 
 impl Known {
+    /// Knows no message yet, and takes so many bytes at most.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        // The filter has room for half as many again as there are.
+        let max_messages = (max_bytes / BITS).saturating_mul(8) / 3 * 2;
+        let max_messages = max_messages.min(MOST_MESSAGES);
+        Self { max_messages, ready: RwLock::default(), growing: RwLock::default() }
+    }
+
     /// Whether the index may have a message.
     pub(super) fn may_have(&self, hash: &MessageHash) -> bool {
         get(&self.ready).is_none_or(|filter| filter.may_have(hash))
@@ -36,7 +46,7 @@ impl Known {
     /// Whether the messages of the index, so many, should be read.
     pub(super) fn is_due(&self, n_messages: usize) -> bool {
         let is_full = |filter: Arc<Filter>| filter.n.load(Ordering::Relaxed) > filter.room;
-        n_messages <= MOST_MESSAGES && get(&self.ready).is_none_or(is_full)
+        n_messages <= self.max_messages && get(&self.ready).is_none_or(is_full)
     }
 
     /// Begins to read so many messages: what is added from now on is added to the filter, too.
@@ -136,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_is_added_while_messages_are_read_is_known_after_it() {
-        let known = Known::default();
+        let known = Known::new(usize::MAX);
         let add = |range: std::ops::Range<usize>| {
             let hashes: Vec<MessageHash> = range.map(hash).collect();
             known.add(hashes.iter());
@@ -152,7 +162,10 @@ mod tests {
         assert!(known.may_have(&hash(2)));
         add(3..LEAST_ROOM + 2);
         assert!(known.is_due(LEAST_ROOM + 1), "it is full");
-        assert!(!Known::default().is_due(MOST_MESSAGES + 1));
+        assert!(!Known::new(usize::MAX).is_due(MOST_MESSAGES + 1));
+        // Three bytes for a message: two, and half as many again.
+        let small = Known::new(3_000_000);
+        assert!(small.is_due(999_000) && !small.is_due(1_001_000));
         known.begin(5);
         known.end(None);
         assert!(known.may_have(&hash(2)) && known.bytes() > 0, "the one before stays");
