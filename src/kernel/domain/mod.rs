@@ -6,11 +6,13 @@
 mod cell;
 mod event;
 mod job;
+mod json;
 mod kind;
 pub mod limits;
 mod missing;
 mod name;
 mod properties;
+mod property_type;
 mod span;
 mod suggestion;
 mod time;
@@ -22,10 +24,12 @@ pub use event::{
     is_system,
 };
 pub use job::{Job, Progress};
+pub use json::{id_of_json_number, number_of_json, without_lone_surrogates};
 pub use kind::ErrorKind;
 pub use missing::{is_missing, is_missing_id};
 pub use name::{Name, NameError};
 pub use properties::{Properties, is_taken, properties_of_json, property, property_name};
+pub use property_type::{MisfitReason, PropertyType, PropertyTypes, number_in};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;
 pub use time::{MICROS_PER_DAY, Time, TimeError};

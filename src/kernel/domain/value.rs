@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Time;
+use super::{Time, number_of_json};
 
 /// The types that a property, trait or feature can have. Only features have lists and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,27 +192,21 @@ impl Value {
     /// back gives the same value, so that a warehouse column may be wider than the declared type.
     #[must_use]
     pub fn coerce(&self, to: Type) -> Self {
-        match (self, to) {
-            (Self::Null, _) => Self::Null,
-            (Self::Number(number), Type::Number) if !number.is_finite() => Self::Null,
-            (value, to) if value.type_of() == Some(to) => value.clone(),
-            (value, Type::Text) => Self::text(value.to_string()),
-            (Self::Text(text), Type::Number) => number_of(text).map_or(Self::Null, Self::Number),
-            (Self::Text(text), Type::Boolean) => boolean_of(text).map_or(Self::Null, Self::Boolean),
-            (Self::Text(text), Type::Time) => text.parse().map_or(Self::Null, Self::Time),
-            _ => Self::Null,
-        }
+        self.fit(to).unwrap_or_default()
     }
 
-    /// The value of a JSON scalar; a list becomes its JSON text, an object too.
+    /// The value of a JSON scalar; a list becomes its JSON text, an object too. A whole number that an `f64`
+    /// cannot hold is the text of its digits.
     #[must_use]
     pub fn from_json(json: &serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(boolean) => Self::Boolean(*boolean),
-            serde_json::Value::Number(number) => {
-                number.as_f64().filter(|number| number.is_finite()).map_or(Self::Null, Self::Number)
-            }
+            serde_json::Value::Number(number) => match number.as_f64() {
+                // Most are short, and need no text.
+                Some(value) if value.abs() < 1e15 => Self::Number(value),
+                _ => number_of_json(&number.to_string()),
+            },
             serde_json::Value::String(text) => Self::text(text.as_str()),
             nested => Self::text(nested.to_string()),
         }
