@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use duckdb::arrow::array::{Array, ArrayRef, Int64Array};
-use kernel::domain::{Cell, Type, Value, boolean_of, is_missing};
+use kernel::domain::{Cell, Type, Value, boolean_of, is_missing, keeps_digits};
 
 use super::numbers::{self, Decimal};
 use super::time_format::TimeFormat;
@@ -28,6 +28,9 @@ pub(super) struct Facts {
     ids: bool,
     /// The type that the file itself gives; none where it has texts.
     own: Option<Type>,
+    /// Whether texts were seen, and whether files disagree about the type.
+    has_texts: bool,
+    is_mixed: bool,
     /// Values, and how many of them each time format reads.
     sampled: u64,
     times: Vec<u64>,
@@ -67,9 +70,9 @@ impl Facts {
         self.not_null += (array.len() - array.null_count()) as u64;
         self.times.resize(formats.len(), 0);
         let values = RawValues::of(array);
+        self.see_own_type(&values, (array.len() - array.null_count()) as u64);
         match &values {
             RawValues::Whole(numbers) => {
-                self.own = Some(Type::Number);
                 #[allow(clippy::cast_precision_loss, reason = "the limit itself is kept")]
                 let is_beyond = |n: i64| (n as f64).abs() >= KEPT_WHOLE;
                 self.ids |= numbers.iter().flatten().any(is_beyond);
@@ -79,7 +82,7 @@ impl Facts {
                     self.see_text(&text);
                 }
             }
-            RawValues::Other(values) => self.own = self.own.or_else(|| values.type_of()),
+            RawValues::Other(_) => {}
         }
         if matches!(self.own, None | Some(Type::Number)) && !formats.is_empty() {
             let texts = (0..array.len()).filter_map(|row| values.text(row));
@@ -92,13 +95,34 @@ impl Facts {
         }
     }
 
+    /// Looks at the type that a file itself gives to values.
+    fn see_own_type(&mut self, values: &RawValues<'_>, n: u64) {
+        let own = match values {
+            RawValues::Whole(_) => Some(Type::Number),
+            RawValues::Other(Values::Texts(_)) => None,
+            RawValues::Other(values) => values.type_of(),
+        };
+        match own {
+            Some(Type::Number) => self.numbers += n,
+            Some(Type::Boolean) => self.booleans += n,
+            Some(Type::Time) => self.iso_times += n,
+            _ => self.has_texts |= n > 0,
+        }
+        if n > 0 || self.own.is_none() {
+            self.is_mixed |=
+                n > 0 && own.is_some() && self.own.is_some_and(|known| Some(known) != own);
+            self.own = own.or(self.own);
+        }
+        self.is_mixed |= self.has_texts && self.own.is_some();
+    }
+
     fn see_text(&mut self, text: &str) {
         if is_missing(text) {
             self.missing += 1;
             self.missing_as.get_or_insert_with(|| text.to_owned());
             return;
         }
-        self.ids |= is_like_an_id(text);
+        self.ids |= is_like_an_id(text) || has_more_digits(text);
         if as_number(text).is_some() {
             self.numbers += 1;
             if let Some((whole, fraction)) = text.trim().split_once('.') {
@@ -134,7 +158,7 @@ impl Facts {
     /// The column's type: the narrowest that all of its values have. Where all are spelled as missing, it is text.
     pub(super) fn type_of(&self) -> Type {
         let said = self.said();
-        match self.own {
+        match self.own.filter(|_| !self.is_mixed) {
             Some(Type::Number) if self.ids => Type::Text,
             Some(own) => own,
             None if said == 0 || self.ids => Type::Text,
@@ -266,7 +290,7 @@ impl Facts {
         (texts > 0 && texts * 10 <= said).then(|| {
             format!(
                 "'{column}' is text: {texts} of {said} values are no numbers, such as '{odd}'; \
-                 as a number (--type {column}=number), these rows are rejected"
+                 as a number (--type {column}=number), these are misfits"
             )
         })
     }
@@ -333,7 +357,19 @@ pub(super) fn as_number(text: &str) -> Option<f64> {
     // Most texts are seen to be none by their first letter.
     let first = text.trim_start().bytes().next()?;
     let may_be = first.is_ascii_digit() || matches!(first | 0x20, b'i' | b'n' | b'+' | b'-' | b'.');
-    if may_be && !is_like_an_id(text) { text.trim().parse().ok() } else { None }
+    let number = || text.trim().parse().ok().filter(|number| is_kept(*number, text));
+    if may_be && !is_like_an_id(text) { number() } else { None }
+}
+
+/// Whether a number keeps all digits of a text; one that is infinite or none has no digits.
+fn is_kept(number: f64, text: &str) -> bool {
+    !number.is_finite() || keeps_digits(number, text.trim())
+}
+
+/// Whether a text is a number that an `f64` does not hold with every digit.
+fn has_more_digits(text: &str) -> bool {
+    // Most texts are too short for that.
+    text.len() > 15 && text.trim().parse().is_ok_and(|number| !is_kept(number, text))
 }
 
 /// Whether digits are an id and not a number: leading zeros, underscores, more than an `f64` keeps.
