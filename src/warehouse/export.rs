@@ -1,11 +1,14 @@
 use std::path::Path;
 
+use duckdb::Connection;
+use duckdb::arrow::datatypes::DataType;
 use duckdb::types::Value as Sql;
 use kernel::domain::{Job, Time, Value};
-use kernel::expression::quote_text;
+use kernel::expression::{quote_identifier, quote_text};
 
+use crate::query::{Rows, rows_of, sql_error};
 use crate::warehouse::place_of;
-use crate::{Error, Relation, Result, Warehouse, instance, query::sql_error};
+use crate::{Error, Relation, Result, Warehouse, instance};
 
 /// The format of an exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,44 @@ impl Relation {
     }
 }
 
+/// What a formula begins with in a spreadsheet.
+const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
+
+/// SQL of the same rows with a `'` before each text and name that begins as a formula does.
+fn without_formulas(connection: &Connection, statement: &str) -> duckdb::Result<String> {
+    let none = format!("SELECT * FROM (\n{statement}\n) LIMIT 0");
+    let Rows { columns, types, .. } = rows_of(connection, &none, 0)?;
+    let starts = quote_text(&FORMULA.iter().collect::<String>());
+    let each = columns.iter().zip(&types).enumerate().map(|(place, (name, type_))| {
+        let column = format!("c{place}");
+        let value = match type_ {
+            DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Dictionary(..) => {
+                let text = format!("CAST({column} AS VARCHAR)");
+                format!(
+                    "CASE WHEN {text} <> '' AND contains({starts}, left({text}, 1))
+                     THEN chr(39) || {text} ELSE {text} END"
+                )
+            }
+            _ => column,
+        };
+        let name = match name.starts_with(FORMULA) {
+            true => format!("'{name}"),
+            false => name.clone(),
+        };
+        format!("{value} AS {}", quote_identifier(&name))
+    });
+    let each: Vec<String> = each.collect();
+    let places: Vec<String> = (0..columns.len()).map(|place| format!("c{place}")).collect();
+    Ok(format!(
+        "SELECT {} FROM (\n{statement}\n) AS result({})",
+        each.join(", "),
+        places.join(", ")
+    ))
+}
+
 /// A value as DuckDB takes it as a parameter.
 pub(crate) fn sql_value(value: &Value) -> Sql {
     match value {
@@ -88,6 +129,24 @@ impl Warehouse {
     /// # Errors
     /// The SQL has an error, the file cannot be written, or the job was canceled.
     pub fn export(&self, sql: &str, path: &Path, job: &Job) -> Result<()> {
+        self.export_rows(sql, path, false, job)
+    }
+
+    /// As [`Self::export`], to a CSV file whose texts no spreadsheet takes for a formula: those that begin
+    /// with `=`, `+`, `-`, `@`, a tab or the end of a line, and such names of columns, get a `'` before them.
+    /// Numbers stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::export`], and the file is not CSV.
+    pub fn export_without_formulas(&self, sql: &str, path: &Path, job: &Job) -> Result<()> {
+        if ExportFormat::of(path)? != ExportFormat::Csv {
+            let message = "formulas are escaped in .csv files only".to_owned();
+            return Err(Error::File { path: path.to_owned(), message });
+        }
+        self.export_rows(sql, path, true, job)
+    }
+
+    fn export_rows(&self, sql: &str, path: &Path, escapes: bool, job: &Job) -> Result<()> {
         let format = ExportFormat::of(path)?;
         let staged = self.staged("export");
         let connection = self.connect()?;
@@ -96,9 +155,13 @@ impl Warehouse {
         let copy = |wide_as_text| {
             // Not in the transaction, which an error would end.
             let writable = crate::columns::writable(&connection, sql, format, wide_as_text);
+            let mut rows =
+                writable.unwrap_or_else(|| crate::statement::statement_of(sql).to_owned());
+            if escapes {
+                rows = without_formulas(&connection, &rows)?;
+            }
             connection.execute_batch(&format!(
-                "BEGIN TRANSACTION READ ONLY; COPY (\n{}\n) TO {} ({}); COMMIT",
-                writable.as_deref().unwrap_or(crate::statement::statement_of(sql)),
+                "BEGIN TRANSACTION READ ONLY; COPY (\n{rows}\n) TO {} ({}); COMMIT",
                 quote_text(&staged.display().to_string()),
                 format.sql()
             ))

@@ -18,7 +18,10 @@ pub(super) fn run(arguments: &Query) -> Result {
     let project = Project::open(&arguments.of.project)?;
     let job = output::watched_job();
     if let Some(out) = &arguments.out {
-        project.export(&sql, out, &job)?;
+        match arguments.escape_formulas {
+            true => project.export_without_formulas(&sql, out, &job)?,
+            false => project.export(&sql, out, &job)?,
+        }
         let path = out.display().to_string();
         if arguments.json.json {
             output::json(&json!({ "out": path }));
