@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use kernel::domain::{Event, Time, Value};
+use kernel::domain::{Event, PropertyTypes, Time, Value};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
@@ -13,6 +13,7 @@ use super::group::Change;
 use super::index::Index;
 use super::index_recovery::IndexMemory;
 use super::log::{Log, LogError};
+use super::property_types::Published;
 use super::recent::{Generations, MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
 use super::room::make_room;
@@ -64,6 +65,7 @@ pub struct Embedded {
     cache: Cache,
     memory: usize,
     checkpoint_bytes: usize,
+    types: Published,
     clock: Arc<Clock>,
     retention: Retention,
     /// Whether timelines in memory have the scores that were recorded.
@@ -145,6 +147,7 @@ impl Embedded {
             config: Config::open(&folder.join("config"))?,
             folder: folder.to_owned(),
             applied: AtomicU64::new(log.next()),
+            types: Published::default(),
             log,
             index,
             clock: Arc::new(Clock::with_source(Time(active.clock), source)),
@@ -599,11 +602,15 @@ impl TimelineStore for Embedded {
             was_loaded = true;
             self.load(timeline.customer_id(), self.keeps_scores.load(Ordering::Acquire))
         };
-        let score = timeline.score(function, as_of, context, load)?;
+        let score = timeline.score(function, &self.types.get(), as_of, context, load)?;
         if was_loaded {
             self.cache.weigh(timeline.customer_id());
         }
         Ok(score)
+    }
+
+    fn set_types(&self, types: PropertyTypes) {
+        self.types.set(types);
     }
 
     fn load_exposures(&self, timeline: &Timeline) -> Result<()> {

@@ -19,6 +19,7 @@ mod index_recovery;
 mod known;
 pub mod log;
 mod maintenance;
+mod property_types;
 mod recent;
 mod record;
 mod replay;
@@ -46,7 +47,7 @@ pub use writer::{Admission, Receipt, Writer};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kernel::domain::{Event, Time, Value};
+use kernel::domain::{Event, PropertyTypes, Time, Value};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
@@ -211,6 +212,9 @@ pub trait TimelineStore: Send + Sync {
     /// Reads recorded scores as events of the timelines, from now on: something that is live reads
     /// them. Otherwise each score would take the memory of what scores are made of.
     fn keep_scores(&self);
+
+    /// Reads properties and traits as these types from now on.
+    fn set_types(&self, types: PropertyTypes);
 
     /// The memory that timelines take, in bytes, roughly.
     fn memory(&self) -> usize;

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kernel::domain::{EXPOSURE, Event, SCORE, Value};
+use kernel::domain::{EXPOSURE, Event, PropertyTypes, SCORE, Value};
 use kernel::features::{AsOf, LiveTimeline};
 use kernel::scoring::{Score, ScoringFunction};
 
@@ -67,6 +67,10 @@ struct Pending {
 #[derive(Debug)]
 struct Reading {
     function: Arc<ScoringFunction>,
+    /// The types by which properties are read.
+    types: Arc<PropertyTypes>,
+    /// Whether the function has other types than those.
+    is_typed: bool,
     live: LiveTimeline,
     /// Events of smaller offsets are in it.
     until: u64,
@@ -224,11 +228,13 @@ impl Timeline {
     pub(super) fn score(
         &self,
         function: &Arc<ScoringFunction>,
+        types: &Arc<PropertyTypes>,
         as_of: AsOf,
         context: &[Value],
         load: impl FnOnce() -> Result<Loaded>,
     ) -> Result<Score> {
         let mut readings = lock(&self.readings);
+        readings.retain(|reading| Arc::ptr_eq(&reading.types, types));
         self.catch_up(&mut readings);
         let known = readings.iter().position(|known| known.is_of(function));
         let place = match known {
@@ -239,7 +245,7 @@ impl Timeline {
                 }
                 let loaded = load()?;
                 self.know_exposures(&loaded);
-                readings.push(Reading::new(function, loaded));
+                readings.push(Reading::new(function, types, loaded));
                 readings.len() - 1
             }
         };
@@ -294,13 +300,28 @@ fn exposures_in(loaded: &Loaded) -> Vec<Exposed> {
 }
 
 impl Reading {
-    fn new(function: &Arc<ScoringFunction>, loaded: Loaded) -> Self {
+    fn new(function: &Arc<ScoringFunction>, types: &Arc<PropertyTypes>, loaded: Loaded) -> Self {
         let last = loaded.events.last().map(|(place, _)| *place);
-        let events: Vec<Event> = loaded.events.into_iter().map(|(_, event)| event).collect();
+        let reads = function.view().reads();
+        let is_typed = types.differ_from(&reads.properties, &reads.traits);
+        let read = |event: Event| match is_typed {
+            true => Event { properties: types.read(&event), ..event },
+            false => event,
+        };
+        let events: Vec<Event> = loaded.events.into_iter().map(|(_, event)| read(event)).collect();
         let live = LiveTimeline::new(function.view(), &events);
         let weight = live.bytes();
         let weighed_at = events.len();
-        Self { function: function.clone(), live, until: loaded.until, last, weight, weighed_at }
+        Self {
+            function: function.clone(),
+            types: types.clone(),
+            is_typed,
+            live,
+            until: loaded.until,
+            last,
+            weight,
+            weighed_at,
+        }
     }
 
     /// Whether it is what a function has read; the same function mostly is the same in memory too.
@@ -318,7 +339,16 @@ impl Reading {
             }
             last = Some(*place);
         }
-        self.live.extend(self.function.view(), new().map(|(.., event)| &**event));
+        let view = self.function.view();
+        match self.is_typed {
+            false => self.live.extend(view, new().map(|(.., event)| &**event)),
+            true => {
+                let read =
+                    |event: &Event| Event { properties: self.types.read(event), ..event.clone() };
+                let typed: Vec<Event> = new().map(|(.., event)| read(event)).collect();
+                self.live.extend(view, &typed);
+            }
+        }
         self.last = last;
         self.until = events.last().map_or(self.until, |(offset, ..)| self.until.max(offset + 1));
         if self.live.taken() >= self.weighed_at + self.weighed_at / 8 + 8 {

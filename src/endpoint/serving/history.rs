@@ -1,13 +1,13 @@
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use kernel::domain::{Event, limits};
+use kernel::domain::{Event, PropertyTypes, limits};
 
 use super::state::Endpoint;
 use super::wire;
-use crate::online::{Incoming, LIVE_SEQ};
+use crate::online::{ConfigStore, Incoming, LIVE_SEQ};
 use crate::{Error, Result};
 
 /// The largest body of history.
@@ -73,6 +73,41 @@ fn events(body: &[u8]) -> Result<Vec<Incoming>> {
         events.push(Incoming::from(event));
     }
     Ok(events)
+}
+
+/// The name of the types of properties in the configuration.
+pub(super) const TYPES: &str = "types";
+
+/// `POST /v1/types`: the types of a project's properties and traits, by which live values are read as its
+/// warehouse reads them. Types of what is not named stay.
+pub(super) async fn set_types(
+    State(endpoint): State<Arc<Endpoint>>,
+    Json(new): Json<PropertyTypes>,
+) -> Result<Json<PropertyTypes>> {
+    super::server::blocking(&endpoint, move |endpoint| {
+        let _changing = endpoint.changing_types.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut types = published_types(&*endpoint.config)?;
+        types.properties.extend(new.properties);
+        types.traits.extend(new.traits);
+        let json = serde_json::to_vec(&types).map_err(Error::store("write the types"))?;
+        endpoint.config.put(&[(TYPES.to_owned(), json)])?;
+        endpoint.timelines.set_types(types.clone());
+        Ok(Json(types))
+    })
+    .await
+}
+
+/// `GET /v1/types`: the types that were published.
+pub(super) async fn types(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<PropertyTypes>> {
+    Ok(Json(published_types(&*endpoint.config)?))
+}
+
+/// The types that were published; none without a project.
+pub(super) fn published_types(store: &dyn ConfigStore) -> Result<PropertyTypes> {
+    match store.get(TYPES)? {
+        Some(json) => serde_json::from_slice(&json).map_err(Error::store("read the types")),
+        None => Ok(PropertyTypes::default()),
+    }
 }
 
 /// Whether an event could have come out of a project's warehouse.

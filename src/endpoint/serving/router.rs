@@ -84,6 +84,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
             "/v1/history",
             post(history::publish).layer(DefaultBodyLimit::max(history::LARGEST_BODY)),
         )
+        .route("/v1/types", get(history::types).post(history::set_types))
         .route("/v1/events", get(history::export))
         .route_layer(middleware::from_fn_with_state(endpoint.clone(), may_administer));
     let operations = Router::new()

@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub(super) tending: Tending,
     /// Held while customers are acted on, or one is erased: of whom nothing may be written in between.
     pub(super) telling: tokio::sync::Mutex<()>,
+    /// Held by the one who changes the types of properties.
+    pub(super) changing_types: std::sync::Mutex<()>,
     pub(super) allows_remote_administration: bool,
     /// It stops: load balancers are told to send nothing more.
     pub(super) is_draining: AtomicBool,
@@ -109,6 +111,7 @@ impl Endpoint {
             outbox,
             tending: Tending::default(),
             telling: tokio::sync::Mutex::default(),
+            changing_types: std::sync::Mutex::default(),
             clock: store.clock(),
             writer: Writer::start(store.clone())?,
             reading: tokio::sync::Semaphore::new(readers()),
@@ -128,6 +131,7 @@ impl Endpoint {
             timelines: store.clone(),
             config: store,
         };
+        endpoint.timelines.set_types(super::history::published_types(&*endpoint.config)?);
         let live = endpoint.deployments.snapshot();
         if live.values().flat_map(|live| live.variants()).any(|variant| variant.reads_scores()) {
             endpoint.timelines.keep_scores();
