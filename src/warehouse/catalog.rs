@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use duckdb::Connection;
-use kernel::domain::{Time, Type};
+use kernel::domain::{PropertyTypes, Time, Type};
 use kernel::features::Catalog;
 
 use crate::{Error, Result, Warehouse, customers, schema};
@@ -39,7 +39,11 @@ impl Warehouse {
         if known.writes != Some(writes) {
             let connection = self.connect()?;
             let last_event = customers::last_event(&connection)?;
-            *known = Known { writes: Some(writes), catalog: of(&connection)?, last_event };
+            *known = Known {
+                writes: Some(writes),
+                catalog: of(&connection, &self.types())?,
+                last_event,
+            };
         }
         Ok(take(&known))
     }
@@ -49,14 +53,24 @@ impl Warehouse {
 const TIMES: &str = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z?)?";
 
 /// What is known of the data, as a connection sees it.
-pub(crate) fn of(connection: &Connection) -> Result<Catalog> {
+pub(crate) fn of(connection: &Connection, types: &PropertyTypes) -> Result<Catalog> {
     let events = || {
         let mut statement =
             connection.prepare("SELECT DISTINCT event FROM events ORDER BY event")?;
         let names = statement.query_map([], |row| row.get::<_, String>(0))?;
         names.collect::<duckdb::Result<_>>()
     };
-    let traits = || {
+    Ok(Catalog {
+        events: events().map_err(Error::duckdb("list its events"))?,
+        properties: schema::properties(connection)?.into_iter().collect(),
+        traits: types.traits.iter().map(|(name, type_)| (name.clone(), type_.type_of())).collect(),
+        context: BTreeMap::new(),
+    })
+}
+
+/// The types that the values of traits have, where the project says none.
+pub(crate) fn trait_types(connection: &Connection) -> Result<BTreeMap<String, Type>> {
+    let read = || {
         let mut statement = connection.prepare(
             "SELECT trait, bool_and(kind IN ('DOUBLE', 'BIGINT', 'UBIGINT')),
                     bool_and(kind = 'BOOLEAN'), bool_and(kind = 'VARCHAR' AND is_time)
@@ -77,10 +91,5 @@ pub(crate) fn of(connection: &Connection) -> Result<Catalog> {
         })?;
         types.collect::<duckdb::Result<BTreeMap<_, _>>>()
     };
-    Ok(Catalog {
-        events: events().map_err(Error::duckdb("list its events"))?,
-        properties: schema::properties(connection)?.into_iter().collect(),
-        traits: traits().map_err(Error::duckdb("list its traits"))?,
-        context: BTreeMap::new(),
-    })
+    read().map_err(Error::duckdb("list its traits"))
 }

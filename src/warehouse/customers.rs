@@ -99,6 +99,8 @@ pub struct Summary {
     pub weekly: Vec<(Time, u64)>,
     /// Imports, latest first: source, accepted, duplicate, rejected.
     pub imports: Vec<(String, u64, u64, u64)>,
+    /// Values that do not fit the type of their property.
+    pub misfits: u64,
 }
 
 /// Weeks of a summary.
@@ -251,6 +253,7 @@ fn summary(connection: &Connection) -> duckdb::Result<Summary> {
         [],
         |row| row.get(0),
     )?;
+    summary.misfits = connection.query_row("SELECT count(*) FROM misfits", [], |row| row.get(0))?;
     summary.by_event = pairs(
         connection,
         "SELECT event, count(*) FROM events GROUP BY event ORDER BY 2 DESC, 1 LIMIT 50",

@@ -33,6 +33,17 @@ impl Warehouse {
                 let n = n.map_err(Error::duckdb("erase a customer"))?;
                 Ok(u64::try_from(n).unwrap_or(u64::MAX))
             };
+            for id in ["message_uuid", "message_id"] {
+                delete(&format!(
+                    "DELETE FROM stored_originals WHERE {id} IN
+                        (SELECT {id} FROM stored_events WHERE customer_id = ? AND {id} IS NOT NULL)"
+                ))?;
+            }
+            delete(
+                "DELETE FROM stored_originals WHERE is_trait
+                    AND coalesce(message_id, CAST(message_uuid AS VARCHAR)) IN
+                        (SELECT message_id FROM traits WHERE customer_id = ?)",
+            )?;
             let mut erased = Erased {
                 events: delete("DELETE FROM stored_events WHERE customer_id = ?")?,
                 traits: delete("DELETE FROM traits WHERE customer_id = ?")?,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::arrow::{Texts, Values, micros};
+use crate::misfits::{self, Originals};
 use crate::{Error, Result, Warehouse, schema};
 
 /// Events as JSON, one a line.
@@ -66,6 +67,7 @@ impl Warehouse {
     ) -> std::result::Result<(), E> {
         let connection = self.connect()?;
         let sql = sql(&connection, &range(after, until))?;
+        let originals = misfits::by_message(&connection)?;
         let failed = || Error::duckdb("read its history");
         let interrupt = connection.interrupt_handle();
         let read = || {
@@ -73,7 +75,7 @@ impl Warehouse {
             let mut statement = connection.prepare(&sql).map_err(failed())?;
             for batch in statement.stream_arrow([]).map_err(failed())? {
                 let batch = batch.map_err(failed())?;
-                let lines = Lines::of(&batch);
+                let lines = Lines::of(&batch, &originals);
                 for row in 0..batch.num_rows() {
                     serde_json::to_writer(&mut group.json, &Line { lines: &lines, row })
                         .map_err(|error| Error::Table(error.to_string()))?;
@@ -129,10 +131,12 @@ struct Lines<'a> {
     seqs: &'a [i64],
     traits: Texts<'a>,
     properties: Vec<(String, Values<'a>)>,
+    /// Values as they came, where their column does not hold them so: an endpoint may read another type.
+    originals: &'a Originals,
 }
 
 impl<'a> Lines<'a> {
-    fn of(batch: &'a RecordBatch) -> Self {
+    fn of(batch: &'a RecordBatch, originals: &'a Originals) -> Self {
         let column = |place: usize| batch.column(place);
         let schema = batch.schema();
         let properties = schema.fields().iter().zip(batch.columns()).skip(HEADS);
@@ -149,6 +153,7 @@ impl<'a> Lines<'a> {
             seqs: micros(column(6)),
             traits: Texts::of(column(7)),
             properties,
+            originals,
         }
     }
 }
@@ -194,11 +199,17 @@ impl Serialize for Properties<'_> {
             return traits.serialize(serializer);
         }
         let mut map = serializer.serialize_map(None)?;
+        let originals = lines.originals.get(lines.texts[0].text(row));
         for (name, values) in &lines.properties {
             let value = Value::from(values.cell(row));
-            if !value.is_null() {
+            let has_original =
+                || originals.is_some_and(|all| all.iter().any(|(property, _)| property == name));
+            if !value.is_null() && !has_original() {
                 map.serialize_entry(name, &value)?;
             }
+        }
+        for (name, text) in originals.into_iter().flatten() {
+            map.serialize_entry(name, text)?;
         }
         map.end()
     }

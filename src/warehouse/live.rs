@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 
 use duckdb::Connection;
 use duckdb::types::Value as Sql;
-use kernel::domain::{Event, IDENTIFY, Job, Type, Value, property};
+use kernel::domain::{Event, IDENTIFY, Job, PropertyType, PropertyTypes, Value, property};
 use kernel::expression::quote_identifier;
 
 use crate::export::{sql_time, sql_value};
+use crate::import::type_of_values;
 use crate::joins::{Joins, Owned};
 use crate::message_id::MessageId;
+use crate::misfits::{self, Original};
 use crate::{Error, Result, Warehouse, schema};
 
 /// What became of pulled events.
@@ -17,6 +19,8 @@ pub struct Pulled {
     pub accepted: u64,
     /// Events that were here already, because they were published from here.
     pub duplicate: u64,
+    /// Values of new events that do not fit the type of their property.
+    pub misfits: u64,
 }
 
 impl Warehouse {
@@ -46,8 +50,8 @@ impl Warehouse {
         next_offset: u64,
         job: &Job,
     ) -> Result<Pulled> {
-        self.transaction(job, |connection| {
-            let pulled = add(connection, events)?;
+        self.transaction_with_types(job, |connection, types| {
+            let pulled = add(connection, types, events)?;
             connection
                 .execute("INSERT INTO pulls VALUES (?, ?)", duckdb::params![endpoint, next_offset])
                 .map_err(Error::duckdb("remember the pull offset"))?;
@@ -57,20 +61,42 @@ impl Warehouse {
 }
 
 /// Adds a run of the log: its joins first, which move what is there, then its events under their owners.
-pub(crate) fn add(connection: &Connection, events: &[Event]) -> Result<Pulled> {
+pub(crate) fn add(
+    connection: &Connection,
+    types: &mut PropertyTypes,
+    events: &[Event],
+) -> Result<Pulled> {
     let (joins, owned) = Joins::read(events);
     joins.apply(connection)?;
     let total = u64::try_from(owned.len()).unwrap_or(u64::MAX);
     let (identifies, tracks): (Vec<Owned<'_>>, Vec<Owned<'_>>) =
         owned.into_iter().partition(|owned| owned.event.event == IDENTIFY);
-    let mut accepted = 0;
+    let mut pulled = Pulled::default();
     if !tracks.is_empty() {
-        accepted += add_tracks(connection, &tracks)?;
+        pulled = add_tracks(connection, types, &tracks)?;
     }
     if !identifies.is_empty() {
-        accepted += add_identifies(connection, &identifies).map_err(Error::duckdb("add traits"))?;
+        let added = add_identifies(connection, types, &identifies)?;
+        pulled.accepted += added.accepted;
+        pulled.misfits += added.misfits;
     }
-    Ok(Pulled { accepted, duplicate: total - accepted })
+    Ok(Pulled { duplicate: total - pulled.accepted, ..pulled })
+}
+
+/// The types of what is in events and has none yet: the narrowest that all of its values have. Names that
+/// differ only in case are one, with the name that comes first.
+fn found_types<'e>(
+    properties: impl Iterator<Item = (&'e String, &'e Value)>,
+    is_known: impl Fn(&str) -> bool,
+) -> Vec<(String, PropertyType)> {
+    let mut found: BTreeMap<String, (String, Vec<&Value>)> = BTreeMap::new();
+    for (name, value) in properties.filter(|(_, value)| !value.is_null()) {
+        let (_, values) =
+            found.entry(name.to_lowercase()).or_insert_with(|| (name.clone(), Vec::new()));
+        values.push(value);
+    }
+    found.retain(|_, (name, _)| !is_known(name));
+    found.into_values().map(|(name, values)| (name, type_of_values(&values))).collect()
 }
 
 /// What each event has, in the order of [`schema::EVENT_COLUMNS`].
@@ -91,21 +117,36 @@ fn head(Owned { event, customer_id }: Owned<'_>) -> Vec<Sql> {
     ]
 }
 
-fn add_tracks(connection: &Connection, events: &[Owned<'_>]) -> Result<u64> {
-    let mut wanted: BTreeMap<String, (String, Type)> = BTreeMap::new();
-    for (name, value) in events.iter().flat_map(|owned| &owned.event.properties) {
-        if let Some(type_) = value.type_of() {
-            let (_, known) =
-                wanted.entry(name.to_lowercase()).or_insert_with(|| (name.clone(), type_));
-            if *known != type_ {
-                *known = Type::Text;
-            }
-        }
+fn original(event: &Event, property: &str, text: String) -> Original {
+    Original {
+        message: MessageId::of(&event.message_id),
+        seq: i64::try_from(event.seq).unwrap_or(i64::MAX),
+        property: property.to_owned(),
+        is_trait: event.event == IDENTIFY,
+        text,
+        reason: None,
     }
-    let wanted: Vec<(String, Type)> = wanted.into_values().collect();
+}
+
+/// Whether an event of `stored_originals` is not in a table yet.
+fn is_new(table: &str, ids: &[&str]) -> String {
+    let known = |id: &&str| format!("NOT EXISTS (SELECT 1 FROM {table} e WHERE e.{id} = n.{id})");
+    ids.iter().map(known).collect::<Vec<_>>().join(" AND ")
+}
+
+fn add_tracks(
+    connection: &Connection,
+    types: &mut PropertyTypes,
+    events: &[Owned<'_>],
+) -> Result<Pulled> {
+    let properties = || events.iter().flat_map(|owned| &owned.event.properties);
+    let mut wanted = found_types(properties(), |name| types.property(name).is_some());
+    let used: BTreeMap<&str, PropertyType> =
+        properties().filter_map(|(name, _)| types.property(name)).collect();
+    wanted.extend(used.into_iter().map(|(name, type_)| (name.to_owned(), type_)));
     // Beyond the most columns there can be, properties stay in the endpoint's log.
-    let columns: Vec<(String, Type)> =
-        schema::ensure_columns(connection, &wanted)?.into_iter().flatten().collect();
+    let columns: Vec<(String, PropertyType)> =
+        schema::ensure_columns(connection, types, &wanted)?.into_iter().flatten().collect();
     let names: Vec<String> = schema::EVENT_COLUMNS
         .iter()
         .copied()
@@ -119,21 +160,27 @@ fn add_tracks(connection: &Connection, events: &[Owned<'_>]) -> Result<u64> {
             "CREATE OR REPLACE TEMP TABLE pulled AS SELECT {names} FROM stored_events LIMIT 0"
         ))
         .map_err(failed())?;
+    let mut originals = Vec::new();
     let mut appender = connection.appender("pulled").map_err(failed())?;
     for owned in events {
         let mut row = head(*owned);
         for (column, type_) in &columns {
             let value = property(&owned.event.properties, column).unwrap_or(&Value::Null);
-            row.push(sql_value(&value.coerce(*type_)));
+            let (value, lost) = misfits::read(value, *type_);
+            if let Some((text, reason)) = lost {
+                originals.push(Original { reason, ..original(owned.event, column, text) });
+            }
+            row.push(sql_value(&value));
         }
         appender.append_row(duckdb::appender_params_from_iter(row)).map_err(failed())?;
     }
     appender.flush().map_err(failed())?;
     drop(appender);
+    let ids = ["message_uuid", "message_id"];
+    let misfits = misfits::keep(connection, &originals, &is_new("stored_events", &ids))?;
     // Ids of one form are only looked for among ids of that form.
-    let new = ["message_uuid", "message_id"]
-        .map(|id| format!(" ANTI JOIN stored_events {id}s ON p.{id} = {id}s.{id}"))
-        .concat();
+    let new =
+        ids.map(|id| format!(" ANTI JOIN stored_events {id}s ON p.{id} = {id}s.{id}")).concat();
     let n = connection
         .execute(
             &format!(
@@ -143,10 +190,45 @@ fn add_tracks(connection: &Connection, events: &[Owned<'_>]) -> Result<u64> {
         )
         .map_err(failed())?;
     connection.execute_batch("DROP TABLE pulled").map_err(failed())?;
-    Ok(u64::try_from(n).unwrap_or(u64::MAX))
+    Ok(Pulled { accepted: u64::try_from(n).unwrap_or(u64::MAX), misfits, ..Pulled::default() })
 }
 
-fn add_identifies(connection: &Connection, events: &[Owned<'_>]) -> duckdb::Result<u64> {
+/// Adds trait changes. A trait keeps each value as it came, and is read as its type.
+fn add_identifies(
+    connection: &Connection,
+    types: &mut PropertyTypes,
+    events: &[Owned<'_>],
+) -> Result<Pulled> {
+    let properties = || events.iter().flat_map(|owned| &owned.event.properties);
+    // Names of traits differ by case: each is looked at on its own.
+    let mut names: Vec<&String> = properties().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names
+        .into_iter()
+        .filter(|name| types.trait_type(name).is_none())
+        .cloned()
+        .collect::<Vec<_>>()
+    {
+        let values = properties().filter(|(known, _)| **known == name);
+        types.traits.extend(found_types(values, |_| false));
+    }
+    let mut originals = Vec::new();
+    for Owned { event, .. } in events {
+        for (name, value) in &event.properties {
+            let Some(type_) = types.trait_type(name) else { continue };
+            if let (_, Some((text, reason @ Some(_)))) = misfits::read(value, type_) {
+                originals.push(Original { reason, ..original(event, name, text) });
+            }
+        }
+    }
+    let is_new = "NOT EXISTS (SELECT 1 FROM traits t WHERE t.message_id = coalesce(n.message_id, CAST(n.message_uuid AS VARCHAR)))";
+    let misfits = misfits::keep(connection, &originals, is_new)?;
+    let accepted = insert_identifies(connection, events).map_err(Error::duckdb("add traits"))?;
+    Ok(Pulled { accepted, misfits, ..Pulled::default() })
+}
+
+fn insert_identifies(connection: &Connection, events: &[Owned<'_>]) -> duckdb::Result<u64> {
     connection.execute_batch(
         "CREATE OR REPLACE TEMP TABLE pulled_traits AS SELECT * FROM traits LIMIT 0",
     )?;

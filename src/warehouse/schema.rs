@@ -1,8 +1,8 @@
 use duckdb::Connection;
-use kernel::domain::{NOT_SYSTEM_SQL, Type};
+use kernel::domain::{Job, NOT_SYSTEM_SQL, PropertyType, PropertyTypes, Type};
 use kernel::expression::quote_identifier;
 
-use crate::{Error, Result};
+use crate::{Error, Result, catalog, retype};
 
 /// The columns of `stored_events` that are not properties. People read it as the view `events`, where
 /// `message_id` is the text of either id, and `received_at` is there also where it is the event's time.
@@ -37,7 +37,7 @@ pub(crate) fn last_file_seq() -> String {
 }
 
 /// The tables, with their columns.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     (
         "stored_events",
         "message_uuid UUID, message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
@@ -56,6 +56,11 @@ const TABLES: [(&str, &str); 9] = [
     (
         "rejected_rows",
         "import BIGINT, source VARCHAR, line BIGINT, \"column\" VARCHAR, reason VARCHAR, content VARCHAR",
+    ),
+    (
+        "stored_originals",
+        "message_uuid UUID, message_id VARCHAR, property VARCHAR, is_trait BOOLEAN, original VARCHAR,
+         reason VARCHAR",
     ),
     ("aliases", "anonymous_id VARCHAR, customer_id VARCHAR"),
     ("warehouse", "id VARCHAR"),
@@ -118,7 +123,7 @@ fn migrate(connection: &Connection) -> Result<()> {
 }
 
 /// The views that people read, with their SQL for the properties that there are.
-fn views(connection: &Connection) -> Result<[(&'static str, String); 2]> {
+fn views(connection: &Connection) -> Result<[(&'static str, String); 3]> {
     let properties = properties(connection)?;
     let columns: String =
         properties.iter().map(|(name, _)| format!(", {}", quote_identifier(name))).collect();
@@ -140,11 +145,18 @@ fn views(connection: &Connection) -> Result<[(&'static str, String); 2]> {
                  FROM events WHERE {NOT_SYSTEM_SQL} GROUP BY customer_id"
             ),
         ),
+        (
+            "misfits",
+            "SELECT coalesce(message_id, CAST(message_uuid AS VARCHAR)) AS message_id, property, original,
+                 reason, is_trait
+             FROM stored_originals WHERE reason IS NOT NULL"
+                .to_owned(),
+        ),
     ])
 }
 
 /// Creates the views that people read.
-fn create_views(connection: &Connection) -> Result<()> {
+pub(crate) fn create_views(connection: &Connection) -> Result<()> {
     for (name, sql) in views(connection)? {
         connection
             .execute_batch(&format!("CREATE OR REPLACE VIEW {name} AS {sql}"))
@@ -210,90 +222,80 @@ pub(crate) fn type_of(sql: &str) -> Type {
     }
 }
 
-/// Makes sure that each property has a column that holds its type; widens to text where types differ.
-/// Gives the column and its type for each; none where there are too many. Names that differ only in
-/// case are one column, as they are in SQL.
+/// Makes sure that each property has a column. A property that the project knows keeps its type, whatever is
+/// wanted; one that is new gets the wanted type. Gives the column and its type for each; none where there are
+/// too many. Names that differ only in case are one column, as they are in SQL.
 pub(crate) fn ensure_columns(
     connection: &Connection,
-    wanted: &[(String, Type)],
-) -> Result<Vec<Option<(String, Type)>>> {
-    let before = properties(connection)?;
-    let mut present = before.clone();
+    types: &mut PropertyTypes,
+    wanted: &[(String, PropertyType)],
+) -> Result<Vec<Option<(String, PropertyType)>>> {
+    let mut present: Vec<String> =
+        properties(connection)?.into_iter().map(|(name, _)| name).collect();
+    let before = present.len();
     let mut columns = Vec::with_capacity(wanted.len());
-    let alter =
-        |sql: String| connection.execute_batch(&sql).map_err(Error::duckdb("change its columns"));
     for (property, type_) in wanted {
-        let same = |known: &str| known.to_lowercase() == property.to_lowercase();
-        let found = present.iter().position(|(known, _)| same(known));
-        let n_present = present.len();
-        let column = match found.and_then(|position| present.get_mut(position)) {
-            None if n_present >= MOST_PROPERTIES => None,
-            None => {
-                let quoted = quote_identifier(property);
-                alter(format!("ALTER TABLE stored_events ADD COLUMN {quoted} {}", type_.sql()))?;
-                present.push((property.clone(), *type_));
-                Some((property.clone(), *type_))
+        let known = types.property(property).map(|(name, type_)| (name.to_owned(), type_));
+        let (name, type_) = known.unwrap_or_else(|| (property.clone(), *type_));
+        if !present.contains(&name) {
+            if present.len() >= MOST_PROPERTIES {
+                columns.push(None);
+                continue;
             }
-            Some((name, known)) if known == type_ => Some((name.clone(), *type_)),
-            Some((name, Type::Text)) => Some((name.clone(), Type::Text)),
-            Some((name, known)) => {
-                let quoted = quote_identifier(name);
-                let text = as_text(&quoted, *known);
-                alter(format!(
-                    "ALTER TABLE stored_events ALTER {quoted} TYPE VARCHAR USING {text}"
-                ))?;
-                *known = Type::Text;
-                Some((name.clone(), Type::Text))
-            }
-        };
-        columns.push(column);
+            let column = quote_identifier(&name);
+            let sql =
+                format!("ALTER TABLE stored_events ADD COLUMN {column} {}", type_.type_of().sql());
+            connection.execute_batch(&sql).map_err(Error::duckdb("change its columns"))?;
+            types.properties.insert(name.clone(), type_);
+            present.push(name.clone());
+        }
+        columns.push(Some((name, type_)));
     }
-    if present != before {
+    if present.len() != before {
         create_views(connection)?;
     }
     Ok(columns)
 }
 
-/// Gives a property that is text the type that a person says it has; whether it was text.
-pub(crate) fn retype(connection: &Connection, property: &str, type_: Type) -> Result<bool> {
-    let same = |known: &str| known.to_lowercase() == property.to_lowercase();
-    let known = properties(connection)?.into_iter().find(|(known, _)| same(known));
-    let Some((name, Type::Text)) = known.filter(|_| type_ != Type::Text) else { return Ok(false) };
-    let column = quote_identifier(&name);
-    let typed = format!("TRY_CAST({column} AS {})", type_.sql());
-    let odd =
-        format!("SELECT min({column}) FROM stored_events WHERE {column} <> '' AND {typed} IS NULL");
-    let odd: Option<String> = connection
-        .query_row(&odd, [], |row| row.get(0))
-        .map_err(Error::duckdb("look at a column"))?;
-    if let Some(odd) = odd {
-        return Err(Error::Mapping(format!(
-            "'{name}' is text here, and has values like '{odd}': it cannot become a {type_}"
-        )));
+/// Brings the columns to the types of the project, which may have been changed as text, and gives types to
+/// what has none yet: a warehouse of an earlier version keeps those that it has.
+pub(crate) fn apply_types(
+    connection: &Connection,
+    types: Option<PropertyTypes>,
+) -> Result<PropertyTypes> {
+    let is_new = types.is_none();
+    let mut types = types.unwrap_or_default();
+    for (column, type_) in properties(connection)? {
+        match types.property(&column).map(|(name, type_)| (name.to_owned(), type_)) {
+            None => drop(types.properties.insert(column, PropertyType::found(type_))),
+            Some((name, wanted)) if name != column => {
+                types.properties.remove(&name);
+                types.properties.insert(column.clone(), wanted);
+                if wanted.type_of() != type_ {
+                    retype::retype_property(
+                        connection,
+                        &mut types,
+                        &column,
+                        wanted,
+                        &Job::unwatched(),
+                    )?;
+                }
+            }
+            Some((_, wanted)) if wanted.type_of() != type_ => {
+                retype::retype_property(
+                    connection,
+                    &mut types,
+                    &column,
+                    wanted,
+                    &Job::unwatched(),
+                )?;
+            }
+            Some(_) => {}
+        }
     }
-    connection
-        .execute_batch(&format!(
-            "ALTER TABLE stored_events ALTER {column} TYPE {} USING {typed}",
-            type_.sql()
-        ))
-        .map_err(Error::duckdb("change its columns"))?;
-    create_views(connection)?;
-    Ok(true)
-}
-
-/// SQL that turns a column of a type into the text that the kernel's coercion makes of it.
-pub(crate) fn as_text(column: &str, type_: Type) -> String {
-    match type_ {
-        Type::Text | Type::List(_) | Type::Counts(_) => column.to_owned(),
-        Type::Boolean => format!("CAST({column} AS VARCHAR)"),
-        Type::Number => format!(
-            "CASE WHEN {column} = trunc({column}) AND abs({column}) < 1e15
-             THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
-        ),
-        // As RFC 3339 without zeros at the end of the fraction.
-        Type::Time => format!(
-            "regexp_replace(regexp_replace(strftime({column}, '%Y-%m-%dT%H:%M:%S.%f'),
-                '0+$', ''), '\\.$', '') || 'Z'"
-        ),
+    if is_new {
+        let traits = catalog::trait_types(connection)?.into_iter();
+        types.traits.extend(traits.map(|(name, type_)| (name, PropertyType::found(type_))));
     }
+    Ok(types)
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use duckdb::Connection;
-use kernel::domain::{Event, Job};
+use kernel::domain::{Event, Job, PropertyTypes};
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
 
 use crate::joins::Joins;
@@ -13,6 +13,7 @@ use crate::{Error, Result, Warehouse, live};
 #[derive(Debug)]
 pub struct Trial<'c> {
     connection: &'c Connection,
+    types: PropertyTypes,
     /// Customers that the events are of.
     customers: BTreeSet<String>,
 }
@@ -27,8 +28,8 @@ impl Warehouse {
         job: &Job,
         work: impl FnOnce(&mut Trial<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.undone_transaction(job, |connection| {
-            work(&mut Trial { connection, customers: BTreeSet::new() })
+        self.undone_transaction(job, |connection, types| {
+            work(&mut Trial { connection, types, customers: BTreeSet::new() })
         })
     }
 }
@@ -41,7 +42,7 @@ impl Trial<'_> {
     pub fn add_live(&mut self, events: &[Event]) -> Result<()> {
         let (_, owned) = Joins::read(events);
         self.customers.extend(owned.iter().map(|owned| owned.customer_id.to_owned()));
-        live::add(self.connection, events).map(|_| ())
+        live::add(self.connection, &mut self.types, events).map(|_| ())
     }
 
     /// The timelines of `n` customers: all that have added events, even if there are more of them, and

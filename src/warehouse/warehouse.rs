@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use duckdb::Connection;
-use kernel::domain::Job;
+use kernel::domain::{Job, PropertyTypes};
 
 use crate::catalog::Known;
 use crate::timelines::Cache;
-use crate::{Access, Error, ProjectFolder, Result, instance, schema};
+use crate::{Access, Error, ProjectFolder, Result, instance, schema, types_file};
 
 /// The database file.
 const DATABASE: &str = "warehouse.duckdb";
@@ -37,6 +37,8 @@ pub struct Warehouse {
     pub(crate) cache: Cache,
     /// What is known of the data.
     pub(crate) known: Mutex<Known>,
+    /// The types of properties and traits, as the project's file has them.
+    pub(crate) types: Mutex<Arc<PropertyTypes>>,
 }
 
 impl Warehouse {
@@ -68,6 +70,11 @@ impl Warehouse {
             folder.remove(&format!("{STAGING}/{name}"))?;
         }
         schema::create(&root)?;
+        let written = types_file::read(&folder)?;
+        let types = schema::apply_types(&root, written.clone())?;
+        if written.unwrap_or_default() != types {
+            types_file::write(&folder, &types)?;
+        }
         Ok(Self {
             root: Mutex::new(root),
             folder,
@@ -77,6 +84,7 @@ impl Warehouse {
             writes: AtomicU64::new(0),
             cache: Cache::default(),
             known: Mutex::default(),
+            types: Mutex::new(Arc::new(types)),
         })
     }
 
@@ -147,10 +155,23 @@ impl Warehouse {
         job: &Job,
         work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.begun(job, work, |connection| {
+        self.transaction_with_types(job, |connection, _types| work(connection))
+    }
+
+    /// Runs `work` in a transaction, which may give types to properties: all of it happens, or nothing.
+    pub(crate) fn transaction_with_types<T, E: From<Error>>(
+        &self,
+        job: &Job,
+        work: impl FnOnce(&Connection, &mut PropertyTypes) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.begun(job, work, |connection, types| {
             connection.execute_batch("COMMIT").map_err(Error::duckdb("commit"))?;
             self.writes.fetch_add(1, Ordering::Release);
-            Ok(())
+            // A crash before the file is written loses no type: the columns have them.
+            let is_known = types == *self.types();
+            let types = Arc::new(types);
+            *self.types.lock().unwrap_or_else(PoisonError::into_inner) = types.clone();
+            if is_known { Ok(()) } else { types_file::write(&self.folder, &types) }
         })
     }
 
@@ -158,9 +179,12 @@ impl Warehouse {
     pub(crate) fn undone_transaction<T, E: From<Error>>(
         &self,
         job: &Job,
-        work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
+        work: impl FnOnce(&Connection, PropertyTypes) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.begun(job, work, |connection| {
+        let work = |connection: &Connection, types: &mut PropertyTypes| {
+            work(connection, std::mem::take(types))
+        };
+        self.begun(job, work, |connection, _types| {
             connection.execute_batch("ROLLBACK").map_err(Error::duckdb("undo its changes"))
         })
     }
@@ -168,18 +192,20 @@ impl Warehouse {
     fn begun<T, E: From<Error>>(
         &self,
         job: &Job,
-        work: impl FnOnce(&Connection) -> std::result::Result<T, E>,
-        end: impl FnOnce(&Connection) -> Result<()>,
+        work: impl FnOnce(&Connection, &mut PropertyTypes) -> std::result::Result<T, E>,
+        end: impl FnOnce(&Connection, PropertyTypes) -> Result<()>,
     ) -> std::result::Result<T, E> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = self.connect()?;
         let interrupt = connection.interrupt_handle();
         connection.execute_batch("BEGIN").map_err(Error::duckdb("begin"))?;
-        let result = job.interruptible(move || interrupt.interrupt(), || work(&connection));
+        let mut types = PropertyTypes::clone(&self.types());
+        let result =
+            job.interruptible(move || interrupt.interrupt(), || work(&connection, &mut types));
         let result = if job.is_canceled() { Err(Error::Canceled.into()) } else { result };
         match result {
             Ok(value) => {
-                end(&connection)?;
+                end(&connection, types)?;
                 Ok(value)
             }
             Err(error) => {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kernel::domain::{Event, Time, Value};
+use kernel::domain::{Event, PropertyTypes, Time, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -595,6 +595,11 @@ impl Client {
     /// The end of the endpoint's log.
     pub(crate) fn log_end(&self) -> Result<LogRun> {
         self.get("/v1/events?last=0&limit=1")
+    }
+
+    pub(crate) fn publish_types(&self, types: &PropertyTypes) -> Result<PropertyTypes> {
+        let body = serde_json::to_vec(types).map_err(|error| Error::Fault(error.to_string()))?;
+        self.post("/v1/types", &body)
     }
 
     pub(crate) fn log(&self, from: u64, limit: usize) -> Result<LogRun> {

@@ -30,6 +30,8 @@ pub struct Pulls {
     pub accepted: u64,
     /// Events that were here already.
     pub duplicate: u64,
+    /// Values of new events that do not fit the type of their property; they are in `misfits`.
+    pub misfits: u64,
     /// How long it took.
     pub seconds: f64,
 }
@@ -91,6 +93,7 @@ impl Project {
         let endpoint = client.health()?.endpoint;
         // Nothing first: the endpoint says whether the key is right before anything is read here.
         client.publish((self.id()?, self.name()), b"")?;
+        client.publish_types(&self.warehouse.types())?;
         let mark = self.warehouse.publish_mark(&endpoint)?;
         let log_end = client.log_end()?.next;
         // A log that is shorter than it was is another one, or lost some of it.
@@ -194,6 +197,7 @@ impl Project {
             let pulled = self.warehouse.add_live(endpoint, &run.events, run.next, job)?;
             pulls.accepted += pulled.accepted;
             pulls.duplicate += pulled.duplicate;
+            pulls.misfits += pulled.misfits;
             job.report(format!("Pulled {} events", pulls.accepted), 0.5);
             Ok(())
         })?;

@@ -86,7 +86,8 @@ pub use warehouse::import::{
 pub use warehouse::insights;
 pub use warehouse::{
     Arrangement, ColumnSummary, CustomerList, CustomerSort, CustomerSummary, EventKind,
-    ExportFormat, HeldPage, MOST_PROPERTIES, PropertyUse, QueryResult, SqlError, Summary, before,
+    ExportFormat, HeldPage, MOST_PROPERTIES, PropertyUse, QueryResult, Retyped, SqlError, Summary,
+    before,
 };
 
 /// The result of a workspace call.

@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use kernel::domain::{Event, Job, Time};
+use kernel::domain::{Event, Job, Time, Type};
 use kernel::features::{Catalog, Timelines};
 use serde::{Deserialize, Serialize};
 use warehouse::import::{ImportReport, Options, Proposal};
 use warehouse::{
-    Access, CustomerList, CustomerSummary, Held, ProjectFolder, QueryResult, Summary, Warehouse,
+    Access, CustomerList, CustomerSummary, Held, ProjectFolder, QueryResult, Retyped, Summary,
+    Warehouse,
 };
 
 use crate::client::with_scheme;
@@ -193,6 +194,20 @@ impl Project {
         Ok(self.warehouse.import(files, options, job)?)
     }
 
+    /// Gives a property, or a trait, another type, and reads its values and misfits again.
+    ///
+    /// # Errors
+    /// There is no such property, or the job was canceled; then nothing changed.
+    pub fn retype(
+        &self,
+        property: &str,
+        type_: Type,
+        is_trait: bool,
+        job: &Job,
+    ) -> Result<Retyped> {
+        Ok(self.warehouse.retype(property, type_, is_trait, job)?)
+    }
+
     /// Runs a query that reads.
     ///
     /// # Errors
@@ -232,6 +247,15 @@ impl Project {
     pub fn export(&self, sql: &str, out: &Path, job: &Job) -> Result<()> {
         self.refresh_segments(sql, job)?;
         Ok(self.warehouse.export(sql, out, job)?)
+    }
+
+    /// Writes the rows of a query to a CSV file whose texts no spreadsheet takes for a formula.
+    ///
+    /// # Errors
+    /// The SQL has an error, or the file cannot be written or is not CSV.
+    pub fn export_without_formulas(&self, sql: &str, out: &Path, job: &Job) -> Result<()> {
+        self.refresh_segments(sql, job)?;
+        Ok(self.warehouse.export_without_formulas(sql, out, job)?)
     }
 
     /// The first customers of a list, at most so many, and how many there are in all.

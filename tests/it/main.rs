@@ -37,4 +37,5 @@ mod store;
 mod support;
 mod tasks;
 mod tidy;
+mod types;
 mod window;

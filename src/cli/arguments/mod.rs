@@ -39,6 +39,8 @@ pub enum Command {
     Import(Import),
     /// Run a SQL query that reads.
     Query(Query),
+    /// Change the type of a property, and read its values and misfits again.
+    Retype(Retype),
     /// Compute an insight from a spec.
     Insight(Insight),
     /// Show one customer.
@@ -186,7 +188,8 @@ pub struct Import {
     /// The column that says when a row arrived: from then on it was known.
     #[arg(long)]
     pub received_at: Option<String>,
-    /// The type of a column, as COLUMN=number, text, boolean or time; what does not fit is rejected.
+    /// The type of a column, as COLUMN=number, text, boolean or time, which its property gets; a value that
+    /// does not fit is a misfit. Numbers are rounded to 64-bit floating point.
     #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
     pub types: Vec<(String, Type)>,
     /// A column that is not imported.
@@ -219,10 +222,33 @@ fn decimal(said: &str) -> Result<Decimal, String> {
 /// Reads `COLUMN=TYPE`.
 fn column_type(said: &str) -> Result<(String, Type), String> {
     let (column, type_) = said.rsplit_once('=').ok_or("write COLUMN=TYPE, like amount=number")?;
+    Ok((column.to_owned(), property_type(type_)?))
+}
+
+/// Reads the name of a type.
+fn property_type(name: &str) -> Result<Type, String> {
     let known = [Type::Number, Type::Text, Type::Boolean, Type::Time];
-    let type_ = known.into_iter().find(|known| known.to_string() == type_);
-    let type_ = type_.ok_or("the type is number, text, boolean or time")?;
-    Ok((column.to_owned(), type_))
+    let type_ = known.into_iter().find(|known| known.to_string() == name);
+    type_.ok_or_else(|| "the type is number, text, boolean or time".to_owned())
+}
+
+/// `fullcircle retype`.
+#[derive(Debug, Args)]
+pub struct Retype {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub of: InProject,
+    /// The property.
+    pub property: String,
+    /// Its type: number, text, boolean or time. Numbers are rounded to 64-bit floating point.
+    #[arg(value_name = "TYPE", value_parser = property_type)]
+    pub type_: Type,
+    /// It is a trait of customers.
+    #[arg(long = "trait")]
+    pub is_trait: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
 }
 
 /// `fullcircle query`.
@@ -231,8 +257,8 @@ pub struct Query {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub of: InProject,
-    /// The query, or - to read it from standard input; tables are events, customers, traits, imports and
-    /// rejected_rows.
+    /// The query, or - to read it from standard input; tables are events, customers, traits, imports,
+    /// rejected_rows and misfits.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub sql: Option<String>,
     /// Read the query from this file.
@@ -241,6 +267,9 @@ pub struct Query {
     /// Write all rows to this file: .csv, .parquet or .json.
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Write a ' before texts that a spreadsheet would take for a formula (= + - @ or a tab), in a .csv file.
+    #[arg(long, requires = "out")]
+    pub escape_formulas: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub json: Json,

@@ -56,6 +56,14 @@ pub(super) fn run(arguments: Import) -> Result {
     for (property, n) in &report.missing {
         output::line(&format!("  '{property}': {n} values like NULL or N/A are missing values"));
     }
+    if report.misfits > 0 {
+        output::line(&format!(
+            "{} values do not fit the type of their property: fullcircle query --project {} \
+             \"SELECT * FROM misfits\"",
+            report.misfits,
+            arguments.to.project.display()
+        ));
+    }
     for remark in &report.remarks {
         output::line(&format!("  {remark}"));
     }

@@ -16,6 +16,7 @@ mod promote;
 mod publish;
 mod pull;
 mod query;
+mod retype;
 mod rollback;
 mod rule;
 mod runs;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Retype(arguments) => retype::run(&arguments),
         Command::Insight(arguments) => insight::run(&arguments),
         Command::Customer(arguments) => customer::run(&arguments),
         Command::View(arguments) => view::run(&arguments),

@@ -16,6 +16,14 @@ pub(super) fn run(arguments: &Pull) -> Result {
         output::json(&to_json(&pulls)?);
     } else {
         output::line(&format!("pulled {} in {:.1} s", pulls.accepted, pulls.seconds));
+        if pulls.misfits > 0 {
+            output::line(&format!(
+                "{} values do not fit the type of their property: fullcircle query --project {} \
+                 \"SELECT * FROM misfits\"",
+                pulls.misfits,
+                arguments.of.project.display()
+            ));
+        }
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub use kind::ErrorKind;
 pub use missing::{is_missing, is_missing_id};
 pub use name::{Name, NameError};
 pub use properties::{Properties, is_taken, properties_of_json, property, property_name};
-pub use property_type::{MisfitReason, PropertyType, PropertyTypes, number_in};
+pub use property_type::{MisfitReason, PropertyType, PropertyTypes, keeps_digits, number_in};
 pub use span::{Span, SpanError};
 pub use suggestion::did_you_mean;
 pub use time::{MICROS_PER_DAY, Time, TimeError};

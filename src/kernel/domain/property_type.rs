@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, IDENTIFY, Properties, Time, Type, Value, boolean_of};
+use super::{Event, IDENTIFY, Properties, Type, Value, boolean_of, is_missing};
 
 /// The type of a property or trait: a fact of the project, which no value changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,12 +118,14 @@ impl Value {
                 Some(number) => Ok(Self::Number(number)),
                 None => Ok(Self::Null),
             },
-            (Self::Text(text), Type::Boolean) => {
-                boolean_of(text).map(Self::Boolean).ok_or(MisfitReason::NoBoolean)
-            }
-            (Self::Text(text), Type::Time) => {
-                text.parse::<Time>().map(Self::Time).map_err(|_text| MisfitReason::NoTime)
-            }
+            (Self::Text(text), Type::Boolean) => match boolean_of(text) {
+                Some(boolean) => Ok(Self::Boolean(boolean)),
+                None => null_if_missing(text, MisfitReason::NoBoolean),
+            },
+            (Self::Text(text), Type::Time) => match text.parse() {
+                Ok(time) => Ok(Self::Time(time)),
+                Err(_) => null_if_missing(text, MisfitReason::NoTime),
+            },
             (_, Type::Number) => Err(MisfitReason::NoNumber),
             (_, Type::Boolean) => Err(MisfitReason::NoBoolean),
             (_, Type::Time) => Err(MisfitReason::NoTime),
@@ -141,15 +143,25 @@ fn finite(number: f64) -> Result<Value, MisfitReason> {
     }
 }
 
+/// Null where a text spells a missing value, which is no misfit.
+fn null_if_missing(text: &str, reason: MisfitReason) -> Result<Value, MisfitReason> {
+    if is_missing(text) { Ok(Value::Null) } else { Err(reason) }
+}
+
 fn rounded_number(text: &str) -> Result<Value, MisfitReason> {
     finite(parsed(text)?)
 }
 
+/// The number of a text, which may be infinite; NaN where it spells a missing value.
 fn parsed(text: &str) -> Result<f64, MisfitReason> {
-    text.trim().parse().map_err(|_text| MisfitReason::NoNumber)
+    match text.trim().parse() {
+        Ok(number) => Ok(number),
+        Err(_) if is_missing(text) => Ok(f64::NAN),
+        Err(_) => Err(MisfitReason::NoNumber),
+    }
 }
 
-/// The number of a text that an `f64` holds with every digit; none for `NaN`, which is no value.
+/// The number of a text that an `f64` holds with every digit; none where it spells a missing value.
 ///
 /// # Errors
 /// The text is not a number, or one that an `f64` does not hold.
@@ -228,6 +240,23 @@ impl PropertyTypes {
         self.traits.get(name).copied()
     }
 
+    /// Whether a property or trait, whose type in a definition is given, may read otherwise as its own type:
+    /// where the types are the same, one rule reads both.
+    #[must_use]
+    pub fn differ_from(
+        &self,
+        properties: &BTreeMap<String, Type>,
+        traits: &BTreeMap<String, Type>,
+    ) -> bool {
+        let differs = |known: Option<PropertyType>, type_: Type| {
+            known.is_some_and(|known| known != PropertyType::found(type_))
+        };
+        properties
+            .iter()
+            .any(|(name, type_)| differs(self.property(name).map(|(_, known)| known), *type_))
+            || traits.iter().any(|(name, type_)| differs(self.trait_type(name), *type_))
+    }
+
     /// Returns the properties of an event, or the traits of an identify event, as their types. What does not
     /// fit is null, and what has no type stays as it came.
     #[must_use]
@@ -252,6 +281,7 @@ fn fitted(type_: PropertyType, value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Time;
     use proptest::prelude::*;
 
     #[test]
@@ -290,8 +320,10 @@ mod tests {
         assert_eq!(number_in(&long), Err(MisfitReason::MoreDigits));
         assert_eq!(number_in("1e400"), Err(MisfitReason::Infinite));
         assert_eq!(number_in("-inf"), Err(MisfitReason::Infinite));
-        assert_eq!(number_in("NaN"), Ok(None));
-        for text in ["", " ", "5,5", "1_000", "0x10", "five"] {
+        for text in ["NaN", "n/a", "NULL", "", " "] {
+            assert_eq!(number_in(text), Ok(None), "{text}");
+        }
+        for text in ["5,5", "1_000", "0x10", "five"] {
             assert_eq!(number_in(text), Err(MisfitReason::NoNumber), "{text}");
         }
     }

@@ -6,7 +6,10 @@ use duckdb::arrow::array::{
     new_null_array,
 };
 use duckdb::arrow::compute::filter;
-use kernel::domain::{Cell, Time, Type, boolean_of, is_missing, is_missing_id, limits, number_of};
+use kernel::domain::{
+    Cell, MisfitReason, PropertyType, PropertyTypes, Time, Type, Value, boolean_of, is_missing,
+    is_missing_id, limits, number_in,
+};
 
 use super::calls::{self, Part};
 use super::event_names::{self, EventNames};
@@ -35,9 +38,10 @@ pub(super) struct Checker<'a> {
     time_format: TimeFormat,
     received_format: TimeFormat,
     /// Those of which a value was seen, and so a type.
-    properties: Vec<Property<'a>>,
+    properties: Vec<Property>,
     /// Those of which no value was seen yet.
-    open: Vec<Property<'a>>,
+    open: Vec<Property>,
+    types: &'a PropertyTypes,
     /// Columns that are known, those that were not promised included, and their properties in lower case.
     n_columns: usize,
     taken: Vec<String>,
@@ -61,18 +65,19 @@ struct Places {
 }
 
 /// A column that becomes a property.
-struct Property<'a> {
+struct Property {
     place: usize,
-    /// As a reject says it; nothing of those that were not promised is rejected for its type.
-    column: &'a str,
     name: String,
-    type_: Type,
+    type_: PropertyType,
+    /// Whether a person chose the type.
     forced: bool,
+    /// Whether values that do not fit are misfits; else another type is found for all.
+    settled: bool,
     decimal: Option<Decimal>,
     drops_missing: bool,
     /// Values that are a spelling of a missing value.
     missing: u64,
-    /// Numbers that are infinite or none, which are kept as null.
+    /// Numbers that are none (NaN), which are kept as null.
     unkept: u64,
 }
 
@@ -97,7 +102,9 @@ pub(super) struct Checked {
     /// A column a property: those that the proposal has a type of, then the others as they were opened.
     pub(super) properties: Vec<ArrayRef>,
     /// The properties whose first values are here, with their types.
-    pub(super) opened: Vec<(String, Type)>,
+    pub(super) opened: Vec<(String, PropertyType)>,
+    /// Values that do not fit.
+    pub(super) misfits: Vec<Misfit>,
     pub(super) rejects: Vec<Reject>,
     /// Rows that were looked at, readable or not.
     pub(super) n_read: u64,
@@ -120,7 +127,11 @@ type Fault<'a> = (&'a str, String);
 
 impl<'a> Checker<'a> {
     /// A checker that numbers rows from after `last_seq` on.
-    pub(super) fn new(proposal: &'a Proposal, last_seq: i64) -> Result<Self, Error> {
+    pub(super) fn new(
+        proposal: &'a Proposal,
+        types: &'a PropertyTypes,
+        last_seq: i64,
+    ) -> Result<Self, Error> {
         let mapping = &proposal.mapping;
         let place = |name: &String| {
             let found = proposal.columns.iter().position(|column| column.name == *name);
@@ -139,12 +150,13 @@ impl<'a> Checker<'a> {
         };
         let property = |(place, column): (usize, &'a ProposedColumn)| {
             let name = column.property.clone()?;
+            let (type_, settled) = type_in(types, mapping.kind, column, &name);
             Some(Property {
                 place,
-                column: &column.name,
                 name,
-                type_: column.type_,
+                type_,
                 forced: column.forced,
+                settled,
                 decimal: column.decimal,
                 drops_missing: column.drops_missing,
                 missing: 0,
@@ -178,6 +190,7 @@ impl<'a> Checker<'a> {
             ids: Ids::new(named),
             properties,
             open,
+            types,
             n_columns: proposal.columns.len(),
             taken: names.map(str::to_lowercase).collect(),
             last_seq,
@@ -216,29 +229,33 @@ impl<'a> Checker<'a> {
         self.take_later(&rows);
         let opened = self.open(&rows);
         let mut properties = Vec::with_capacity(self.properties.len());
-        for property in &mut self.properties {
+        let mut misfits: Vec<Misfit> = Vec::new();
+        for (place, property) in self.properties.iter_mut().enumerate() {
             let raw = &rows.columns[property.place];
+            let Property { type_, settled, forced, .. } = *property;
             let (raw, missing) =
-                normal::values(raw, property.type_, property.decimal, property.drops_missing);
+                normal::values(raw, type_.type_of(), property.decimal, property.drops_missing);
             property.missing += missing;
-            let (array, misfits) = typed(&raw, property.type_, property.forced, &self.time_format);
-            if !misfits.is_empty() && !property.forced {
+            let (array, unfit) = typed(&raw, type_, settled, forced, &self.time_format);
+            if !settled && unfit.iter().any(|unfit| unfit.reason != MisfitReason::Infinite) {
                 return Err(Stop::Misfit);
             }
             let nulls = array.null_count() - raw.null_count();
-            property.unkept += nulls.saturating_sub(misfits.len()) as u64;
-            for (row, text) in misfits {
-                let reason = || format!("not a {}: {}", property.type_, cut(&text));
-                faults[row].get_or_insert_with(|| (property.column, reason()));
+            if type_.type_of() == Type::Number {
+                property.unkept += nulls.saturating_sub(unfit.len()) as u64;
             }
+            misfits.extend(unfit.into_iter().map(|unfit| Misfit { property: place, ..unfit }));
             properties.push(array);
         }
         // An identify may have no traits, and join ids all the same.
         let mut n_bare = 0;
         if self.mapping.kind == RowKind::Traits {
             let is_call = self.places.call.is_some();
+            let mut says_something = vec![false; n];
+            misfits.iter().for_each(|misfit| says_something[misfit.row] = true);
             for (row, fault) in faults.iter_mut().enumerate() {
-                let is_bare = properties.iter().all(|values: &ArrayRef| values.is_null(row));
+                let is_bare = !says_something[row]
+                    && properties.iter().all(|values: &ArrayRef| values.is_null(row));
                 if is_bare && is_call {
                     n_bare += u64::from(fault.is_none());
                 } else if is_bare {
@@ -255,6 +272,12 @@ impl<'a> Checker<'a> {
         }
         let joins = who.joins(&keep);
         let rejects = self.rejects(&rows, faults);
+        let places: Vec<usize> = keep
+            .iter()
+            .scan(0, |kept, keep| Some(std::mem::replace(kept, *kept + usize::from(*keep))))
+            .collect();
+        misfits.retain(|misfit| keep[misfit.row]);
+        misfits.iter_mut().for_each(|misfit| misfit.row = places[misfit.row]);
         let received = received.map(|received| {
             let arrival = |(received, time): (&Option<i64>, i64)| {
                 received.map_or(time, |received| received.max(time))
@@ -277,6 +300,7 @@ impl<'a> Checker<'a> {
             events: only(&named, &keep)?,
             properties: properties.iter().map(|p| only(p, &keep)).collect::<Result<_, _>>()?,
             opened,
+            misfits,
             rejects,
         };
         self.last_seq += i64::try_from(n).unwrap_or(i64::MAX);
@@ -294,7 +318,7 @@ impl<'a> Checker<'a> {
         let unkept = self.properties.iter().filter(|property| property.unkept > 0);
         let unkept = unkept.map(|property| {
             let (name, n) = (&property.name, property.unkept);
-            format!("'{name}': {n} values that are infinite or not a number (NaN) are kept as null")
+            format!("'{name}': {n} values that are not a number (NaN) are kept as null")
         });
         let repeats = (self.ids.repeats > 0).then(|| {
             format!(
@@ -361,12 +385,13 @@ impl<'a> Checker<'a> {
         for (place, column) in (first..).zip(&rows.later).skip(self.n_columns - first) {
             let name = free_name(property_name(column), &mut self.taken);
             self.ids.add(&name, place);
+            let known = known_type(self.types, self.mapping.kind, &name);
             self.open.push(Property {
                 place,
-                column: "",
                 name,
-                type_: Type::Text,
+                type_: known.unwrap_or(PropertyType::Text),
                 forced: false,
+                settled: known.is_some(),
                 decimal: None,
                 drops_missing: false,
                 missing: 0,
@@ -377,13 +402,16 @@ impl<'a> Checker<'a> {
     }
 
     /// Gives the open properties that have their first values here the types of these.
-    fn open(&mut self, rows: &Rows) -> Vec<(String, Type)> {
-        let has_value = |property: &mut Property<'_>| {
+    fn open(&mut self, rows: &Rows) -> Vec<(String, PropertyType)> {
+        let has_value = |property: &mut Property| {
             let values = &rows.columns[property.place];
             values.null_count() < values.len()
         };
         let opened = self.open.extract_if(.., has_value).map(|mut property| {
-            property.type_ = Facts::of(&rows.columns[property.place]).type_of();
+            if !property.settled {
+                let found = Facts::of(&rows.columns[property.place]).type_of();
+                property.type_ = PropertyType::found(found);
+            }
             property
         });
         let known = self.properties.len();
@@ -561,77 +589,4 @@ fn only(array: &ArrayRef, keep: &[bool]) -> Result<ArrayRef, Stop> {
     }
     let kept = filter(array, &BooleanArray::from(keep.to_vec()));
     kept.map_err(|error| Stop::Failed(Error::Table(error.to_string())))
-}
-
-/// A column with a type, and the texts by row that do not fit; these are null. A type that a person gave
-/// takes more than one that was found: digits that are an id, and times as the files have them.
-pub(super) fn typed(
-    array: &ArrayRef,
-    type_: Type,
-    is_given: bool,
-    time_format: &TimeFormat,
-) -> (ArrayRef, Vec<(usize, String)>) {
-    let values = RawValues::of(array);
-    let is_whole = matches!(values, RawValues::Whole(_));
-    let n = array.len();
-    let mut misfits = Vec::new();
-    let mut misfit = |row: usize, text: &str| misfits.push((row, text.to_owned()));
-    let is_own = match (&values, type_) {
-        (RawValues::Other(Values::Booleans(_)), Type::Boolean)
-        | (RawValues::Other(Values::Times(_)), Type::Time) => true,
-        (RawValues::Other(Values::Numbers(numbers)), Type::Number) => {
-            numbers.values().iter().all(|number| number.is_finite())
-        }
-        _ => false,
-    };
-    let typed: ArrayRef = match type_ {
-        _ if is_own => array.clone(),
-        _ if array.null_count() == n => new_null_array(&data_type(type_), n),
-        Type::Text | Type::List(_) | Type::Counts(_) => as_texts(array),
-        Type::Number => {
-            let number = |row| match values.cell(row) {
-                Cell::Null => None,
-                Cell::Number(number) if number.abs() >= KEPT_WHOLE && is_whole && !is_given => {
-                    misfit(row, "");
-                    None
-                }
-                Cell::Number(number) => Some(number).filter(|number| number.is_finite()),
-                _ => values.text(row).and_then(|text| {
-                    let number = match is_given {
-                        true => number_of(&text),
-                        false => as_number(&text),
-                    };
-                    if number.is_none() {
-                        misfit(row, &text);
-                    }
-                    number.filter(|number| number.is_finite())
-                }),
-            };
-            Arc::new((0..n).map(number).collect::<Float64Array>())
-        }
-        Type::Boolean => {
-            let boolean = |row| {
-                let text = values.text(row)?;
-                let boolean = boolean_of(&text);
-                if boolean.is_none() {
-                    misfit(row, &text);
-                }
-                boolean
-            };
-            Arc::new((0..n).map(boolean).collect::<BooleanArray>())
-        }
-        Type::Time => {
-            let time = |row| {
-                let text = values.text(row)?;
-                let own = is_given.then(|| time_format.micros(&text)).flatten();
-                let time = own.or_else(|| TimeFormat::Iso.micros(&text));
-                if time.is_none() {
-                    misfit(row, &text);
-                }
-                time
-            };
-            Arc::new((0..n).map(time).collect::<TimestampMicrosecondArray>())
-        }
-    };
-    (typed, misfits)
 }

@@ -1,4 +1,4 @@
-use kernel::domain::{Type, did_you_mean};
+use kernel::domain::{PropertyType, PropertyTypes, Type, did_you_mean};
 
 use super::calls::Part;
 use super::facts::Facts;
@@ -35,6 +35,7 @@ pub(super) fn propose(
     look: &Look,
     options: &Options,
     counter: Option<&str>,
+    types: &PropertyTypes,
 ) -> Result<Proposal> {
     let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
     let has_header = !matches!(&source.format, Format::Text(dialect) if !dialect.has_header);
@@ -111,7 +112,7 @@ pub(super) fn propose(
     let chosen = [Some(customer), anonymous, time, event, message_id, received_at];
     let chosen: Vec<Choice> = chosen.into_iter().flatten().collect();
     let decisions = decisions(source, &names, look, &mapping, options, (&chosen, is_named_by_file));
-    let mut columns = proposed_columns(&names, look, &mapping, options);
+    let mut columns = proposed_columns(&names, look, &mapping, options, types);
     for choice in chosen {
         columns[choice.place].reason = Some(choice.reason);
         columns[choice.place].alternatives = choice.alternatives;
@@ -281,6 +282,7 @@ fn proposed_columns(
     look: &Look,
     mapping: &Mapping,
     options: &Options,
+    types: &PropertyTypes,
 ) -> Vec<ProposedColumn> {
     // Rows that were exported are numbered anew.
     let is_own = OWN.iter().all(|column| names.contains(column));
@@ -304,13 +306,20 @@ fn proposed_columns(
                 Some(decimal) => facts.is_written_with(decimal).then_some(decimal),
                 None => facts.decimal(of_file),
             };
-            let type_ = match (forced, decimal) {
-                (Some(forced), _) => *forced,
+            let property =
+                (!used && !left_out).then(|| free_name(property_of(column, mapping), &mut taken));
+            let known = property.as_deref().and_then(|name| match mapping.kind {
+                RowKind::Events => types.property(name).map(|(_, type_)| type_),
+                RowKind::Traits => types.trait_type(name),
+            });
+            let settled = forced.copied().or(known.map(PropertyType::type_of));
+            let type_ = match (settled, decimal) {
+                (Some(settled), _) => settled,
                 (None, Some(_)) => Type::Number,
                 (None, None) => facts.type_of(),
             };
             let drops_missing = options.missing.iter().any(|name| name == column);
-            let remark = match (used, left_out || forced.is_some()) {
+            let remark = match (used, left_out || settled.is_some()) {
                 (false, false) if decimal.is_none() => facts.remark(column),
                 _ => None,
             };
@@ -319,10 +328,10 @@ fn proposed_columns(
             ProposedColumn {
                 summary: look.summary(place, type_, decimal),
                 name: (*column).to_owned(),
-                property: (!used && !left_out)
-                    .then(|| free_name(property_of(column, mapping), &mut taken)),
+                property,
                 type_,
                 forced: forced.is_some(),
+                settled: settled.is_some(),
                 decimal: decimal.filter(|_| type_ == Type::Number),
                 drops_missing,
                 missing: facts.missing,

@@ -37,12 +37,13 @@ impl Warehouse {
             Err(Stop::Enough)
         })?;
         let Some(first) = first.map(|rows| rows.first(MOST_ROWS)) else { return Ok(None) };
+        let types = self.types();
         // Under the name of the file first: then it is as it was.
         let own = proposal.mapping.event_name.iter().cloned();
         for name in own.chain(names) {
             let mut named = proposal.clone();
             named.mapping.event_name = Some(name.clone());
-            let ids = Checker::new(&named, 0)?.check(first.clone())?.ids;
+            let ids = Checker::new(&named, &types, 0)?.check(first.clone())?.ids;
             let texts: Vec<String> = ids.iter().map(|id| quote_text(&id.text())).collect();
             if !texts.is_empty() && self.count_known(&texts)? * 2 >= texts.len() as u64 {
                 return Ok(

@@ -10,7 +10,7 @@ use duckdb::arrow::array::{
 };
 use duckdb::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::arrow::error::ArrowError;
-use kernel::domain::{Job, Type, Value};
+use kernel::domain::{Job, PropertyType, PropertyTypes, Type, Value};
 use kernel::expression::quote_identifier;
 use kernel::features::EventRun;
 
@@ -19,11 +19,13 @@ use super::facts::RawValues;
 use super::joins::Joins;
 use super::read::{Columns, Rows, Stop};
 use super::source::Source;
+use super::typed::{Misfit, type_in};
 use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
 use crate::incoming::Outlet;
+use crate::misfits::{self, Original};
 use crate::relation::data_type;
 use crate::timelines::Growing;
-use crate::{Error, Result, Warehouse, incoming, message_id, schema};
+use crate::{Error, Result, Warehouse, incoming, message_id, retype, schema};
 
 /// How much of an import is done when all rows are read.
 const ALL_READ: f32 = 0.9;
@@ -35,7 +37,7 @@ struct Target {
     /// The table that rows are appended to: the warehouse's own where it has none, else one beside it.
     table: &'static str,
     /// Properties as they are named, and as the table has them: the column and its type.
-    properties: Vec<(String, String, Type)>,
+    properties: Vec<(String, String, PropertyType)>,
     /// The number of the last row from a file.
     last: i64,
     /// Whether rows may have an id of their own.
@@ -56,6 +58,7 @@ struct Counts {
     read: u64,
     appended: u64,
     rejects: Vec<Reject>,
+    misfits: Vec<Original>,
     remarks: Vec<String>,
     missing: BTreeMap<String, u64>,
     joins: Joins,
@@ -74,20 +77,23 @@ impl Warehouse {
         job: &Job,
     ) -> std::result::Result<ImportReport, Stop> {
         let mut unchanged = None;
-        let loaded = self.transaction(job, |connection| {
-            let before = schema::properties(connection)?;
+        let loaded = self.transaction_with_types(job, |connection, types| {
+            let before = types.clone();
             let (mut all, mut accepted, mut targets) = (Counts::default(), 0, Vec::new());
-            let mut growing = None;
+            let (mut growing, mut misfits) = (None, 0);
             for part in proposal.parts() {
-                let mut target = Target::find(connection, &part)?;
+                let mut target = Target::find(connection, types, &part, job)?;
                 let begun = match target.is_first() && part.mapping.anonymous.is_none() {
                     true => Growing::begin(self, connection, target.property_columns())?,
                     false => None,
                 };
-                let (counts, grown) =
-                    self.append(source, columns, &part, (connection, &mut target), begun, job)?;
+                let known = types.clone();
+                let checker = Checker::new(&part, &known, target.last)?;
+                let to = (connection, &mut *types, &mut target);
+                let (counts, grown) = self.append(source, columns, checker, to, begun, job)?;
                 job.report("Adding what is new", ALL_READ);
                 accepted += target.take_new(connection, &counts)?;
+                misfits += misfits::keep(connection, &counts.misfits, &target.is_accepted())?;
                 growing = grown.filter(|_| part.mapping.call.is_none());
                 targets.push(target);
                 all.extend(counts);
@@ -102,6 +108,7 @@ impl Warehouse {
                 accepted,
                 duplicate: all.read - rejected - accepted,
                 rejected,
+                misfits,
                 seconds: started.elapsed().as_secs_f64(),
                 rejects: all.rejects.iter().take(REPORTED_REJECTS).cloned().collect(),
                 remarks: [proposal.remarks(), all.remarks].concat(),
@@ -141,15 +148,15 @@ impl Warehouse {
         &self,
         source: &Source,
         columns: &Columns,
-        proposal: &Proposal,
-        (connection, target): (&Connection, &mut Target),
+        checker: Checker<'_>,
+        (connection, types, target): (&Connection, &mut PropertyTypes, &mut Target),
         growing: Option<Growing>,
         job: &Job,
     ) -> std::result::Result<(Counts, Option<Growing>), Stop> {
         let (sender, outlet) = incoming::begin(target.schema());
         let (openings, asked) = sync_channel(1);
         let mut flow = Flow {
-            checker: Checker::new(proposal, target.last)?,
+            checker,
             target: target.clone(),
             sender: Some(sender),
             openings,
@@ -169,7 +176,7 @@ impl Warehouse {
                 read.map(|()| (flow.counts, flow.growing))
             });
             let reading = reading.map_err(Error::io("start a thread for", &source.files[0]))?;
-            let inserted = target.take(connection, outlet, asked);
+            let inserted = target.take(connection, types, outlet, asked, job);
             let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             inserted?;
             Ok(read)
@@ -190,7 +197,7 @@ struct Flow<'a> {
 
 /// Properties whose first values came, and where to say how rows go on with them.
 struct Opening {
-    wanted: Vec<(String, Type)>,
+    wanted: Vec<(String, PropertyType)>,
     opened: SyncSender<(Target, SyncSender<RecordBatch>)>,
 }
 
@@ -204,7 +211,6 @@ impl Flow<'_> {
         if !checked.opened.is_empty() {
             self.open(std::mem::take(&mut checked.opened))?;
         }
-        self.target.widen(&mut checked);
         if let Some(timelines) = &mut self.growing {
             let (customers, events) = (checked.customers(), checked.events());
             let run = EventRun {
@@ -224,6 +230,8 @@ impl Flow<'_> {
             RowKind::Events => self.target.events(&checked),
             RowKind::Traits => Ok(self.target.traits(&checked)),
         };
+        let misfits = checked.misfits.iter().map(|misfit| self.target.original(&checked, misfit));
+        self.counts.misfits.extend(misfits);
         self.counts.rejects.extend(checked.rejects);
         let batch = arrays.and_then(|arrays| RecordBatch::try_new(self.target.schema(), arrays));
         let batch = batch.map_err(|error| Error::Table(error.to_string()))?;
@@ -232,7 +240,7 @@ impl Flow<'_> {
     }
 
     /// Ends the insert, and waits for another one that takes these properties too.
-    fn open(&mut self, wanted: Vec<(String, Type)>) -> std::result::Result<(), Stop> {
+    fn open(&mut self, wanted: Vec<(String, PropertyType)>) -> std::result::Result<(), Stop> {
         self.sender = None;
         let (opened, answer) = sync_channel(1);
         self.openings.send(Opening { wanted, opened }).map_err(|_nobody_reads| Stop::Enough)?;
@@ -261,14 +269,20 @@ impl Counts {
 }
 
 impl Target {
-    fn find(connection: &Connection, proposal: &Proposal) -> Result<Self> {
+    fn find(
+        connection: &Connection,
+        types: &mut PropertyTypes,
+        proposal: &Proposal,
+        job: &Job,
+    ) -> Result<Self> {
         let kind = proposal.mapping.kind;
-        let wanted: Vec<(String, Type)> = proposal
-            .columns
-            .iter()
-            .filter(|column| column.has_type())
-            .filter_map(|column| Some((column.property.clone()?, column.type_)))
-            .collect();
+        let wanted = proposal.columns.iter().filter(|column| column.has_type());
+        let wanted = wanted.filter_map(|column| {
+            let property = column.property.clone()?;
+            let (type_, _) = type_in(types, kind, column, &property);
+            Some((property, type_))
+        });
+        let wanted: Vec<(String, PropertyType)> = wanted.collect();
         let failed = || Error::duckdb("look for events");
         let has_events: bool = connection
             .query_row("SELECT count(*) > 0 FROM (SELECT 1 FROM events LIMIT 1)", [], |r| r.get(0))
@@ -305,25 +319,49 @@ impl Target {
                 .execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {beside} LIMIT 0"))
                 .map_err(failed())?;
         }
-        target.open(connection, wanted)?;
+        target.open(connection, types, wanted, job)?;
         Ok(target)
     }
 
-    /// Makes columns for properties where there are none.
-    fn open(&mut self, connection: &Connection, wanted: Vec<(String, Type)>) -> Result<()> {
+    /// Makes columns for properties where there are none, and gives those that a person chose a type of that
+    /// type.
+    fn open(
+        &mut self,
+        connection: &Connection,
+        types: &mut PropertyTypes,
+        wanted: Vec<(String, PropertyType)>,
+        job: &Job,
+    ) -> Result<()> {
         if self.kind == RowKind::Traits {
-            self.properties.extend(wanted.into_iter().map(|(name, t)| (name.clone(), name, t)));
+            for (name, type_) in wanted {
+                let known = *types.traits.entry(name.clone()).or_insert(type_);
+                if known != type_ && self.forced.contains(&name) {
+                    retype::retype_trait(connection, types, &name, type_)?;
+                    self.is_retyped = true;
+                }
+                let type_ = types.trait_type(&name).unwrap_or(type_);
+                self.properties.push((name.clone(), name, type_));
+            }
             return Ok(());
         }
         for (property, type_) in wanted.iter().filter(|(name, _)| self.forced.contains(name)) {
-            self.is_retyped |= schema::retype(connection, property, *type_)?;
+            let known = types.property(property).map(|(name, known)| (name.to_owned(), known));
+            let Some((name, _)) = known.filter(|(_, known)| known != type_) else { continue };
+            retype::retype_property(connection, types, &name, *type_, job)?;
+            self.is_retyped = true;
         }
-        let columns = schema::ensure_columns(connection, &wanted)?;
-        for ((property, _), column) in wanted.into_iter().zip(columns) {
+        let columns = schema::ensure_columns(connection, types, &wanted)?;
+        for ((property, expected), column) in wanted.into_iter().zip(columns) {
             let (column, type_) = column.ok_or_else(|| too_many(&property))?;
+            if type_.type_of() != expected.type_of() {
+                return Err(Error::Mapping(format!(
+                    "the type of '{column}' was changed to {type_} meanwhile; import the files again"
+                )));
+            }
             if !self.is_first() {
                 let name = quote_identifier(&column);
-                let sql = format!("ALTER TABLE {} ADD COLUMN {name} {}", self.table, type_.sql());
+                let sql_type = type_.type_of().sql();
+                let sql = format!("ALTER TABLE {} ADD COLUMN {name} {sql_type}", self.table);
                 connection.execute_batch(&sql).map_err(Error::duckdb("add a column"))?;
             }
             self.properties.push((property, column, type_));
@@ -332,29 +370,58 @@ impl Target {
     }
 
     /// Says which properties had another type before.
-    fn retyped(&self, before: &[(String, Type)]) -> Vec<String> {
-        if self.kind == RowKind::Traits {
-            return Vec::new();
-        }
-        let retyped = self.properties.iter().filter_map(|(_, column, type_)| {
-            let (_, was) = before.iter().find(|(known, was)| known == column && was != type_)?;
-            Some(format!("'{column}' was a {was} and is {type_} now: these files have it so"))
+    fn retyped(&self, before: &PropertyTypes) -> Vec<String> {
+        let retyped = self.properties.iter().filter_map(|(_, name, type_)| {
+            let was = match self.kind {
+                RowKind::Events => before.property(name).map(|(_, was)| was),
+                RowKind::Traits => before.trait_type(name),
+            };
+            let was = was?.type_of();
+            let is = type_.type_of();
+            (was != is).then(|| format!("'{name}' was a {was} and is {is} now, as you chose"))
         });
         retyped.collect()
+    }
+
+    /// A value that does not fit, as it came.
+    fn original(&self, checked: &Checked, misfit: &Misfit) -> Original {
+        Original {
+            message: checked.ids[misfit.row].clone(),
+            seq: checked.seqs[misfit.row],
+            property: self.properties[misfit.property].1.clone(),
+            is_trait: self.kind == RowKind::Traits,
+            text: misfit.text.clone(),
+            reason: Some(misfit.reason),
+        }
+    }
+
+    /// Whether the row of a misfit `n` was accepted: no other row has its number.
+    fn is_accepted(&self) -> String {
+        let table = match self.kind {
+            RowKind::Events => "stored_events",
+            RowKind::Traits => "traits",
+        };
+        format!(
+            "n.seq IN (SELECT seq FROM {table} WHERE seq > {} AND seq < {})",
+            self.last,
+            schema::LIVE_SEQ
+        )
     }
 
     /// Inserts the rows of an outlet, and of the outlets for more columns that are asked for.
     fn take(
         &mut self,
         connection: &Connection,
+        types: &mut PropertyTypes,
         mut outlet: Outlet,
         asked: Receiver<Opening>,
+        job: &Job,
     ) -> Result<()> {
         loop {
             let inserted = connection.execute(&self.insert(&outlet.table()), []);
             inserted.map_err(Error::duckdb("add rows"))?;
             let Ok(opening) = asked.recv() else { return Ok(()) };
-            self.open(connection, opening.wanted)?;
+            self.open(connection, types, opening.wanted, job)?;
             let sender;
             (sender, outlet) = incoming::begin(self.schema());
             // Who asked may have been canceled meanwhile; then there are no rows.
@@ -383,25 +450,13 @@ impl Target {
     }
 
     fn property_columns(&self) -> impl Iterator<Item = (&str, Type)> {
-        self.properties.iter().map(|(_, column, type_)| (column.as_str(), *type_))
+        self.properties.iter().map(|(_, column, type_)| (column.as_str(), type_.type_of()))
     }
 
     fn list(&self, of: &str) -> String {
         let columns = self.columns();
         let quoted = columns.iter().map(|column| format!("{of}{}", quote_identifier(column)));
         quoted.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Makes texts of values whose column holds texts, because others have another type.
-    fn widen(&self, checked: &mut Checked) {
-        if self.kind == RowKind::Traits {
-            return;
-        }
-        for (values, (.., type_)) in checked.properties.iter_mut().zip(&self.properties) {
-            if *type_ == Type::Text {
-                *values = super::check::as_texts(values);
-            }
-        }
     }
 
     /// The columns that rows come with.
@@ -429,8 +484,8 @@ impl Target {
             ],
         };
         if self.kind == RowKind::Events {
-            let property = |(name, _, type_): &(String, String, Type)| {
-                Field::new(name, data_type(*type_), true)
+            let property = |(name, _, type_): &(String, String, PropertyType)| {
+                Field::new(name, data_type(type_.type_of()), true)
             };
             fields.extend(self.properties.iter().map(property));
         }
@@ -481,6 +536,12 @@ impl Target {
                     values.push(value.to_json().to_string());
                 }
             }
+        }
+        // A trait keeps each value as it came; it is read as its type.
+        for misfit in &checked.misfits {
+            rows.push(misfit.row);
+            names.push(self.properties[misfit.property].0.as_str());
+            values.push(serde_json::Value::from(misfit.text.as_str()).to_string());
         }
         let of_row = |text: &dyn Fn(usize) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| text(*row))))

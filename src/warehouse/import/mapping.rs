@@ -30,7 +30,7 @@ pub struct Options {
     pub received_at: Option<String>,
     /// Each row sets traits of a customer.
     pub traits: bool,
-    /// Types of properties that must hold: rows that do not fit are rejected.
+    /// Types of properties that a person chose: values that do not fit are misfits.
     pub types: BTreeMap<String, Type>,
     /// Columns to leave out.
     pub left_out: Vec<String>,
@@ -138,7 +138,7 @@ pub struct ProposedColumn {
     pub property: Option<String>,
     /// The type of its values.
     pub type_: Type,
-    /// Whether the person said the type, so that what does not fit is rejected.
+    /// Whether a person chose the type.
     pub forced: bool,
     /// How its numbers are written, if not as in programs.
     pub decimal: Option<Decimal>,
@@ -153,6 +153,9 @@ pub struct ProposedColumn {
     /// Whether its values may show that it has not.
     #[serde(skip)]
     pub(super) is_doubtful: bool,
+    /// Whether the project has a type for it, or a person chose one: values that do not fit are misfits. Else
+    /// it is the narrowest type that all values have.
+    pub settled: bool,
     /// What a person may not expect of it, if there is something.
     pub remark: Option<String>,
     /// Missing values in the rows that were looked at, between 0 and 1.

@@ -4,10 +4,10 @@
 //! `read` (any format as columns) through `check` (types, ids, rejects) into `load` (the warehouse, and the
 //! timelines where it was empty), a few thousand at a time; the first rows say what types there are, the
 //! first value of a column says it where they have none, and where a later one does not fit, all are looked
-//! at and the import begins anew. The warehouse takes all of
-//! it in one transaction: a failed or canceled import changes nothing. Rows that cannot be read are kept
-//! with line, column and reason. A hostile file never meets the data: text is read by us, Parquet by an
-//! instance of its own.
+//! at and the import begins anew. A property that the project has a type for keeps it: a value that does not
+//! fit is a misfit. The warehouse takes all of it in one transaction: a failed or canceled import changes
+//! nothing. Rows that cannot be read are kept with line, column and reason. A hostile file never meets the
+//! data: text is read by us, Parquet by an instance of its own.
 
 mod calls;
 mod check;
@@ -29,6 +29,7 @@ mod roles;
 mod source;
 mod table;
 mod time_format;
+mod typed;
 mod who;
 mod written_date;
 
@@ -38,12 +39,15 @@ pub use source::Delimiter;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use kernel::domain::Job;
+use duckdb::arrow::array::{ArrayRef, StringArray};
+use kernel::domain::{Job, PropertyType, PropertyTypes, Value};
 use serde::Serialize;
 
 use crate::{Error, Result, Warehouse};
+use facts::Facts;
 use look::Look;
 use read::{Columns, Stop};
 use source::Source;
@@ -64,6 +68,8 @@ pub struct ImportReport {
     pub duplicate: u64,
     /// Rows that could not be read.
     pub rejected: u64,
+    /// Values of accepted rows that do not fit the type of their property; all of them are in `misfits`.
+    pub misfits: u64,
     /// How long it took.
     pub seconds: f64,
     /// The first rejected rows.
@@ -100,7 +106,9 @@ impl Warehouse {
     /// A file cannot be read or is of no known format.
     pub fn propose(&self, files: &[PathBuf], options: &Options) -> Result<Proposal> {
         let source = Source::find(files)?;
-        let (_, proposal) = self.look(&source, options, (SAMPLE_ROWS, None), &Job::unwatched())?;
+        let types = self.types();
+        let of = (SAMPLE_ROWS, None);
+        let (_, proposal) = self.look(&source, options, &types, of, &Job::unwatched())?;
         Ok(proposal)
     }
 
@@ -112,7 +120,8 @@ impl Warehouse {
         let started = Instant::now();
         let source = Source::find(files)?;
         job.report(format!("Reading {}", source.title()), 0.0);
-        self.with_types(&source, options, job, |columns, proposal| {
+        let types = self.types();
+        self.with_types(&source, options, &types, job, |columns, proposal| {
             match self.event_of_known_rows(&source, columns, proposal, job)? {
                 Some(event) => {
                     let known = proposal.clone().named(event);
@@ -129,13 +138,14 @@ impl Warehouse {
         &self,
         source: &Source,
         options: &Options,
+        types: &PropertyTypes,
         job: &Job,
         mut work: impl FnMut(&Columns, &Proposal) -> std::result::Result<T, Stop>,
     ) -> Result<T> {
         let (mut most, mut counter) = (SAMPLE_ROWS, None);
         loop {
             let known = (most, counter.as_deref());
-            let (columns, proposal) = self.look(source, options, known, job)?;
+            let (columns, proposal) = self.look(source, options, types, known, job)?;
             match work(&columns, &proposal) {
                 Err(Stop::Misfit) if most < usize::MAX => most = usize::MAX,
                 Err(Stop::Repeated) if counter.is_none() => counter = proposal.mapping.message_id,
@@ -153,6 +163,7 @@ impl Warehouse {
         &self,
         source: &Source,
         options: &Options,
+        types: &PropertyTypes,
         (most, counter): (usize, Option<&str>),
         job: &Job,
     ) -> Result<(Columns, Proposal)> {
@@ -169,7 +180,18 @@ impl Warehouse {
             return Err(error);
         }
         look.is_of_all_rows = n < most;
-        let proposal = infer::propose(source, &columns, &look, options, counter)?;
+        let proposal = infer::propose(source, &columns, &look, options, counter, types)?;
         Ok((columns, proposal))
+    }
+}
+
+/// The type of values that were never seen in a file: the narrowest that all of them have, as in files.
+pub(crate) fn type_of_values(values: &[&Value]) -> PropertyType {
+    let texts: ArrayRef =
+        Arc::new(StringArray::from_iter_values(values.iter().map(|value| value.to_string())));
+    let found = PropertyType::found(Facts::of(&texts).type_of());
+    match values.iter().all(|value| found.fit(value).is_ok()) {
+        true => found,
+        false => PropertyType::Text,
     }
 }

@@ -1,13 +1,13 @@
 use std::path::Path;
 
 use duckdb::arrow::array::ArrayRef;
-use kernel::domain::{Job, Type};
+use kernel::domain::{Job, PropertyType, PropertyTypes, Type};
 
-use super::check::typed;
 use super::normal;
 use super::read::Stop;
 use super::source::Source;
 use super::time_format::TimeFormat;
+use super::typed::typed;
 use super::{Options, Proposal};
 use crate::{Error, Result, Warehouse};
 
@@ -24,7 +24,9 @@ impl Warehouse {
     /// Reads a file whole; a line that is no row is an error.
     pub(crate) fn read_table(&self, path: &Path, options: &Options, job: &Job) -> Result<Table> {
         let source = Source::find(&[path.to_owned()])?;
-        self.with_types(&source, options, job, |columns, proposal| {
+        // A table beside the events has types of its own.
+        let types = PropertyTypes::default();
+        self.with_types(&source, options, &types, job, |columns, proposal| {
             let mut table = Table::of(proposal);
             let format = TimeFormat::named(&proposal.mapping.time_format);
             self.read_rows(&source, columns, job, &mut |rows| {
@@ -44,7 +46,8 @@ impl Warehouse {
                     let is_time = Some(name) == proposal.mapping.time.as_ref();
                     let (array, _) =
                         normal::values(array, *type_, proposed.decimal, proposed.drops_missing);
-                    let (array, misfits) = typed(&array, *type_, is_time, &format);
+                    let type_ = PropertyType::found(*type_);
+                    let (array, misfits) = typed(&array, type_, is_time, is_time, &format);
                     if !misfits.is_empty() && !is_time {
                         return Err(Stop::Misfit);
                     }

@@ -32,7 +32,7 @@ impl Growing {
         if has_aliases {
             return Ok(None);
         }
-        let catalog = catalog::of(connection)?;
+        let catalog = catalog::of(connection, &warehouse.types())?;
         let builder = TimelinesBuilder::new(&catalog);
         let budget = warehouse.cache.budget;
         let mut growing = Self { catalog, builder, places: Vec::new(), budget };

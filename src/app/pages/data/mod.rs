@@ -56,6 +56,7 @@ impl Data {
                     if let Some(source) = imports_ui(ui, state) {
                         self.choose(vec![source], outbox);
                     }
+                    misfits_ui(ui, state);
                     inventory_ui(ui, state);
                 }
             }
@@ -231,14 +232,15 @@ fn open_dialog(context: egui::Context) -> Receiver<Vec<PathBuf>> {
 fn report_ui(ui: &mut Ui, state: &State) {
     let Some(report) = state.imported.value() else { return };
     let tokens = Tokens::at(ui);
-    let color = if report.rejected > 0 { tokens.warn } else { tokens.good };
+    let color = if report.rejected + report.misfits > 0 { tokens.warn } else { tokens.good };
     ui.label(
         RichText::new(format!(
-            "read {}, accepted {}, duplicate {}, rejected {} in {:.1} s",
+            "read {}, accepted {}, duplicate {}, rejected {}, misfits {} in {:.1} s",
             thousands(report.read),
             thousands(report.accepted),
             thousands(report.duplicate),
             thousands(report.rejected),
+            thousands(report.misfits),
             report.seconds
         ))
         .color(color),
@@ -318,6 +320,20 @@ fn imports_ui(ui: &mut Ui, state: &State) -> Option<PathBuf> {
         }
     });
     again
+}
+
+/// The number of values that do not fit, and where they are.
+fn misfits_ui(ui: &mut Ui, state: &State) {
+    let misfits = state.look().summary.misfits;
+    if misfits == 0 {
+        return;
+    }
+    let text = format!(
+        "{} values do not fit the type of their property, and are null in it. They are in the table misfits, \
+         with message id, original and reason.",
+        thousands(misfits)
+    );
+    ui.add(egui::Label::new(RichText::new(text).color(Tokens::at(ui).warn)).wrap());
 }
 
 /// The kinds of events, with their properties and an example of each.

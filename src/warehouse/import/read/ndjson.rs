@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use kernel::domain::without_lone_surrogates;
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -38,7 +39,8 @@ pub(super) fn columns(source: &Source, rows: usize) -> Result<Columns> {
             if let Ok(text) = std::str::from_utf8(bare(lines.bytes(end))) {
                 let known = places.names.len();
                 let mut n_values = 0;
-                let _is_object = leaves(text, "", 0, &mut |name, value| {
+                let text = without_lone_surrogates(text);
+                let _is_object = leaves(&text, "", 0, &mut |name, value| {
                     n_values += usize::from(value.is_some());
                     places.add(name);
                 });
@@ -110,7 +112,8 @@ pub(super) fn read(
                     let known = places.names.len();
                     values.resize(known, None);
                     let mut n_values = 0;
-                    let is_object = leaves(text, "", 0, &mut |name, value| {
+                    let whole = without_lone_surrogates(text);
+                    let is_object = leaves(&whole, "", 0, &mut |name, value| {
                         n_values += usize::from(value.is_some());
                         if value.is_some()
                             && let Some(place) = places.add(name)
