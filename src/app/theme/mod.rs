@@ -5,6 +5,7 @@
 
 mod fonts;
 mod icons;
+mod missing_glyphs;
 mod tokens;
 
 use eframe::egui::{self, CornerRadius, FontId, Stroke, TextStyle, Theme, vec2};
@@ -20,6 +21,7 @@ pub(crate) const STRONG: &str = "strong";
 /// Installs fonts and both styles.
 pub(crate) fn install(context: &egui::Context, choice: ThemeChoice) {
     fonts::install(context);
+    missing_glyphs::install(context);
     for theme in [Theme::Dark, Theme::Light] {
         let tokens = Tokens::of(theme);
         context.style_mut_of(theme, |style| apply(style, tokens));
