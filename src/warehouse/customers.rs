@@ -24,7 +24,7 @@ pub struct CustomerSummary {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CustomerList {
-    /// A part of their ids, in any case.
+    /// A part of their ids; case and accents do not matter.
     pub search: String,
     /// An event that they have.
     pub event: Option<String>,
@@ -68,7 +68,8 @@ impl CustomerList {
     }
 
     fn condition(&self) -> (String, Vec<String>) {
-        let mut condition = "contains(lower(customer_id), lower(?))".to_owned();
+        let mut condition =
+            "contains(strip_accents(lower(customer_id)), strip_accents(lower(?)))".to_owned();
         let mut values = vec![self.search.clone()];
         if let Some(event) = &self.event {
             condition += " AND customer_id IN (SELECT customer_id FROM events WHERE event = ?)";

@@ -186,7 +186,11 @@ impl Held {
         job.report("Arranging the rows", 0.3);
         let text = arrangement.filter.trim().to_lowercase();
         let has = |(place, type_): (usize, &DataType)| {
-            format!("contains(lower({}), {})", as_text(&name(place), type_), quote_text(&text))
+            format!(
+                "contains(strip_accents(lower({})), strip_accents({}))",
+                as_text(&name(place), type_),
+                quote_text(&text)
+            )
         };
         let condition = match text.is_empty() {
             true => "true".to_owned(),
