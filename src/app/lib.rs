@@ -24,16 +24,18 @@ use std::path::PathBuf;
 pub use app::{App, Start};
 pub use pages::Page;
 
+/// The remedy where no window can be opened.
+const WITHOUT_WINDOW: &str = "every command works without a window: fullcircle --help";
+
 /// Opens the window on a project, or on the bundled sample; perhaps where a link leads.
 ///
 /// # Errors
 /// There is no display, the link is none, or the window cannot be opened; with what to do.
 pub fn run(project: Option<PathBuf>, link: Option<&str>) -> Result<(), String> {
     if !has_display() {
-        return Err(
-            "there is no display for a window; see the whole circle without one: cargo run --release -- demo"
-                .to_owned(),
-        );
+        return Err(format!(
+            "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set; {WITHOUT_WINDOW}"
+        ));
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let start = Start::new(program, project, link)?;
@@ -48,12 +50,7 @@ pub fn run(project: Option<PathBuf>, link: Option<&str>) -> Result<(), String> {
         options,
         Box::new(|context| Ok(Box::new(App::new(&context.egui_ctx, start)))),
     )
-    .map_err(|error| {
-        format!(
-            "the window cannot be opened: {error}; see the whole circle without one: \
-             cargo run --release -- demo"
-        )
-    })
+    .map_err(|error| format!("the window cannot be opened: {error}; {WITHOUT_WINDOW}"))
 }
 
 /// On Linux a window needs an X or Wayland server; elsewhere there always is one.
