@@ -10,6 +10,7 @@ use crate::pages::{Page, Pages, board_link};
 use crate::shown::Link;
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
+use crate::widgets::MAX_LINE_CHARS;
 
 /// The command palette: everything that can be done, found by a few letters.
 #[derive(Debug, Default)]
@@ -80,7 +81,8 @@ impl Palette {
         Frame::window(ui.style()).show(ui, |ui| {
             ui.set_width(460.0);
             let name = ui.label(RichText::new("Command").small().color(Tokens::at(ui).weak));
-            let field = TextEdit::singleline(&mut self.search).desired_width(f32::INFINITY);
+            let field = TextEdit::singleline(&mut self.search).char_limit(MAX_LINE_CHARS);
+            let field = field.desired_width(f32::INFINITY);
             let field = ui.add(field).labelled_by(name.id);
             field.request_focus();
             ScrollArea::vertical().max_height(320.0).show(ui, |ui| {

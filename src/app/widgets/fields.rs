@@ -1,5 +1,6 @@
 use eframe::egui::{self, ComboBox, Response, RichText, TextEdit, Ui};
 
+use super::thousands;
 use crate::theme::Tokens;
 
 /// A one-line text field under its label, which is also its accessible name.
@@ -10,7 +11,10 @@ pub(crate) fn text_field(
     hint: &str,
     width: f32,
 ) -> Response {
-    line(ui, label, width, TextEdit::singleline(text).hint_text(hint.to_owned()))
+    let field = TextEdit::singleline(text).hint_text(hint.to_owned());
+    let response = line(ui, label, width, field);
+    full_field_ui(ui, text, MAX_LINE_CHARS);
+    response
 }
 
 /// A one-line field for what is not to be read over a shoulder.
@@ -27,6 +31,22 @@ fn make_room(ui: &mut Ui, width: f32) {
     }
 }
 
+/// Characters of a one-line field. A longer text is cut, and the field says so: laying out a megabyte takes longer
+/// than a frame.
+pub(crate) const MAX_LINE_CHARS: usize = 4_096;
+/// Characters of a field of several lines; see [`MAX_LINE_CHARS`].
+pub(crate) const MAX_TEXT_CHARS: usize = 200_000;
+
+/// Notes that a field is full: the rest of what was typed or pasted is not in it.
+pub(crate) fn full_field_ui(ui: &mut Ui, text: &str, most: usize) {
+    // A text with fewer bytes than that has fewer characters, too.
+    if text.len() >= most && text.chars().count() >= most {
+        let n = thousands(u64::try_from(most).unwrap_or(u64::MAX));
+        let note = format!("Only the first {n} characters are kept.");
+        ui.label(RichText::new(note).small().color(Tokens::at(ui).warn));
+    }
+}
+
 /// What a field has beside its text: margins, and of a choice the sign that it opens.
 const AROUND: f32 = 28.0;
 
@@ -36,7 +56,7 @@ fn line(ui: &mut Ui, label: &str, width: f32, field: TextEdit<'_>) -> Response {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let name = ui.label(RichText::new(label).small().color(weak));
-        let field = field.id_salt(label).desired_width(width);
+        let field = field.id_salt(label).desired_width(width).char_limit(MAX_LINE_CHARS);
         ui.add(field.margin(egui::Margin::symmetric(6, 5))).labelled_by(name.id)
     })
     .inner
@@ -51,9 +71,12 @@ pub(crate) fn text_area(ui: &mut Ui, label: &str, text: &mut String, rows: usize
         let field = TextEdit::multiline(text)
             .id_salt(label)
             .code_editor()
+            .char_limit(MAX_TEXT_CHARS)
             .desired_rows(rows)
             .desired_width(f32::INFINITY);
-        ui.add(field).labelled_by(name.id)
+        let response = ui.add(field).labelled_by(name.id);
+        full_field_ui(ui, text, MAX_TEXT_CHARS);
+        response
     })
     .inner
 }

@@ -40,8 +40,23 @@ impl Picture {
     }
 }
 
-/// Writes a part of an image; `scale` is pixels for a point.
-fn write(image: &ColorImage, part: Rect, scale: f32, path: &Path) -> io::Result<()> {
+/// Copies a part of the window, as it is painted next, to the system clipboard.
+pub(crate) fn copy_picture(context: &Context, part: Rect) {
+    let scale = context.pixels_per_point();
+    let context_of_screenshot = context.clone();
+    context.request_screenshot(move |image: Arc<ColorImage>| {
+        if let Ok(part) = cropped(&image, part, scale) {
+            context_of_screenshot.copy_image(part);
+            context_of_screenshot.request_repaint();
+        }
+    });
+}
+
+/// The part of an image that a rectangle of the window covers; `scale` is pixels per point.
+///
+/// # Errors
+/// The rectangle covers no pixel.
+fn cropped(image: &ColorImage, part: Rect, scale: f32) -> io::Result<ColorImage> {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -51,13 +66,19 @@ fn write(image: &ColorImage, part: Rect, scale: f32, path: &Path) -> io::Result<
     let (left, right) = (pixel(part.left(), image.width()), pixel(part.right(), image.width()));
     let (top, bottom) = (pixel(part.top(), image.height()), pixel(part.bottom(), image.height()));
     if left >= right || top >= bottom {
-        return Err(io::Error::other("nothing of it is shown"));
+        return Err(io::Error::other("the picture is outside the window"));
     }
     let rows = (top..bottom).map(|row| &image.pixels[row * image.width()..][left..right]);
-    let bytes: Vec<u8> = rows.flatten().flat_map(|pixel| pixel.to_array()).collect();
-    let size = |from: usize, to: usize| u32::try_from(to - from).map_err(io::Error::other);
+    Ok(ColorImage::new([right - left, bottom - top], rows.flatten().copied().collect()))
+}
+
+/// Writes a part of an image as PNG; `scale` is pixels per point.
+fn write(image: &ColorImage, part: Rect, scale: f32, path: &Path) -> io::Result<()> {
+    let part = cropped(image, part, scale)?;
+    let bytes: Vec<u8> = part.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
+    let size = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
     let file = io::BufWriter::new(std::fs::File::create(path)?);
-    let mut encoder = png::Encoder::new(file, size(left, right)?, size(top, bottom)?);
+    let mut encoder = png::Encoder::new(file, size(part.width())?, size(part.height())?);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header().map_err(io::Error::other)?;

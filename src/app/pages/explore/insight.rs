@@ -1,15 +1,17 @@
 use std::path::PathBuf;
 
 use eframe::egui::{self, Rect, RichText, ScrollArea, Ui, vec2};
-use workspace::insights::{Before, Chart, InsightKind, InsightSpec, Point, Range};
-use workspace::{Command, Name, SELECTION};
+use workspace::insights::{Before, Chart, Insight, InsightKind, InsightSpec, Point, Range};
+use workspace::{Command, Name, SELECTION, Value};
 
 use super::board::{Place, fold_ui};
 use super::{charts, form, people::People, questions};
 use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, State, Tone};
 use crate::theme::Tokens;
-use crate::widgets::{Picture, empty_state, popup_button, section, sql_ui, text_field};
+use crate::widgets::{
+    Picture, as_tsv, copy_picture, empty_state, popup_button, section, sql_ui, text_field,
+};
 
 /// The tab of a chart.
 #[derive(Debug)]
@@ -28,9 +30,16 @@ pub(super) struct InsightTab {
     people: People,
     /// Where the chart was painted last.
     shown: Rect,
-    /// Where a picture of it is wanted, as soon as no menu is above it.
-    wanted: Option<PathBuf>,
+    /// The destination of a picture of the chart, which is taken when no menu covers it.
+    wanted: Option<Destination>,
     picture: Option<Picture>,
+}
+
+/// The destination of a picture.
+#[derive(Debug)]
+enum Destination {
+    File(PathBuf),
+    Clipboard,
 }
 
 /// Width of the panel of people.
@@ -102,8 +111,12 @@ impl InsightTab {
         if self.asked.is_none() && self.spec == InsightSpec::usual(self.kind()) {
             questions::first(&mut self.spec, look);
         }
-        if let Some(path) = self.wanted.take() {
-            self.picture = Some(Picture::take(ui.ctx(), self.shown, &path));
+        match self.wanted.take() {
+            Some(Destination::File(path)) => {
+                self.picture = Some(Picture::take(ui.ctx(), self.shown, &path));
+            }
+            Some(Destination::Clipboard) => copy_picture(ui.ctx(), self.shown),
+            None => {}
         }
         if let Some(ended) = self.picture.as_ref().and_then(Picture::ended) {
             self.picture = None;
@@ -209,12 +222,30 @@ impl InsightTab {
                 if ui.add_enabled(!path.is_empty(), egui::Button::new("Write the file")).clicked() {
                     let path = PathBuf::from(path);
                     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-                        self.wanted = Some(path);
+                        self.wanted = Some(Destination::File(path));
                     } else {
                         // What is shown, chosen customers and all.
                         let asked = self.asked.as_ref().map_or(&self.spec, |asked| &asked.0);
                         outbox.send(Command::ExportInsight(asked.clone(), path));
                     }
+                    ui.close();
+                }
+            });
+            popup_button(ui, "Copy…", |ui| {
+                let insight = state.tiles.insight(place.slot).and_then(|loadable| loadable.value());
+                if let Some((insight, _)) = insight
+                    && ui
+                        .button("Copy numbers")
+                        .on_hover_text("As rows for a spreadsheet")
+                        .clicked()
+                {
+                    ui.copy_text(insight_as_tsv(insight));
+                    outbox.say(Tone::Good, "Copied the numbers of the chart".to_owned());
+                    ui.close();
+                }
+                if ui.button("Copy picture").clicked() {
+                    self.wanted = Some(Destination::Clipboard);
+                    outbox.say(Tone::Good, "Copied the picture of the chart".to_owned());
                     ui.close();
                 }
             });
@@ -254,6 +285,13 @@ impl InsightTab {
             }
         });
     }
+}
+
+/// The numbers of a chart with the names of their columns, as tab-separated rows.
+fn insight_as_tsv(insight: &Insight) -> String {
+    let (columns, rows) = insight.rows();
+    let names: Vec<Value> = columns.into_iter().map(Value::text).collect();
+    as_tsv(std::iter::once(names.as_slice()).chain(rows.iter().map(Vec::as_slice)))
 }
 
 /// Whether two specs ask the same, of whomever.

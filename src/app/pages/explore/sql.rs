@@ -9,8 +9,8 @@ use crate::pages::{again_ui, error_ui};
 use crate::state::{Outbox, Queried, State, Tone};
 use crate::theme::Tokens;
 use crate::widgets::{
-    ResultTable, Rows, Shown, empty_state, popup_button, primary_button, shorten, sql_job,
-    text_field, thousands,
+    MAX_TEXT_CHARS, ResultTable, Rows, Shown, empty_state, full_field_ui, popup_button,
+    primary_button, shorten, sql_job, text_field, thousands,
 };
 
 /// Queries on the warehouse.
@@ -252,6 +252,7 @@ impl Sql {
         let editor = TextEdit::multiline(&mut self.sql)
             .id_salt("sql-editor")
             .code_editor()
+            .char_limit(MAX_TEXT_CHARS)
             .desired_rows(7)
             .desired_width(f32::INFINITY)
             .layouter(&mut layouter);
@@ -260,6 +261,7 @@ impl Sql {
         let area = egui::ScrollArea::vertical().id_salt("editor").max_height(most);
         let shown = area.show(ui, |ui| editor.show(ui)).inner;
         let range = shown.cursor_range;
+        full_field_ui(ui, &self.sql, MAX_TEXT_CHARS);
         shown.response.response.labelled_by(name.id);
         let range = range?;
         self.cursor = range.primary.index.0;

@@ -1,7 +1,7 @@
 use workspace::Value;
 
-/// Rows as a spreadsheet takes them.
-pub(super) fn as_tsv<'r>(rows: impl Iterator<Item = &'r [Value]>) -> String {
+/// Tab-separated rows for a spreadsheet; tabs and line breaks within a cell are blanks.
+pub(crate) fn as_tsv<'r>(rows: impl Iterator<Item = &'r [Value]>) -> String {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
         other => other.to_string().replace(['\t', '\n', '\r'], " "),

@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use cells::Cells;
-use copying::{as_csv, as_tsv};
+use copying::as_csv;
+pub(crate) use copying::as_tsv;
 use eframe::egui::{self, Align, Key, Layout, Modifiers, RichText, Ui, vec2};
 use egui_table::{AutoSizeMode, Column, HeaderRow, Table};
 use workspace::{Arrangement, ColumnSummary, HeldPage, Value, before};
