@@ -6,6 +6,7 @@ mod cat;
 mod circle;
 mod circulation;
 mod crash;
+mod crash_mixed;
 mod crash_workbench;
 mod decisions;
 mod endpoint;
