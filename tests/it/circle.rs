@@ -153,7 +153,7 @@ fn a_second_process_on_a_project_is_told_who_has_it() {
 }
 
 #[test]
-fn without_a_display_the_window_names_the_demo() {
+fn without_a_display_the_window_names_the_commands() {
     let output = std::process::Command::new(crate::support::program())
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
@@ -162,7 +162,7 @@ fn without_a_display_the_window_names_the_demo() {
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("cargo run --release -- demo"), "{said}");
+    assert!(said.contains("fullcircle --help"), "{said}");
     assert_eq!(output.status.code(), Some(1));
 }
 
