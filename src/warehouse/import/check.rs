@@ -1,30 +1,25 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use duckdb::arrow::array::{
-    Array, ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMicrosecondArray,
-    new_null_array,
-};
+use duckdb::arrow::array::{Array, ArrayRef, BooleanArray, StringArray};
 use duckdb::arrow::compute::filter;
 use kernel::domain::{
-    Cell, MisfitReason, PropertyType, PropertyTypes, Time, Type, Value, boolean_of, is_missing,
-    is_missing_id, limits, number_in,
+    Cell, MisfitReason, PropertyType, PropertyTypes, Time, Type, is_missing, is_missing_id, limits,
 };
 
 use super::calls::{self, Part};
 use super::event_names::{self, EventNames};
-use super::facts::{Facts, KEPT_WHOLE, RawValues, as_number};
+use super::facts::{Facts, RawValues};
 use super::ids::{Ids, MessageId};
 use super::infer::{free_name, property_name};
 use super::normal;
 use super::numbers::Decimal;
 use super::read::{Rows, Stop, kept};
 use super::time_format::TimeFormat;
+use super::typed::{Misfit, known_type, type_in, typed};
 use super::who::{self, Who};
 use super::{Mapping, Proposal, ProposedColumn, Reject, RowKind};
 use crate::Error;
-use crate::arrow::Values;
-use crate::relation::data_type;
 
 /// Checks rows against a proposal: good ones become columns of the types that it says, with an id each;
 /// bad ones are rejected with column and reason.
