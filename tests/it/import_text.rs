@@ -330,6 +330,17 @@ fn times_are_read_as_tools_write_them() {
 }
 
 #[test]
+fn times_of_day_beside_days_are_reported() {
+    let text = "customer,event,date,clock\na,buy,2024-01-01,10:30\na,see,2024-01-01,9:15 AM\n";
+    let (_, report) = imported("days.csv", text, &Options::default());
+    assert_eq!(counts(&report), [2, 2, 0, 0]);
+    assert!(
+        report.remarks.join("\n").contains("times of day in 'clock' are not read"),
+        "{report:#?}"
+    );
+}
+
+#[test]
 fn numbers_are_read_as_people_write_them_or_said_to_be_text() {
     let order = Options { event_name: Some("order".to_owned()), ..Options::default() };
     let check = |amounts: &[&str], options: &Options, sum: &str| {

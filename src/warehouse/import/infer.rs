@@ -259,6 +259,14 @@ fn decisions(
         ));
     }
     let time = names.iter().position(|name| Some(*name) == mapping.time.as_deref());
+    if let Some(clock) = time.and_then(|place| look.clock_beside(place)) {
+        decisions.push(format!(
+            "'{}' has days alone, and the times of day in '{}' are not read; join the two into one column to order the \
+             events of a day",
+            mapping.time.as_deref().unwrap_or_default(),
+            names[clock]
+        ));
+    }
     if let Some((read, other)) =
         time.filter(|_| options.time_format.is_none()).and_then(|place| look.other_reading(place))
     {

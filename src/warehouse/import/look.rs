@@ -1,12 +1,13 @@
 use std::collections::{HashMap, HashSet};
 
 use duckdb::arrow::array::ArrayRef;
-use kernel::domain::{Time, Type, Value, is_missing};
+use kernel::domain::{MICROS_PER_DAY, Time, Type, Value, is_missing};
 
 use super::facts::{Facts, RawValues, number_as};
 use super::numbers::Decimal;
 use super::read::{Columns, Rows};
 use super::time_format::TimeFormat;
+use super::written_date::{self, Order};
 use crate::summaries::{ColumnSummary, summary_of};
 
 /// Rows of a preview.
@@ -87,6 +88,22 @@ impl Look {
         let Some(format) = self.time_format(place) else { return Vec::new() };
         let time = |row: &Vec<Option<String>>| format.micros(row.get(place)?.as_deref()?);
         self.sample.iter().map(time).collect()
+    }
+
+    /// A column of times of day beside a column that has days alone.
+    pub(super) fn clock_beside(&self, days: usize) -> Option<usize> {
+        let midnight = |time: &i64| time.rem_euclid(MICROS_PER_DAY) == 0;
+        if !self.times(days).iter().flatten().all(midnight) {
+            return None;
+        }
+        let is_clock = |text: &str| {
+            text.contains(':')
+                && written_date::micros(&format!("2000/1/1 {text}"), Order::YearFirst).is_some()
+        };
+        (0..self.facts.len()).find(|place| {
+            let mut values = self.values(*place).peekable();
+            *place != days && values.peek().is_some() && values.all(is_clock)
+        })
     }
 
     /// Another format that reads the times of a column as well, and as other times.

@@ -133,11 +133,11 @@ pub(super) fn nested(name: &str) -> Option<String> {
 
 /// Whether a name is known to have a role.
 pub(super) fn is_known(name: &str) -> bool {
-    let name = plain(name);
+    let plain = plain(name);
     let lists: [&[&str]; 6] = [&CUSTOMER, &ANONYMOUS, &TIME, &EVENT, &MESSAGE_ID, &RECEIVED_AT];
-    lists.iter().any(|list| list.contains(&name.as_str()))
-        || is_like_a_customer(&name)
-        || nested(&name).is_some()
+    lists.iter().any(|list| list.contains(&plain.as_str()))
+        || is_like_a_customer(&plain)
+        || nested(name).is_some()
 }
 
 /// Whether a plain name says somebody and what tells them apart, such as `loyaltymemberno`.
