@@ -396,6 +396,8 @@ fn a_damaged_data_folder_loses_nothing_silently() {
 /// Data folders that earlier versions wrote: format 3, and format 2, which has fewer kinds of records.
 #[test]
 fn data_folders_of_earlier_formats_open() {
+    // They were written long ago.
+    let settings = Settings { accepts_clock: true, ..Settings::default() };
     for format in ["2", "3"] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -404,7 +406,7 @@ fn data_folders_of_earlier_formats_open() {
         let found = verify_log(&data).unwrap();
         assert!(found.intact, "{found:?}");
         let read = || {
-            let store = Embedded::open(&data, Settings::default()).unwrap();
+            let store = Embedded::open(&data, settings).unwrap();
             let (events, next) = store.read(0, 1_000).unwrap();
             assert_eq!(next, 51);
             let ids = events.into_iter().map(|event| (event.message_id, event.customer_id));
@@ -414,7 +416,7 @@ fn data_folders_of_earlier_formats_open() {
         // 48 orders less 8 of two customers who were erased, an identify event and its join.
         assert_eq!((ids.len(), rejected), (42, 1));
         assert_eq!(read().0, ids, "opened again");
-        let store = Embedded::open(&data, Settings::default()).unwrap();
+        let store = Embedded::open(&data, settings).unwrap();
         assert_eq!(store.erase("c2").unwrap().events, 12);
         assert_eq!(store.timeline("a1").unwrap().customer_id(), "c1");
         drop(store);
