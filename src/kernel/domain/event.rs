@@ -6,6 +6,8 @@ use super::{Properties, Time};
 pub const IDENTIFY: &str = "$identify";
 /// The event that joins an anonymous timeline to a customer's.
 pub const ALIAS: &str = "$alias";
+/// The event that undoes the join of an id to a customer.
+pub const UNALIAS: &str = "$unalias";
 /// The event that records a score that was given.
 pub const SCORE: &str = "$score";
 /// The event that records which variant of an experiment somebody got.
@@ -63,11 +65,11 @@ pub(super) const MESSAGE_UUID: &str = "message_uuid";
 
 /// The events that the product records itself. Events of other tools whose names begin with `$`, such as
 /// `$pageview`, are events of a customer.
-pub const SYSTEM_EVENTS: [&str; 5] = [IDENTIFY, ALIAS, SCORE, EXPOSURE, ACTION];
+pub const SYSTEM_EVENTS: [&str; 6] = [IDENTIFY, ALIAS, UNALIAS, SCORE, EXPOSURE, ACTION];
 
 /// SQL that is true for an event, by its column `event`, that is no system event.
 pub const NOT_SYSTEM_SQL: &str =
-    "event NOT IN ('$identify', '$alias', '$score', '$exposure', '$action')";
+    "event NOT IN ('$identify', '$alias', '$unalias', '$score', '$exposure', '$action')";
 
 /// Whether an event was made by the product rather than by a customer.
 ///

@@ -5,6 +5,7 @@
 
 mod cell;
 mod event;
+mod identity;
 mod job;
 mod json;
 mod kind;
@@ -21,8 +22,9 @@ mod value;
 pub use cell::Cell;
 pub use event::{
     ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, NOT_SYSTEM_SQL, SCORE, SYSTEM_EVENTS,
-    is_system,
+    UNALIAS, is_system,
 };
+pub use identity::{id_of_number, normalized_id, without_lone_surrogates};
 pub use job::{Job, Progress};
 pub use json::{id_of_json_number, number_of_json, without_lone_surrogates};
 pub use kind::ErrorKind;
