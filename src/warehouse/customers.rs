@@ -164,7 +164,12 @@ impl Warehouse {
     fn each_event(&self, customer_id: &str, take: &mut dyn FnMut(Event)) -> Result<()> {
         let failed = || Error::duckdb("read events");
         let connection = self.connect()?;
-        let condition = format!("customer_id = {}", kernel::expression::quote_text(customer_id));
+        // Earlier versions kept ids as they came.
+        let condition = format!(
+            "customer_id IN ({}, {})",
+            kernel::expression::quote_text(customer_id),
+            kernel::expression::quote_text(&kernel::domain::normalized_id(customer_id))
+        );
         // Trait changes of one identify are one event again, with its traits as properties.
         let sql = format!(
             "SELECT * FROM (

@@ -1,4 +1,4 @@
-use kernel::domain::Job;
+use kernel::domain::{Job, normalized_id};
 use kernel::expression::quote_identifier;
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ impl Warehouse {
     /// # Errors
     /// The warehouse cannot be written, or the job was canceled. Then nothing changed.
     pub fn erase(&self, customer_id: &str, job: &Job) -> Result<Erased> {
+        let customer_id = &*normalized_id(customer_id);
         let erased = self.transaction(job, |connection| {
             let delete = |sql: &str| -> Result<u64> {
                 let n = connection.execute(sql, [customer_id]);
@@ -43,6 +44,14 @@ impl Warehouse {
                 "DELETE FROM stored_originals WHERE is_trait
                     AND coalesce(message_id, CAST(message_uuid AS VARCHAR)) IN
                         (SELECT message_id FROM traits WHERE customer_id = ?)",
+            )?;
+            delete(
+                "DELETE FROM known_as WHERE id = ?1 OR id IN
+                    (SELECT anonymous_id FROM aliases WHERE customer_id = ?1)",
+            )?;
+            delete(
+                "DELETE FROM joins WHERE id = ?1 OR customer_id = ?1 OR id IN
+                    (SELECT anonymous_id FROM aliases WHERE customer_id = ?1)",
             )?;
             let mut erased = Erased {
                 events: delete("DELETE FROM stored_events WHERE customer_id = ?")?,

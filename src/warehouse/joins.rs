@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use duckdb::Connection;
 use kernel::domain::{ALIAS, Event};
 
-use crate::{Error, Result};
+use crate::{Error, Result, own_ids};
 
 /// A live event, and the customer that it belongs to after all joins of its run.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,9 @@ impl<'e> Joins<'e> {
                 "UPDATE {table} SET customer_id = j.customer_id
                  FROM (SELECT anonymous_id, arg_min(customer_id, place) AS customer_id
                        FROM joined GROUP BY anonymous_id) j
-                 WHERE {table}.customer_id = j.anonymous_id AND j.anonymous_id <> j.customer_id"
+                 WHERE {table}.customer_id = j.anonymous_id AND j.anonymous_id <> j.customer_id
+                    AND {}",
+                if table == "aliases" { "true".to_owned() } else { own_ids::is_moved(table) }
             ))?;
         }
         connection.execute_batch(

@@ -28,6 +28,7 @@ mod live;
 mod message_id;
 mod misfits;
 mod oracle;
+mod own_ids;
 mod query;
 mod relation;
 mod retype;

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use duckdb::Connection;
 use duckdb::types::Value as Sql;
-use kernel::domain::{Event, IDENTIFY, Job, PropertyType, PropertyTypes, Value, property};
+use kernel::domain::{Event, IDENTIFY, Job, PropertyType, PropertyTypes, UNALIAS, Value, property};
 use kernel::expression::quote_identifier;
 
 use crate::export::{sql_time, sql_value};
@@ -10,7 +10,7 @@ use crate::import::type_of_values;
 use crate::joins::{Joins, Owned};
 use crate::message_id::MessageId;
 use crate::misfits::{self, Original};
-use crate::{Error, Result, Warehouse, schema};
+use crate::{Error, Result, Warehouse, own_ids, schema};
 
 /// What became of pulled events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,8 @@ impl Warehouse {
     }
 
     /// Adds events of an endpoint's log, in the order of the log, and remembers where it stopped: both
-    /// in one transaction, so that each event is added exactly once.
+    /// in one transaction, so that each event is added exactly once. `known_as` has the sequence numbers of
+    /// events that came with another id than that of their customer, with that id.
     ///
     /// # Errors
     /// The warehouse cannot be written, or the job was canceled.
@@ -47,11 +48,12 @@ impl Warehouse {
         &self,
         endpoint: &str,
         events: &[Event],
+        known_as: &[(u64, String)],
         next_offset: u64,
         job: &Job,
     ) -> Result<Pulled> {
         self.transaction_with_types(job, |connection, types| {
-            let pulled = add(connection, types, events)?;
+            let pulled = add(connection, types, events, known_as)?;
             connection
                 .execute("INSERT INTO pulls VALUES (?, ?)", duckdb::params![endpoint, next_offset])
                 .map_err(Error::duckdb("remember the pull offset"))?;
@@ -60,13 +62,47 @@ impl Warehouse {
     }
 }
 
-/// Adds a run of the log: its joins first, which move what is there, then its events under their owners.
+/// Adds a range of the log as a pull does. An undone join gives back what joins before it moved, so runs between two
+/// of them are added in turn.
 pub(crate) fn add(
     connection: &Connection,
     types: &mut PropertyTypes,
     events: &[Event],
+    known_as: &[(u64, String)],
+) -> Result<Pulled> {
+    let own_ids: Vec<(u64, &str)> = known_as.iter().map(|(seq, id)| (*seq, id.as_str())).collect();
+    own_ids::keep_own_ids(connection, &own_ids)?;
+    let mut pulled = Pulled::default();
+    for run in events.chunk_by(|left, right| left.event != UNALIAS && right.event != UNALIAS) {
+        match run {
+            [undone] if undone.event == UNALIAS => own_ids::undo(connection, undone)?,
+            run => {
+                let added = add_run(connection, types, run, &own_ids)?;
+                pulled.accepted += added.accepted;
+                pulled.duplicate += added.duplicate;
+            }
+        }
+    }
+    Ok(pulled)
+}
+
+/// Adds a run of the log: its joins first, which move what is there, then its events under their owners.
+fn add_run(
+    connection: &Connection,
+    types: &mut PropertyTypes,
+    events: &[Event],
+    own_ids: &[(u64, &str)],
 ) -> Result<Pulled> {
     let (joins, owned) = Joins::read(events);
+    let known: HashSet<u64> = own_ids.iter().map(|(seq, _)| *seq).collect();
+    let is_assigned = |owned: &&Owned<'_>| {
+        owned.customer_id != owned.event.customer_id && !known.contains(&owned.event.seq)
+    };
+    let assigned = owned.iter().filter(is_assigned);
+    let assigned: Vec<(u64, &str)> =
+        assigned.map(|owned| (owned.event.seq, &*owned.event.customer_id)).collect();
+    own_ids::keep_own_ids(connection, &assigned)?;
+    own_ids::keep_joins(connection, events)?;
     joins.apply(connection)?;
     let total = u64::try_from(owned.len()).unwrap_or(u64::MAX);
     let (identifies, tracks): (Vec<Owned<'_>>, Vec<Owned<'_>>) =
@@ -179,8 +215,11 @@ fn add_tracks(
     let ids = ["message_uuid", "message_id"];
     let misfits = misfits::keep(connection, &originals, &is_new("stored_events", &ids))?;
     // Ids of one form are only looked for among ids of that form.
-    let new =
-        ids.map(|id| format!(" ANTI JOIN stored_events {id}s ON p.{id} = {id}s.{id}")).concat();
+    let new = ids
+        .map(|id| {
+            format!(" ANTI JOIN stored_events {id}s ON p.{id} = {id}s.{id} AND p.seq = {id}s.seq")
+        })
+        .concat();
     let n = connection
         .execute(
             &format!(
@@ -249,14 +288,16 @@ fn insert_identifies(connection: &Connection, events: &[Owned<'_>]) -> duckdb::R
     }
     appender.flush()?;
     drop(appender);
+    // Two sources of an endpoint may use one message id: a place in its log is one event.
     let known: u64 = connection.query_row(
-        "SELECT count(DISTINCT message_id) FROM pulled_traits SEMI JOIN traits USING (message_id)",
+        "SELECT count(DISTINCT p.seq) FROM pulled_traits p SEMI JOIN traits t
+            ON p.message_id = t.message_id AND p.seq = t.seq",
         [],
         |row| row.get(0),
     )?;
     connection.execute(
         "INSERT INTO traits SELECT p.* FROM pulled_traits p ANTI JOIN traits t
-            ON p.message_id = t.message_id",
+            ON p.message_id = t.message_id AND p.seq = t.seq",
         [],
     )?;
     connection.execute_batch("DROP TABLE pulled_traits")?;

@@ -37,7 +37,7 @@ pub(crate) fn last_file_seq() -> String {
 }
 
 /// The tables, with their columns.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 12] = [
     (
         "stored_events",
         "message_uuid UUID, message_id VARCHAR, customer_id VARCHAR, anonymous_id VARCHAR, event VARCHAR,
@@ -67,6 +67,8 @@ const TABLES: [(&str, &str); 10] = [
     ("pulls", "endpoint VARCHAR, \"offset\" BIGINT"),
     ("publishes", "endpoint VARCHAR, last_seq BIGINT, log_end BIGINT"),
     ("accepted_projects", "endpoint VARCHAR, project VARCHAR"),
+    ("known_as", "seq BIGINT, id VARCHAR"),
+    ("joins", "id VARCHAR, customer_id VARCHAR, joined_by VARCHAR"),
 ];
 
 /// Creates what is missing in a warehouse file. A file that has everything is not written to.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use duckdb::Connection;
-use kernel::domain::{Event, Job, PropertyTypes};
+use kernel::domain::{Event, Job, PropertyTypes, UNALIAS};
 use kernel::features::{Catalog, Timelines, TimelinesBuilder};
 
 use crate::joins::Joins;
@@ -39,10 +39,12 @@ impl Trial<'_> {
     ///
     /// # Errors
     /// The events cannot be added.
-    pub fn add_live(&mut self, events: &[Event]) -> Result<()> {
+    pub fn add_live(&mut self, events: &[Event], known_as: &[(u64, String)]) -> Result<()> {
         let (_, owned) = Joins::read(events);
         self.customers.extend(owned.iter().map(|owned| owned.customer_id.to_owned()));
-        live::add(self.connection, &mut self.types, events).map(|_| ())
+        let undone = events.iter().filter(|event| event.event == UNALIAS);
+        self.customers.extend(undone.filter_map(|undone| undone.anonymous_id.clone()));
+        live::add(self.connection, &mut self.types, events, known_as).map(|_| ())
     }
 
     /// The timelines of `n` customers: all that have added events, even if there are more of them, and

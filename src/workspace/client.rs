@@ -259,6 +259,9 @@ pub(crate) struct LogRun {
     pub(crate) next: u64,
     pub(crate) end: bool,
     pub(crate) events: Vec<Event>,
+    /// Sequence numbers of events that came with another id than that of their customer, with that id.
+    #[serde(default)]
+    pub(crate) known_as: Vec<(u64, String)>,
     /// Projects whose history was published there; endpoints of earlier versions name none.
     #[serde(default)]
     pub(crate) projects: Vec<PublishedProject>,
@@ -512,6 +515,29 @@ impl Client {
     pub fn revoke_key(&self, id: &str) -> Result<serde_json::Value> {
         let request = self.agent.delete(format!("{}/v1/keys/{}", self.url, escape(id)));
         self.read(request.header("authorization", self.authorization()).call())
+    }
+
+    /// The joins of ids to customers: all, or those of one customer; at most `limit`, of ids after `after`.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub fn joins(
+        &self,
+        customer: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<serde_json::Value> {
+        let customer = customer.map(|id| format!("&customer_id={}", escape(id)));
+        let customer = customer.unwrap_or_default();
+        self.get(&format!("/v1/joins?limit={limit}&after={}{customer}", escape(after)))
+    }
+
+    /// Undoes the join of an id; gives the join.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], or the id is not joined.
+    pub fn undo_join(&self, id: &str) -> Result<serde_json::Value> {
+        self.delete(&format!("/v1/joins/{}", escape(id)))
     }
 
     /// Erases a customer; says what was erased.

@@ -194,7 +194,8 @@ impl Project {
         let mut pulls = Pulls::default();
         self.each_run(client, |endpoint, run| {
             self.check_projects(client, endpoint, &run.projects)?;
-            let pulled = self.warehouse.add_live(endpoint, &run.events, run.next, job)?;
+            let pulled =
+                self.warehouse.add_live(endpoint, &run.events, &run.known_as, run.next, job)?;
             pulls.accepted += pulled.accepted;
             pulls.duplicate += pulled.duplicate;
             pulls.misfits += pulled.misfits;
@@ -293,7 +294,7 @@ impl Project {
         let function = self.function_with_hash(&deployment.function)?;
         job.report("Reading new events", 0.0);
         let timelines = self.warehouse.with_trial(job, |trial| -> Result<Timelines> {
-            self.each_run(client, |_, run| Ok(trial.add_live(&run.events)?))?;
+            self.each_run(client, |_, run| Ok(trial.add_live(&run.events, &run.known_as)?))?;
             Ok(trial.timelines(customers, function.view().reads(), job)?)
         })?;
         let scorer = function.bind(&timelines);

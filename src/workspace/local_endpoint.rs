@@ -26,6 +26,7 @@ const LOG: &str = ".endpoint/data.log";
 struct Ready {
     url: String,
     write_key: Option<String>,
+    server_key: Option<String>,
     score_key: Option<String>,
     admin_key: Option<String>,
 }
@@ -79,6 +80,7 @@ impl LocalEndpoint {
         let keys = KnownEndpoint {
             id: Client::new(&ready.url, None).health().ok().map(|health| health.endpoint),
             write_key: ready.write_key,
+            server_key: ready.server_key,
             score_key: ready.score_key,
             admin_key: ready.admin_key,
         };

@@ -49,8 +49,11 @@ struct Settings {
 pub struct KnownEndpoint {
     /// Its id: keys go to no other endpoint that answers at the same address.
     pub id: Option<String>,
-    /// To send events.
+    /// The browser key, which sends events.
     pub write_key: Option<String>,
+    /// The server key, which also joins user ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_key: Option<String>,
     /// To ask for scores.
     pub score_key: Option<String>,
     /// To deploy.

@@ -251,7 +251,7 @@ fn a_hundred_thousand_joins_assign_each_event_to_its_customer() {
     events.swap(0, 2 * RUN);
     events.push(live(2 * JOINS, ALIAS, "whole", Some("c7".to_owned())));
     for (n, run) in events.chunks(RUN).enumerate() {
-        project.warehouse.add_live("endpoint", run, (n * RUN) as u64, &job).unwrap();
+        project.warehouse.add_live("endpoint", run, &[], (n * RUN) as u64, &job).unwrap();
     }
     let rows = project.query(
         "SELECT count(*), count(DISTINCT customer_id), count(*) FILTER (customer_id = 'whole')

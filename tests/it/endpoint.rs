@@ -242,15 +242,16 @@ fn clients_write_paths_keys_and_bad_json_in_their_own_ways() {
     assert_eq!((status, &said["accepted"]), (200, &json!(1)), "{said}");
     let properties = json!({ "name": "Home", "category": "Docs" });
     assert_eq!(endpoint.customer("a")["timeline"][0]["properties"], properties);
-    // JSON.stringify writes half of a surrogate pair, which is no text: that event alone is kept aside.
+    // Half of a surrogate pair, as JSON.stringify writes it, is one character that is missing, and a number beyond
+    // all is its digits; what is no JSON is kept aside alone.
     let bad = r#"{"type":"track","userId":"a","event":"\ud800"}"#;
-    let huge = r#"{"type":"track","userId":"a","event":"e","properties":{"n":1e999}}"#;
+    let huge = r#"{"type":"track","userId":"a","event":"e","properties":{"n":NaN}}"#;
     let good = r#"{"type":"track","userId":"a","event":"e"}"#;
     let (status, said) =
         send("/v1/b", &format!(r#"{{"writeKey":"{key}","batch":[{bad},{good},{huge}]}}"#));
     assert_eq!(
         (status, &said["accepted"], &said["rejected"]),
-        (200, &json!(1), &json!(2)),
+        (200, &json!(2), &json!(1)),
         "{said}"
     );
     // A basic user that is empty says nothing; the body does.
@@ -260,7 +261,7 @@ fn clients_write_paths_keys_and_bad_json_in_their_own_ways() {
     assert_eq!(read(answer).status, 200);
     let metrics = read(agent().get(format!("{}/metrics", endpoint.url)).call().unwrap());
     let metrics = metrics.body.as_str().unwrap().to_owned();
-    for line in ["events_received_total 5", "events_accepted_total 3", "events_rejected_total 2"] {
+    for line in ["events_received_total 5", "events_accepted_total 4", "events_rejected_total 1"] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
     let settings = agent().get(format!("{}/v1/projects/{key}/settings", endpoint.url));
@@ -287,7 +288,7 @@ fn joins_are_followed_to_the_end() {
     let endpoint = TestEndpoint::new();
     let send = |body: Json| {
         let answer = endpoint.post(&endpoint.keys.write, "/v1/batch", body.to_string().as_bytes());
-        assert_eq!(answer.body["rejected"], 0, "{answer:?}");
+        assert_eq!(answer.body["rejected"], 1, "{answer:?}");
     };
     // Two anonymous ids become one, that one becomes ada, and the first is still in use.
     send(json!({ "batch": [
@@ -296,6 +297,7 @@ fn joins_are_followed_to_the_end() {
         { "type": "identify", "anonymousId": "phone", "userId": "ada" },
         { "type": "identify", "anonymousId": "laptop", "userId": "ada" },
         { "type": "track", "anonymousId": "phone", "event": "order" },
+        // A user id is joined by a server only; this changes nothing.
         { "type": "identify", "anonymousId": "ada", "userId": "phone" },
         { "type": "track", "anonymousId": "laptop", "event": "order" },
     ]}));

@@ -239,7 +239,7 @@ fn check(events: &[Event], definition: &ViewDefinition, knowledge: Knowledge) ->
     // A first event with every property makes its column, whatever the others have.
     let mut all = vec![full_event()];
     all.extend_from_slice(events);
-    warehouse.add_live("test", &all, 1, &Job::unwatched()).unwrap();
+    warehouse.add_live("test", &all, &[], 1, &Job::unwatched()).unwrap();
     let view = View::check(definition, &catalog()).unwrap();
     let timelines = warehouse.timelines(view.reads(), &Job::unwatched()).unwrap();
     let wanted = rows(&view, &all, 36);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use endpoint::online::log::{Disk, Frame, Log, LogError, LogFile, MAX_FRAME_BYTES, SEGMENT_BYTES};
 use endpoint::online::{
-    Embedded, EventLog as _, Group, Incoming, Kind, Settings, TimelineStore as _,
+    Embedded, EventLog as _, Group, Incoming, Kind, Origin, Receipt, Settings, TimelineStore as _,
 };
 use kernel::domain::Value;
 
@@ -466,17 +466,18 @@ fn a_group_beyond_the_limit_of_a_frame_is_split() {
         event_time: None,
         properties: [("text".to_owned(), Value::text(text.as_str()))].into(),
         kind: Kind::Live,
+        origin: Origin::HISTORY,
     };
     let n = MAX_FRAME_BYTES / text.len() + 100;
     let store = open();
     let group = Group { events: (0..n).map(event).collect(), ..Group::default() };
     let receipts = store.append(group).unwrap();
-    let offsets: Vec<u64> = receipts.iter().map(|receipt| receipt.offset).collect();
-    assert_eq!(offsets, (0..n as u64).collect::<Vec<_>>());
+    let accepted = (0..n as u64).map(|offset| Receipt::Accepted { offset });
+    assert_eq!(receipts, accepted.collect::<Vec<_>>());
     assert_eq!(store.timeline("c1").unwrap().customer_id(), "c1");
     drop(store);
-    let (events, next) = open().read(0, n + 1).unwrap();
-    assert_eq!((events.len(), next), (n, n as u64));
+    let range = open().read(0, n + 1).unwrap();
+    assert_eq!((range.events.len(), range.next), (n, n as u64));
 }
 
 #[test]

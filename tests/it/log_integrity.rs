@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use endpoint::online::log::{Log, LogError, verify};
 use endpoint::online::{
-    Embedded, EventLog as _, Group, Incoming, Kind, Settings, TimelineStore as _, verify_log,
+    Embedded, EventLog as _, Group, Incoming, Kind, Origin, Settings, TimelineStore as _,
+    verify_log,
 };
 use kernel::domain::Value;
 
@@ -283,10 +284,11 @@ fn data_folder(folder: &Path) -> Vec<String> {
             event_time: None,
             properties: [("text".to_owned(), Value::text("x".repeat(100)))].into(),
             kind: Kind::Live,
+            origin: Origin::HISTORY,
         });
         store.append(Group { events: events.collect(), ..Group::default() }).unwrap();
     }
-    let (events, _) = store.read(0, 1_000).unwrap();
+    let events = store.read(0, 1_000).unwrap().events;
     events.into_iter().map(|event| event.message_id).collect()
 }
 
@@ -309,7 +311,7 @@ fn copy(from: &Path, to: &Path) {
 /// error, or nothing is lost.
 fn is_silent(data: &Path, ids: &[String]) -> bool {
     let Ok(store) = Embedded::open(data, small()) else { return false };
-    let read = |store: &Embedded| store.read(0, 1_000).map(|(events, _)| events);
+    let read = |store: &Embedded| store.read(0, 1_000).map(|range| range.events);
     let mut failed = match read(&store) {
         Ok(events) => {
             let found: Vec<String> = events.into_iter().map(|event| event.message_id).collect();
@@ -407,9 +409,9 @@ fn data_folders_of_earlier_formats_open() {
         assert!(found.intact, "{found:?}");
         let read = || {
             let store = Embedded::open(&data, settings).unwrap();
-            let (events, next) = store.read(0, 1_000).unwrap();
-            assert_eq!(next, 51);
-            let ids = events.into_iter().map(|event| (event.message_id, event.customer_id));
+            let range = store.read(0, 1_000).unwrap();
+            assert_eq!(range.next, 51);
+            let ids = range.events.into_iter().map(|event| (event.message_id, event.customer_id));
             (ids.collect::<Vec<_>>(), store.rejected(10).unwrap().len())
         };
         let (ids, rejected) = read();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod authorization;
 mod cat;
 mod circle;
 mod circulation;
@@ -18,6 +19,7 @@ mod explore;
 mod expression_oracle;
 mod features;
 mod hostile;
+mod identity;
 mod import;
 mod import_text;
 mod insight_ranges;

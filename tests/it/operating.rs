@@ -24,14 +24,14 @@ fn keys_are_replaced_with_overlap_and_ended() {
     let mut endpoint = TestEndpoint::new();
     let list = || endpoint.get(&endpoint.keys.admin, "/v1/keys").body["keys"].clone();
     let keys = list();
-    assert_eq!(keys.as_array().unwrap().len(), 3);
+    assert_eq!(keys.as_array().unwrap().len(), 4);
     let id = |role: &str| {
         let keys = list();
         let of_role = keys.as_array().unwrap().iter().find(|key| key["role"] == role).cloned();
         of_role.unwrap()["id"].as_str().unwrap().to_owned()
     };
     assert!(!keys.to_string().contains("fcw_"), "a list has no keys");
-    let write = id("write");
+    let write = id("browser");
     let path = format!("/v1/keys/{write}/rotate");
     let rotated = post(&endpoint, &path, &json!({ "overlap_seconds": 3_600.0 }));
     let new = rotated.body["key"].as_str().unwrap().to_owned();
@@ -39,6 +39,9 @@ fn keys_are_replaced_with_overlap_and_ended() {
     for key in [&endpoint.keys.write, &new] {
         assert_eq!(track_with(&endpoint, key).status, 200, "both are valid for a while");
     }
+    // The name that scripts of earlier versions use.
+    let earlier = post(&endpoint, "/v1/keys", &json!({ "role": "write" }));
+    assert_eq!(earlier.body["role"], "browser", "{earlier:?}");
     for overlap in [3e11, 1e300] {
         let forever = post(&endpoint, &path, &json!({ "overlap_seconds": overlap }));
         assert_eq!(forever.status, 400, "{forever:?}");

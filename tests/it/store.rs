@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use endpoint::online::{
-    Embedded, EventLog as _, Group, Incoming, Kind, Settings, TimeSource, TimelineStore as _,
+    Embedded, EventLog as _, Group, Incoming, Joiner, Kind, Origin, Settings, TimeSource,
+    TimelineStore as _,
 };
 use kernel::domain::{Properties, Time};
 use serde_json::json;
@@ -25,7 +26,11 @@ fn append(store: &Embedded, customer: &str, anonymous: Option<&str>, n: usize) {
         event: "order".to_owned(),
         event_time: None,
         properties: Properties::new(),
-        kind: if anonymous.is_some() { Kind::Join } else { Kind::Live },
+        kind: match anonymous {
+            Some(_) => Kind::Join { is_alias: false, sent: "{}".into() },
+            None => Kind::Live,
+        },
+        origin: Origin { source: 1, joiner: Joiner::Browser },
     };
     store.append(Group { events: vec![incoming], ..Group::default() }).unwrap();
 }

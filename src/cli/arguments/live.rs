@@ -291,11 +291,14 @@ pub enum KeyCommand {
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeyRole {
-    /// To send events.
-    Write,
-    /// To ask for scores and customers.
+    /// Sends events from web pages and apps; it may be public.
+    #[value(alias = "write")]
+    Browser,
+    /// Sends events from a server, and joins user ids.
+    Server,
+    /// Asks for scores and customers.
     Score,
-    /// To deploy, and everything else.
+    /// Deploys, and does everything else.
     Admin,
 }
 
@@ -304,11 +307,52 @@ impl KeyRole {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Write => "write",
+            Self::Browser => "browser",
+            Self::Server => "server",
             Self::Score => "score",
             Self::Admin => "admin",
         }
     }
+}
+
+/// The joins of ids to customers.
+#[derive(Debug, Args)]
+pub struct Joins {
+    /// The endpoint, like http://127.0.0.1:7360.
+    #[arg(long)]
+    pub to: String,
+    /// The project that knows its admin key; or set FULLCIRCLE_KEY.
+    #[arg(long)]
+    pub project: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: JoinCommand,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub json: Json,
+}
+
+/// What to do with joins.
+#[derive(Debug, Subcommand)]
+pub enum JoinCommand {
+    /// List joins: the id, its customer, when and by which kind of key.
+    List {
+        /// Only those of this customer.
+        #[arg(long)]
+        customer: Option<String>,
+        /// Only ids after this one, in the order of their bytes.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        after: String,
+        /// At most this many.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Undo the joins of ids: what came with an id is its own again.
+    Undo {
+        /// The ids that were joined.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
 }
 
 /// A backup of an endpoint.

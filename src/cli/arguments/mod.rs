@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use live::{
-    AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, KeyCommand, Keys, LogFormat,
-    Monitor, Publish, Pull, Rule, RuleCommand, Score, Serve, Store, Verify, VerifyLog,
+    AtEndpoint, Backup, Deploy, Erase, Experiment, ExperimentCommand, JoinCommand, Joins,
+    KeyCommand, Keys, LogFormat, Monitor, Publish, Pull, Rule, RuleCommand, Score, Serve, Store,
+    Verify, VerifyLog,
 };
 use workspace::insights::InsightKind;
 use workspace::{Decimal, Type};
@@ -73,6 +74,8 @@ pub enum Command {
     Rule(Rule),
     /// List, make, replace and end the keys of an endpoint.
     Keys(Keys),
+    /// List and undo the joins of ids to customers at an endpoint.
+    Joins(Joins),
     /// Copy an endpoint's data while it runs.
     Backup(Backup),
     /// Ask for a customer's score.

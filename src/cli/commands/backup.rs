@@ -10,6 +10,9 @@ pub(super) fn run(arguments: &Backup) -> Result {
     } else {
         let folder = answer["folder"].as_str().unwrap_or_default();
         output::line(&format!("{folder}: start it with fullcircle serve --data (on a copy)"));
+        if let Some(note) = answer["note"].as_str() {
+            output::line(note);
+        }
     }
     Ok(())
 }

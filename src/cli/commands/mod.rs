@@ -9,6 +9,7 @@ mod experiment;
 mod generate;
 mod import;
 mod insight;
+mod joins;
 mod keys;
 mod monitor;
 mod onnx;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command) -> Result {
         Command::Monitor(arguments) => monitor::run(&arguments),
         Command::Rule(arguments) => rule::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Joins(arguments) => joins::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),

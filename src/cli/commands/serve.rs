@@ -53,6 +53,7 @@ fn print_json(ready: &Ready) {
     let mut object = json!({ "url": ready.url, "pid": std::process::id() });
     if let Some(keys) = &ready.keys {
         object["write_key"] = keys.write.as_str().into();
+        object["server_key"] = keys.server.as_str().into();
         object["score_key"] = keys.score.as_str().into();
         object["admin_key"] = keys.admin.as_str().into();
     }
@@ -63,8 +64,9 @@ fn print_text(ready: &Ready) {
     output::line(&format!("serving {} (process {})", ready.url, std::process::id()));
     if let Some(keys) = &ready.keys {
         output::line("these keys are shown once; only their hashes are kept");
-        output::line(&format!("  write  {}", keys.write));
-        output::line(&format!("  score  {}", keys.score));
-        output::line(&format!("  admin  {}", keys.admin));
+        output::line(&format!("  browser  {}", keys.write));
+        output::line(&format!("  server   {}", keys.server));
+        output::line(&format!("  score    {}", keys.score));
+        output::line(&format!("  admin    {}", keys.admin));
     }
 }

@@ -10,7 +10,7 @@ use kernel::experiments::{
 use kernel::features::{AsOf, Catalog, EventFilter, Knowledge, Timelines};
 
 use super::running::Running;
-use crate::online::{EventLog, TimelineStore};
+use crate::online::{EventLog, LogRange, TimelineStore};
 use crate::{Error, Result};
 
 /// What a bandit has learned of its variants.
@@ -228,7 +228,7 @@ impl Pupil {
 
     /// Reads the next run; says whether that was the end.
     fn read(&mut self, log: &dyn EventLog, timelines: &dyn TimelineStore) -> Result<bool> {
-        let (events, next) = log.read(self.from, RUN)?;
+        let LogRange { events, next, .. } = log.read(self.from, RUN)?;
         let mut is_news = false;
         for event in &events {
             is_news |= match event.event.as_str() {

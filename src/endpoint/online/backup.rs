@@ -7,6 +7,14 @@ use crate::{Error, Result};
 /// In a copy that no endpoint has begun with yet.
 pub(crate) const COPY_FILE: &str = "COPY";
 
+/// A file of a copy for people, and what it says.
+const README_FILE: &str = "README.txt";
+const README: &str = "\
+This is a backup of a Full Circle endpoint. It keeps the data of customers who are erased after it was made.
+An endpoint that starts from it (fullcircle serve --data FOLDER) repeats those erasures: it reads them from the
+file erasures.jsonl in this folder or beside it. Copy that file along when you move a backup.
+";
+
 /// Makes a folder that only its owner can look into.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
@@ -48,6 +56,7 @@ fn copy_all(data: &Path, to: &Path, parts: &[(&str, &Files)], format: u32) -> io
             copy(&from.join(file), &to.join(file), *length)?;
         }
     }
+    std::fs::write(to.join(README_FILE), README)?;
     std::fs::write(to.join(COPY_FILE), "")?;
     format::write(to, format)
 }

@@ -102,6 +102,17 @@ impl ConfigStore for Embedded {
     }
 }
 
+/// The offset from which on events have a source: kept at the first start of a version that has sources.
+pub(super) fn sources_since(config: &Config, log: &Log) -> Result<u64> {
+    const NAME: &str = "sources since";
+    let kept = config.get(NAME)?.and_then(|bytes| bytes.try_into().ok());
+    if let Some(offset) = kept.map(u64::from_be_bytes) {
+        return Ok(offset);
+    }
+    config.put(&[(NAME.to_owned(), log.next().to_be_bytes().to_vec())])?;
+    Ok(log.next())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,35 +2,33 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use kernel::domain::{Event, PropertyTypes, Time, Value};
+use kernel::domain::{Event, PropertyTypes, SCORE, Time, Value, normalized_id};
 use kernel::features::AsOf;
 use kernel::scoring::{Score, ScoringFunction};
 
-use super::backup::{self, make_folder};
+use super::backup::{self, COPY_FILE, make_folder};
 use super::cache::Cache;
-use super::config::Config;
-use super::group::Change;
+use super::config::{Config, sources_since};
+use super::group::{self, Change};
 use super::index::Index;
 use super::index_recovery::IndexMemory;
 use super::log::{Log, LogError};
 use super::property_types::Published;
-use super::recent::{Generations, MessageHash, Place, Recent, Set};
+use super::recent::{Generations, Map, Message, MessageHash, Place, Recent, Set};
 use super::record::{self, Record};
 use super::room::make_room;
 use super::timeline::Loaded;
 use super::{
-    Clock, Erased, EventLog, Group, LIVE_SEQ, Receipt, Rejected, Retention, Settings,
-    SystemTimeSource, TimeSource, Timeline, TimelineStore,
+    Clock, Erased, EventLog, Group, Join, LIVE_SEQ, LogRange, Receipt, Rejected, Retention,
+    Settings, SystemTimeSource, TimeSource, Timeline, TimelineStore,
 };
-use super::{format, index_recovery, replay, room};
+use super::{erasures, format, index_recovery, replay, room};
 use crate::{Error, Result};
 
 /// The format of the data folder.
 const FORMAT: u32 = 4;
 /// The earliest format that is read. Format 3 added records to format 2; format 4 changed the log.
 const OLDEST_FORMAT: u32 = 2;
-/// Joins that are followed from an id to its customer.
-const LONGEST_CHAIN: usize = 16;
 /// What is recent goes into the index when it takes an eighth of the memory, but not before and not after so many
 /// bytes. Beyond twice as many nothing more is accepted until the index has caught up.
 const MIN_CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
@@ -40,8 +38,6 @@ const MIN_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
 /// Memory of a settled customer in bytes, estimated.
 const SETTLED_BYTES: usize = 128;
-/// Customers who are remembered as settled.
-const MOST_SETTLED: usize = 200_000;
 /// A group is written as several frames of about this many bytes. With the largest record beside it, a frame
 /// stays under [`MAX_FRAME_BYTES`](super::log::MAX_FRAME_BYTES).
 const FRAME_BYTES: usize = 8 * 1024 * 1024;
@@ -70,9 +66,13 @@ pub struct Embedded {
     retention: Retention,
     /// Whether timelines in memory have the scores that were recorded.
     keeps_scores: AtomicBool,
-    /// Customers who were found to be known by their own id, which stays so: they cannot be joined to
-    /// another. Each saves its event two lookups.
-    settled: Mutex<Set<String>>,
+    /// Customers who were found to be known by their own id and not joined to another. Each saves its event two
+    /// lookups.
+    pub(super) settled: Mutex<Set<String>>,
+    /// Numbers of ids of customers.
+    pub(super) id_counts: Mutex<Map<String, usize>>,
+    /// The offset from which on events have a source; 0 if all have.
+    sources_since: u64,
     /// The ids of who was being erased when the endpoint ended, and is erased now.
     erased_late: Vec<String>,
     /// Held to read while an id is resolved and its timeline found, to write while a join changes both.
@@ -143,8 +143,11 @@ impl Embedded {
         if !settings.accepts_clock {
             Clock::check_start(Time(active.clock), &*source)?;
         }
+        let config = Config::open(&folder.join("config"))?;
         let mut store = Self {
-            config: Config::open(&folder.join("config"))?,
+            sources_since: sources_since(&config, &log)?,
+            id_counts: Mutex::default(),
+            config,
             folder: folder.to_owned(),
             applied: AtomicU64::new(log.next()),
             types: Published::default(),
@@ -168,6 +171,10 @@ impl Embedded {
             store.finish_erasing(&erasing)?;
         }
         store.erased_late = erasing;
+        if folder.join(COPY_FILE).exists() {
+            let repeated = store.repeat_erasures(folder)?;
+            store.erased_late.extend(repeated);
+        }
         Ok(store)
     }
 
@@ -188,6 +195,7 @@ impl Embedded {
     pub(super) fn forget_in_memory(&self, ids: &[String]) {
         ids.iter().for_each(|id| self.cache.remove(id));
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.id_counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) fn log(&self) -> &Log {
@@ -196,6 +204,15 @@ impl Embedded {
 
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    pub(super) fn recent(&self) -> &RwLock<Generations> {
+        &self.recent
+    }
+
+    /// The offset from which on events have a source.
+    pub(super) fn sources_since(&self) -> u64 {
+        self.sources_since
     }
 
     /// Whether what is recent is large enough to go into the index.
@@ -272,7 +289,7 @@ impl Embedded {
     }
 
     /// What the generations of what is recent and then the index say.
-    fn find<T>(
+    pub(super) fn find<T>(
         &self,
         recent: impl Fn(&Recent) -> Option<T>,
         index: impl FnOnce(&Index) -> Result<Option<T>>,
@@ -284,79 +301,9 @@ impl Embedded {
         found.map_or_else(|| index(&self.index), |found| Ok(Some(found)))
     }
 
-    /// The offset of the event with a message id.
-    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<u64>> {
-        let offset = |recent: &Recent| recent.messages.get(hash).map(|(offset, _)| *offset);
-        self.find(offset, |index| index.message(hash))
-    }
-
-    pub(super) fn is_customer(&self, id: &str) -> Result<bool> {
-        let known = |recent: &Recent| recent.customers.contains(id).then_some(());
-        let found = self.find(known, |index| Ok(index.is_customer(id)?.then_some(())))?;
-        Ok(found.is_some())
-    }
-
-    fn alias(&self, id: &str) -> Result<Option<String>> {
-        self.find(|recent| recent.aliases.get(id).cloned(), |index| index.alias(id))
-    }
-
-    pub(super) fn is_settled(&self, id: &str) -> bool {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
-    }
-
-    /// Remembers a customer who stands for themselves, if they are known for good.
-    pub(super) fn settle(&self, id: &str) -> Result<()> {
-        if !self.is_customer(id)? || self.is_joined(id)? {
-            return Ok(());
-        }
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        if settled.len() >= MOST_SETTLED {
-            settled.clear();
-        }
-        settled.insert(id.to_owned());
-        Ok(())
-    }
-
-    /// Whether an id was joined to another.
-    pub(super) fn is_joined(&self, id: &str) -> Result<bool> {
-        Ok(self.alias(id)?.is_some())
-    }
-
-    /// The customer that an id stands for in the end.
-    pub(super) fn resolve(&self, id: &str) -> Result<String> {
-        let mut id = id.to_owned();
-        for _ in 0..LONGEST_CHAIN {
-            match self.alias(&id)? {
-                Some(next) => id = next,
-                None => break,
-            }
-        }
-        Ok(id)
-    }
-
-    /// A customer's own id, then those that were joined to it.
-    fn ids(&self, customer_id: &str) -> Result<Vec<String>> {
-        let mut ids = vec![customer_id.to_owned()];
-        let mut n = 0;
-        while let Some(id) = ids.get(n).cloned() {
-            let mut joined: Vec<String> = {
-                let generations = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-                generations
-                    .all()
-                    .filter_map(|recent| recent.joined.get(&id))
-                    .flatten()
-                    .cloned()
-                    .collect()
-            };
-            joined.extend(self.index.joined(&id)?);
-            for id in joined {
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
-            n += 1;
-        }
-        Ok(ids)
+    /// The first event with a message id.
+    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<Message>> {
+        self.find(|recent| recent.messages.get(hash).copied(), |index| index.message(hash))
     }
 
     /// The events of a customer in order, with recorded scores if asked for.
@@ -446,7 +393,7 @@ impl Embedded {
         }
         let bytes = self.log.append(frame)?;
         make_room(&self.log);
-        let joins = std::mem::take(&mut change.joins);
+        let (joins, id_counts) = change.take_joins();
         let _joining = (!joins.is_empty())
             .then(|| self.joining.write().unwrap_or_else(PoisonError::into_inner));
         let events = {
@@ -460,9 +407,14 @@ impl Embedded {
         for (offset, place, event) in &events {
             self.cache.add(*offset, *place, event);
         }
-        for join in &joins {
-            self.cache.remove(&join.anonymous);
-            self.cache.remove(&join.customer);
+        for id in joins.iter().flat_map(group::JoinChange::ids) {
+            // The timeline of a customer who is joined to another is the other's.
+            self.cache.remove(&self.resolve(id)?);
+            self.cache.remove(id);
+            self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+        for (id, n) in id_counts {
+            self.set_id_count(&id, n);
         }
         Ok(())
     }
@@ -477,20 +429,16 @@ impl EventLog for Embedded {
         result
     }
 
-    fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)> {
-        let mut events = Vec::new();
+    fn read(&self, from: u64, limit: usize) -> Result<LogRange> {
+        let mut range = LogRange::default();
         let mut failed = Ok(());
         let mut looked_at = 0;
-        let next = self.log.read(from, |offset, bytes| {
+        range.next = self.log.read(from, |offset, bytes| {
             looked_at += 1;
-            match record::read(offset, bytes) {
-                Ok(Record::Event { event, .. }) => events.push(event),
-                Ok(Record::Rejected(_) | Record::Erased) => {}
-                Err(error) => failed = Err(error),
-            }
+            failed = self.read_into(offset, bytes, &mut range);
             looked_at < limit && failed.is_ok()
         })?;
-        failed.map(|()| (events, next))
+        failed.map(|()| range)
     }
 
     fn next(&self) -> u64 {
@@ -523,13 +471,39 @@ impl EventLog for Embedded {
             }
             events.len() < limit
         })?;
+        for event in events.iter_mut().filter(|event| event.event != SCORE) {
+            event.customer_id = self.resolve(&event.customer_id)?;
+        }
         Ok(events)
     }
 
+    fn undo_join(&self, id: &str) -> Result<Join> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrival = self.clock.begin_group(1);
+        let mut change = Change::new(self);
+        let undone = change.undo_join(id, arrival);
+        let undone = undone.and_then(|join| self.commit(change).map(|()| join));
+        self.clock.end_group();
+        undone
+    }
+
+    fn joins(&self, after: &str, limit: usize) -> Result<Vec<Join>> {
+        self.list_joins(after, limit)
+    }
+
+    fn joins_of(&self, id: &str, limit: usize) -> Result<Vec<Join>> {
+        Self::joins_of(self, id, limit)
+    }
+
     fn erase(&self, id: &str) -> Result<Erased> {
-        let customer_id = self.resolve(id)?;
+        let customer_id = self.resolve(&normalized_id(id))?;
         self.checkpoint()?;
-        let ids = self.ids(&customer_id)?;
+        let mut ids = self.ids(&customer_id)?;
+        if *id != *normalized_id(id) {
+            // Earlier versions kept ids as they came.
+            ids.extend(self.ids(&self.resolve(id)?)?);
+        }
+        erasures::record(&self.folder.join("backups"), self.log.next(), &ids)?;
         self.index.note_erasing(&ids, true)?;
         let erased = self.finish_erasing(&ids)?;
         Ok(Erased { customer_id, aliases: ids.len() - 1, ids, ..erased })
@@ -555,6 +529,21 @@ impl EventLog for Embedded {
 }
 
 impl Embedded {
+    /// Adds the event of a record to a range, if it is one.
+    fn read_into(&self, offset: u64, bytes: &[u8], range: &mut LogRange) -> Result<()> {
+        let record = record::read(offset, bytes)?;
+        let Record::Event { mut event, source, .. } = record else { return Ok(()) };
+        if source.is_some() {
+            let customer = self.resolve(&event.customer_id)?;
+            if customer != event.customer_id {
+                let own_id = std::mem::replace(&mut event.customer_id, customer);
+                range.known_as.push((event.seq, own_id));
+            }
+        }
+        range.events.push(event);
+        Ok(())
+    }
+
     /// The latest records, newest first, until `each` says that it has enough; only so many are looked at.
     fn backwards(&self, looked_at: u64, mut each: impl FnMut(Record) -> bool) -> Result<()> {
         let mut end = self.log.next();
@@ -582,12 +571,12 @@ impl Embedded {
 impl TimelineStore for Embedded {
     fn timeline(&self, id: &str) -> Result<Arc<Timeline>> {
         let _finding = self.joining.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.cache.get(&self.resolve(id)?))
+        Ok(self.cache.get(&self.resolve(&self.known_id(id)?)?))
     }
 
     fn in_memory(&self, id: &str) -> Option<Arc<Timeline>> {
         // An id that was joined to another is not the key of a timeline.
-        self.cache.find(id)
+        self.cache.find(&normalized_id(id))
     }
 
     fn score(

@@ -1,4 +1,32 @@
 use kernel::domain::{Event, Properties, Time, Value};
+use serde::{Deserialize, Serialize};
+
+/// The origin of an event: what its message id is compared with, and which ids it may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The source, within which a message id counts once: 0 is the history of projects and what the
+    /// endpoint itself records, others are keys with those that replaced them.
+    pub source: u32,
+    /// Which joins it may make.
+    pub joiner: Joiner,
+}
+
+impl Origin {
+    /// The history of projects, and what the endpoint itself records.
+    pub const HISTORY: Self = Self { source: 0, joiner: Joiner::Admin };
+}
+
+/// Who joins ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joiner {
+    /// A public key: it joins only anonymous ids that belong to no customer.
+    Browser,
+    /// A key that is kept on a server: it joins user ids, too.
+    Server,
+    /// An administrator: may join what a server may.
+    Admin,
+}
 
 /// An event on its way into the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,15 +45,22 @@ pub struct Incoming {
     pub properties: Properties,
     /// What it does.
     pub kind: Kind,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// What an event does to timelines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It is added to its timeline.
     Live,
-    /// It is added, and its anonymous id is joined to its customer.
-    Join,
+    /// It is added, and its anonymous id is joined to its customer; or it is rejected as a whole.
+    Join {
+        /// Whether the join is all that it asks for.
+        is_alias: bool,
+        /// The event as it was sent, which is kept if it is rejected.
+        sent: Box<str>,
+    },
     /// It is history from a project, with its own arrival time and sequence number.
     History {
         /// When it was learned of.
@@ -53,6 +88,7 @@ impl Incoming {
             + id(&self.anonymous_id)
             + self.event.len()
             + properties.sum::<usize>()
+            + if let Kind::Join { sent, .. } = &self.kind { sent.len() } else { 0 }
     }
 }
 
@@ -67,6 +103,7 @@ impl From<Event> for Incoming {
             event_time: Some(event.event_time),
             properties: event.properties,
             kind: Kind::History { received_at: event.received_at, seq: event.seq },
+            origin: Origin::HISTORY,
         }
     }
 }

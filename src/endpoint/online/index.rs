@@ -5,9 +5,10 @@ use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::index_recovery::damage_mark;
+use super::joins::Alias;
 use super::known::Known;
 use super::maintenance::give_way;
-use super::recent::{MessageHash, Place, Recent, Row};
+use super::recent::{Message, MessageHash, Place, Recent, Row};
 use crate::{Error, Result};
 
 /// Memory of what a keyspace has not written as a run yet.
@@ -33,13 +34,13 @@ pub(super) struct Index {
     timelines: Keyspace,
     /// The same for scores that were given.
     scores: Keyspace,
-    /// Hash of a message id to offset and arrival.
+    /// Hash of a message id to offset, arrival, and a hash of what it says.
     messages: Keyspace,
-    /// Anonymous id to customer id.
+    /// Id to what it is joined to.
     aliases: Keyspace,
-    /// Customer id, NUL, anonymous id.
+    /// Customer id, NUL, id that was joined to it.
     joined: Keyspace,
-    /// Ids that were sent as those of known customers: they cannot be joined to another.
+    /// Ids that were sent as user ids.
     customers: Keyspace,
     state: Keyspace,
     known: Known,
@@ -132,9 +133,19 @@ fn place(key: &[u8]) -> Option<Place> {
     })
 }
 
-fn pair(bytes: &[u8]) -> (u64, i64) {
+/// A message as it is kept; earlier versions kept no hash of what it says.
+fn message(bytes: &[u8]) -> Message {
     let number = |at: usize| bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-    (number(0).map_or(0, u64::from_be_bytes), number(8).map_or(0, i64::from_be_bytes))
+    Message {
+        offset: number(0).map_or(0, u64::from_be_bytes),
+        arrival: number(8).map_or(0, i64::from_be_bytes),
+        content: number(16).map_or(0, u64::from_be_bytes),
+    }
+}
+
+/// The key of an id that was joined to a customer.
+fn joined_key(customer: &str, id: &str) -> Vec<u8> {
+    [prefix(customer), id.as_bytes().to_vec()].concat()
 }
 
 impl Index {
@@ -249,6 +260,23 @@ impl Index {
         Ok(ids)
     }
 
+    /// Every id that something is known under, some more than once.
+    pub(super) fn each_id(&self, mut each: impl FnMut(&str)) -> Result<()> {
+        for (keyspace, has_place) in [
+            (&self.timelines, true),
+            (&self.scores, true),
+            (&self.aliases, false),
+            (&self.customers, false),
+        ] {
+            for entry in keyspace.iter() {
+                let key = entry.key().map_err(self.failed("read its index"))?;
+                let end = if has_place { key.len().saturating_sub(25) } else { key.len() };
+                each(&String::from_utf8_lossy(&key[..end]));
+            }
+        }
+        Ok(())
+    }
+
     /// Every row, by id and place: `each` says whether it is to be removed. Gives the keys that were.
     pub(super) fn sweep(
         &self,
@@ -280,9 +308,9 @@ impl Index {
     /// Forgets the ids of messages that came before a time.
     pub(super) fn forget_messages(&self, before: i64) -> Result<()> {
         let mut batch = self.database.batch();
-        for message in self.messages.iter() {
-            let (key, value) = message.into_inner().map_err(self.failed("read its index"))?;
-            if pair(&value).1 < before {
+        for entry in self.messages.iter() {
+            let (key, value) = entry.into_inner().map_err(self.failed("read its index"))?;
+            if message(&value).arrival < before {
                 batch.remove(&self.messages, key);
             }
         }
@@ -320,18 +348,38 @@ impl Index {
         self.block_bytes + self.known.bytes()
     }
 
-    /// The offset of the event with a message id.
-    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<u64>> {
+    /// The first event with a message id.
+    pub(super) fn message(&self, hash: &MessageHash) -> Result<Option<Message>> {
         if !self.known.may_have(hash) {
             return Ok(None);
         }
         let known = self.messages.get(hash).map_err(self.failed("read a message"))?;
-        Ok(known.map(|value| pair(&value).0))
+        Ok(known.map(|value| message(&value)))
     }
 
-    pub(super) fn alias(&self, id: &str) -> Result<Option<String>> {
-        let next = self.aliases.get(id).map_err(self.failed("read an alias"))?;
-        Ok(next.map(|next| String::from_utf8_lossy(&next).into_owned()))
+    pub(super) fn alias(&self, id: &str) -> Result<Option<Alias>> {
+        let alias = self.aliases.get(id).map_err(self.failed("read an alias"))?;
+        alias.map(|bytes| self.read_alias(id, &bytes)).transpose()
+    }
+
+    fn read_alias(&self, id: &str, bytes: &[u8]) -> Result<Alias> {
+        Alias::from_bytes(bytes, |customer| {
+            let is_whole = self.joined.contains_key(joined_key(customer, id));
+            is_whole.map_err(self.failed("read an alias"))
+        })
+    }
+
+    /// The aliases of ids after an id, in the order of their bytes, at most so many.
+    pub(super) fn aliases(&self, after: &str, limit: usize) -> Result<Vec<(String, Alias)>> {
+        let mut from = after.as_bytes().to_vec();
+        from.push(0);
+        let entries = self.aliases.range(from..).take(limit).map(|entry| {
+            let (key, value) = entry.into_inner().map_err(self.failed("read an alias"))?;
+            let id = String::from_utf8_lossy(&key).into_owned();
+            let alias = self.read_alias(&id, &value)?;
+            Ok((id, alias))
+        });
+        entries.collect()
     }
 
     /// The ids that were joined to an id.
@@ -367,23 +415,32 @@ impl Index {
             }
             run.finish().map_err(store("write its index"))?;
         }
-        let mut messages: Vec<(&MessageHash, &(u64, i64))> = recent.messages.iter().collect();
+        let mut messages: Vec<(&MessageHash, &Message)> = recent.messages.iter().collect();
         messages.sort_unstable();
         let mut run = self.messages.start_ingestion().map_err(store("write its index"))?;
-        for (hash, (offset, arrival)) in messages {
-            let value = [offset.to_be_bytes(), arrival.to_be_bytes()].concat();
+        for (hash, Message { offset, arrival, content }) in messages {
+            let value =
+                [offset.to_be_bytes(), arrival.to_be_bytes(), content.to_be_bytes()].concat();
             run.write(hash.as_slice(), value).map_err(store("write its index"))?;
         }
         run.finish().map_err(store("write its index"))?;
         self.known.add(recent.messages.keys());
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for (anonymous, customer) in &recent.aliases {
-            batch.insert(&self.aliases, anonymous.as_str(), customer.as_str());
+        for (id, alias) in &recent.aliases {
+            match alias {
+                Some(alias) => batch.insert(&self.aliases, id.as_str(), alias.to_bytes()),
+                None => batch.remove(&self.aliases, id.as_str()),
+            }
         }
-        for (customer, anonymous) in &recent.joined {
-            for anonymous in anonymous {
-                let key = [prefix(customer), anonymous.as_bytes().to_vec()].concat();
-                batch.insert(&self.joined, key, "");
+        for (customer, ids) in &recent.unjoined {
+            let again = recent.joined.get(customer);
+            for id in ids.iter().filter(|id| again.is_none_or(|again| !again.contains(id))) {
+                batch.remove(&self.joined, joined_key(customer, id));
+            }
+        }
+        for (customer, ids) in &recent.joined {
+            for id in ids {
+                batch.insert(&self.joined, joined_key(customer, id), "");
             }
         }
         for customer in &recent.customers {
@@ -477,11 +534,16 @@ mod tests {
         let hash = |n: u64| -> MessageHash { u128::from(n).to_be_bytes() };
         let take = |range: std::ops::Range<u64>| {
             let mut recent = Recent::default();
-            range.for_each(|n| recent.add_message(hash(n), n, 0));
+            range.for_each(|n| {
+                recent.messages.insert(hash(n), Message { offset: n, arrival: 0, content: 0 });
+            });
             index.take(&recent).unwrap();
         };
         let is_right = |end: u64| {
-            (0..end + 100).all(|n| index.message(&hash(n)).unwrap() == (n < end).then_some(n))
+            (0..end + 100).all(|n| {
+                let found = index.message(&hash(n)).unwrap().map(|message| message.offset);
+                found == (n < end).then_some(n)
+            })
         };
         let end = 3 * READ_AT_ONCE as u64;
         take(0..end);
@@ -502,7 +564,7 @@ mod tests {
         let index = Index::open(folder.path(), 1 << 20, usize::MAX).unwrap();
         index.learn_messages(&mut || Ok(false)).unwrap();
         assert_eq!(index.known.bytes(), 0, "it was left at that");
-        assert_eq!(index.message(&hash(1)).unwrap(), Some(1));
+        assert_eq!(index.message(&hash(1)).unwrap().map(|message| message.offset), Some(1));
     }
 
     #[test]

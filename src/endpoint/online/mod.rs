@@ -11,11 +11,13 @@ mod clock;
 mod config;
 mod embedded;
 mod erasing;
+mod erasures;
 mod format;
 mod group;
 mod incoming;
 mod index;
 mod index_recovery;
+mod joins;
 mod known;
 pub mod log;
 mod maintenance;
@@ -33,7 +35,8 @@ mod writer;
 pub(crate) use backup::COPY_FILE;
 pub use clock::{Clock, ClockReport, SystemTimeSource, TimeSource};
 pub use embedded::Embedded;
-pub use incoming::{Incoming, Kind};
+pub use incoming::{Incoming, Joiner, Kind, Origin};
+pub use joins::{Join, MAX_IDS_PER_CUSTOMER};
 pub use log::LogReport;
 pub use maintenance::Maintenance;
 pub(crate) use maintenance::give_way;
@@ -42,6 +45,7 @@ pub use retention::Retention;
 pub use settings::Settings;
 pub use timeline::{Exposed, Timeline};
 pub use verification::{Verification, verify_log};
+pub(crate) use writer::ReceiptCounts;
 pub use writer::{Admission, Receipt, Writer};
 
 use std::path::PathBuf;
@@ -94,11 +98,11 @@ pub trait EventLog: Send + Sync {
     /// once.
     fn append(&self, group: Group) -> Result<Vec<Receipt>>;
 
-    /// Events from an offset on, at most so many records, and the offset to go on from.
+    /// Events from an offset on, of at most so many records.
     ///
     /// # Errors
     /// The log cannot be read.
-    fn read(&self, from: u64, limit: usize) -> Result<(Vec<Event>, u64)>;
+    fn read(&self, from: u64, limit: usize) -> Result<LogRange>;
 
     /// The offset of the next record.
     fn next(&self) -> u64;
@@ -120,6 +124,24 @@ pub trait EventLog: Send + Sync {
         wanted: &dyn Fn(&Event) -> bool,
     ) -> Result<Vec<Event>>;
 
+    /// Undoes the join of an id: what came with it is its own again. Gives the join.
+    ///
+    /// # Errors
+    /// The id is not joined, or the log cannot be written.
+    fn undo_join(&self, id: &str) -> Result<Join>;
+
+    /// Joins of ids after an id, in the order of the bytes of the ids, at most `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn joins(&self, after: &str, limit: usize) -> Result<Vec<Join>>;
+
+    /// The joins of the ids of the customer that an id stands for, at most `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn joins_of(&self, id: &str, limit: usize) -> Result<Vec<Join>>;
+
     /// Erases a customer: their events and scores from the log and the timelines, and the ids that were
     /// joined to theirs. Message ids stay, so that what is sent again is not taken again.
     ///
@@ -138,6 +160,17 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// It cannot be written.
     fn back_up(&self) -> Result<PathBuf>;
+}
+
+/// A range of the log.
+#[derive(Clone, Debug, Default)]
+pub struct LogRange {
+    /// The events in it.
+    pub events: Vec<Event>,
+    /// Sequence numbers of events that came with an id which was joined to a customer, with that id.
+    pub known_as: Vec<(u64, String)>,
+    /// The offset to go on from.
+    pub next: u64,
 }
 
 /// What was erased of a customer.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
+use super::joins::Alias;
 use super::log::Range;
 
 /// Hashed by what nobody outside can know.
@@ -40,18 +41,28 @@ impl Row {
 /// The first bytes of the hash of a message id.
 pub(super) type MessageHash = [u8; 16];
 
+/// The first event with a message id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Message {
+    pub(super) offset: u64,
+    pub(super) arrival: i64,
+    /// A hash of what it says; 0 where that is not known.
+    pub(super) content: u64,
+}
+
 /// What the log has that the index does not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     /// By the id that the event came with.
     pub(super) rows: Map<String, Vec<Row>>,
     pub(super) scores: Map<String, Vec<Row>>,
-    /// Offset and arrival.
-    pub(super) messages: Map<MessageHash, (u64, i64)>,
-    /// Anonymous id to customer id.
-    pub(super) aliases: Map<String, String>,
+    pub(super) messages: Map<MessageHash, Message>,
+    /// An id to what it is joined to; none where its join was undone.
+    pub(super) aliases: Map<String, Option<Alias>>,
     /// Customer id to the ids that were joined to it.
     pub(super) joined: Map<String, Vec<String>>,
+    /// Customer id to ids that were joined to it before and are no more.
+    pub(super) unjoined: Map<String, Set<String>>,
     /// Ids that were sent as those of known customers.
     pub(super) customers: Set<String>,
     /// Memory of the rows in bytes, estimated.
@@ -85,17 +96,21 @@ impl Recent {
         push(if is_score { &mut self.scores } else { &mut self.rows }, id, row);
     }
 
-    pub(super) fn add_message(&mut self, hash: MessageHash, offset: u64, arrival: i64) {
-        self.messages.insert(hash, (offset, arrival));
+    /// Joins an id to a customer; its events so far are theirs if the alias is whole.
+    pub(super) fn join(&mut self, id: &str, alias: Alias) {
+        if alias.is_whole {
+            push(&mut self.joined, &alias.customer, id.to_owned());
+        }
+        self.aliases.insert(id.to_owned(), Some(alias));
     }
 
-    /// Joins an anonymous id to a customer's; its events so far are theirs if it was nobody's before.
-    pub(super) fn join(&mut self, anonymous: &str, customer: &str, is_first: bool) {
-        self.aliases.insert(anonymous.to_owned(), customer.to_owned());
-        if !is_first {
-            return;
+    /// Undoes the join of an id to a customer.
+    pub(super) fn unjoin(&mut self, id: &str, customer: &str) {
+        self.aliases.insert(id.to_owned(), None);
+        if let Some(joined) = self.joined.get_mut(customer) {
+            joined.retain(|joined| joined != id);
         }
-        push(&mut self.joined, customer, anonymous.to_owned());
+        self.unjoined.entry(customer.to_owned()).or_default().insert(id.to_owned());
     }
 
     /// Nothing yet, after a latest arrival.

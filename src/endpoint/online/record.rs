@@ -55,20 +55,8 @@ pub struct Exposing {
 /// A record as it is stored. New kinds go to the end.
 #[derive(Debug, Serialize, Deserialize)]
 enum Stored<'a> {
-    Event {
-        #[serde(borrow)]
-        message_id: &'a str,
-        customer_id: &'a str,
-        anonymous_id: Option<&'a str>,
-        event: &'a str,
-        event_time: i64,
-        received_at: i64,
-        /// Of history; that of a live event follows from its offset.
-        seq: Option<u64>,
-        /// The id that it came with, where that stood for another.
-        known_as: Option<&'a str>,
-        properties: Vec<(&'a str, StoredValue<'a>)>,
-    },
+    /// A join, the undoing of one, or an event that an earlier version wrote.
+    Event(#[serde(borrow)] StoredEvent<'a>),
     Score {
         received_at: i64,
         customer_id: &'a str,
@@ -97,6 +85,30 @@ enum Stored<'a> {
         probability: f64,
         at: i64,
     },
+    /// An event of a source, within which its message id counts once.
+    Sourced {
+        source: u32,
+        #[serde(borrow)]
+        event: StoredEvent<'a>,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredEvent<'a> {
+    message_id: &'a str,
+    /// The id that its row is stored under. With a source that is the id that it came with, so that a join can be
+    /// undone; earlier versions stored the customer that the id stood for.
+    customer_id: &'a str,
+    anonymous_id: Option<&'a str>,
+    event: &'a str,
+    event_time: i64,
+    received_at: i64,
+    /// Of history; that of a live event follows from its offset.
+    seq: Option<u64>,
+    /// The id that it came with, where that is another.
+    known_as: Option<&'a str>,
+    #[serde(borrow)]
+    properties: Vec<(&'a str, StoredValue<'a>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -135,6 +147,8 @@ pub(super) enum Record {
     Event {
         event: Event,
         known_as: Option<String>,
+        /// None for what an earlier version wrote, and for joins.
+        source: Option<u32>,
     },
     Rejected(Rejected),
     /// Nothing: it was erased.
@@ -148,23 +162,38 @@ fn write(stored: &Stored<'_>, bytes: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// A hash of what an event says; never 0. The correction of its time is left out: it is another at each try.
+pub(super) fn content_hash(own_id: &str, event: &str, properties: &Properties) -> Result<u64> {
+    let failed = "encode an event";
+    let mut bytes = postcard::to_allocvec(&(own_id, event)).map_err(Error::store(failed))?;
+    for (name, value) in properties.iter().filter(|(name, _)| *name != ORIGINAL_TIMESTAMP) {
+        let value = StoredValue::from(value);
+        bytes =
+            postcard::to_extend(&(name.as_str(), value), bytes).map_err(Error::store(failed))?;
+    }
+    Ok(xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, 0).max(1))
+}
+
 /// Whether a record is a score that was given.
 pub(super) fn is_score(bytes: &[u8]) -> bool {
     // The number of the variant comes first.
     bytes.first() == Some(&1)
 }
 
-/// Appends an event; `known_as` is the id that it came with, where that stands for another.
+/// Appends an event under the id of its row; `known_as` is the id that it came with, where that is another. A join
+/// has no source.
 pub(super) fn write_event(
     event: &Event,
+    row_id: &str,
     known_as: Option<&str>,
+    source: Option<u32>,
     bytes: &mut Vec<u8>,
 ) -> Result<()> {
     let properties = event.properties.iter().map(|(name, value)| (name.as_str(), value.into()));
     let properties = properties.collect();
-    let stored = Stored::Event {
+    let stored = StoredEvent {
         message_id: &event.message_id,
-        customer_id: &event.customer_id,
+        customer_id: row_id,
         anonymous_id: event.anonymous_id.as_deref(),
         event: &event.event,
         event_time: event.event_time.0,
@@ -173,7 +202,10 @@ pub(super) fn write_event(
         known_as,
         properties,
     };
-    write(&stored, bytes)
+    match source {
+        Some(source) => write(&Stored::Sourced { source, event: stored }, bytes),
+        None => write(&Stored::Event(stored), bytes),
+    }
 }
 
 /// Appends a score that was given.
@@ -194,6 +226,9 @@ pub(super) fn write_score(said: &Said, received_at: Time, bytes: &mut Vec<u8>) -
     };
     write(&stored, bytes)
 }
+
+/// The property that keeps the time that a client said, where it was corrected.
+pub(crate) const ORIGINAL_TIMESTAMP: &str = "original_timestamp";
 
 /// What the ids of exposures begin with, which this endpoint makes of their places.
 const EXPOSED: &str = "exposed-";
@@ -238,32 +273,8 @@ pub(super) fn read(offset: u64, bytes: &[u8]) -> Result<Record> {
     let stored: Stored<'_> =
         postcard::from_bytes(bytes).map_err(Error::store("decode an event"))?;
     Ok(match stored {
-        Stored::Event {
-            message_id,
-            customer_id,
-            anonymous_id,
-            event,
-            event_time,
-            received_at,
-            seq,
-            known_as,
-            properties,
-        } => {
-            let event = Event {
-                message_id: message_id.to_owned(),
-                customer_id: customer_id.to_owned(),
-                anonymous_id: anonymous_id.map(str::to_owned),
-                event: event.to_owned(),
-                event_time: Time(event_time),
-                received_at: Time(received_at),
-                seq: seq.unwrap_or(LIVE_SEQ + offset),
-                properties: properties
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value.into()))
-                    .collect(),
-            };
-            Record::Event { event, known_as: known_as.map(str::to_owned) }
-        }
+        Stored::Event(event) => event.read(offset, None),
+        Stored::Sourced { source, event } => event.read(offset, Some(source)),
         Stored::Score {
             received_at,
             customer_id,
@@ -307,7 +318,7 @@ pub(super) fn read(offset: u64, bytes: &[u8]) -> Result<Record> {
                 seq: LIVE_SEQ + offset,
                 properties,
             };
-            Record::Event { event, known_as: None }
+            Record::Event { event, known_as: None, source: None }
         }
         Stored::Exposure {
             received_at,
@@ -334,7 +345,7 @@ pub(super) fn read(offset: u64, bytes: &[u8]) -> Result<Record> {
                 seq: LIVE_SEQ + offset,
                 properties,
             };
-            Record::Event { event, known_as: None }
+            Record::Event { event, known_as: None, source: None }
         }
         Stored::Rejected { received_at, reason, event } => Record::Rejected(Rejected {
             received_at: Time(received_at),
@@ -342,6 +353,26 @@ pub(super) fn read(offset: u64, bytes: &[u8]) -> Result<Record> {
             event: event.to_owned(),
         }),
     })
+}
+
+impl StoredEvent<'_> {
+    fn read(self, offset: u64, source: Option<u32>) -> Record {
+        let event = Event {
+            message_id: self.message_id.to_owned(),
+            customer_id: self.customer_id.to_owned(),
+            anonymous_id: self.anonymous_id.map(str::to_owned),
+            event: self.event.to_owned(),
+            event_time: Time(self.event_time),
+            received_at: Time(self.received_at),
+            seq: self.seq.unwrap_or(LIVE_SEQ + offset),
+            properties: self
+                .properties
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+        };
+        Record::Event { event, known_as: self.known_as.map(str::to_owned), source }
+    }
 }
 
 impl<'a> From<&'a Value> for StoredValue<'a> {

@@ -6,16 +6,56 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Erased, EventLog, Exposing, Group, Incoming, Rejected, Said};
+use super::{Erased, EventLog, Exposing, Group, Incoming, Join, Rejected, Said};
 use crate::{Error, Result};
 
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its place in the log; of a duplicate, that of the first.
-    pub offset: u64,
-    /// Whether its message id was known.
-    pub duplicate: bool,
+/// The result of appending an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is new and durable.
+    Accepted {
+        /// Its offset in the log.
+        offset: u64,
+    },
+    /// Its source sent an event with that message id before, which counts.
+    Duplicate {
+        /// The offset of the first.
+        offset: u64,
+        /// Whether the first says something else.
+        is_other: bool,
+    },
+    /// It asked for a join that it may not make. It is kept among the rejected events.
+    Rejected {
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// Numbers of receipts of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReceiptCounts {
+    pub(crate) accepted: usize,
+    pub(crate) duplicate: usize,
+    /// Duplicates that say something else than the first.
+    pub(crate) other: usize,
+    pub(crate) rejected: usize,
+}
+
+impl ReceiptCounts {
+    pub(crate) fn new(receipts: &[Receipt]) -> Self {
+        let mut counts = Self::default();
+        for receipt in receipts {
+            match receipt {
+                Receipt::Accepted { .. } => counts.accepted += 1,
+                Receipt::Duplicate { is_other, .. } => {
+                    counts.duplicate += 1;
+                    counts.other += usize::from(*is_other);
+                }
+                Receipt::Rejected { .. } => counts.rejected += 1,
+            }
+        }
+        counts
+    }
 }
 
 /// The one thread that writes: it drains the queue, writes one group, syncs once, and answers all who
@@ -59,6 +99,8 @@ enum Request {
     Append(Append),
     /// Nothing is written of a customer while they are erased.
     Erase(String, oneshot::Sender<Result<Erased>>),
+    /// The join of an id is undone.
+    UndoJoin(String, oneshot::Sender<Result<Join>>),
     /// Something was said.
     Said,
 }
@@ -208,6 +250,16 @@ impl Writer {
         erased.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
     }
 
+    /// Undoes the join of an id; answers when that is durable.
+    ///
+    /// # Errors
+    /// The id is not joined, too much is waiting, or the store has failed.
+    pub async fn undo_join(&self, id: String) -> Result<Join> {
+        let (answer, undone) = oneshot::channel();
+        self.send(Request::UndoJoin(id, answer))?;
+        undone.await.unwrap_or_else(|_| Err(Error::Poisoned("its writer has ended".to_owned())))
+    }
+
     /// Records scores that were given, soon. What cannot be recorded is counted.
     pub fn record(&self, said: impl IntoIterator<IntoIter: ExactSizeIterator<Item = Said>>) {
         let said = said.into_iter();
@@ -286,6 +338,14 @@ fn write_groups(log: &dyn EventLog, queue: &Receiver<Request>, shared: &Shared) 
                 due = None;
                 let erased = groups.failed.clone().map_or_else(|| log.erase(&customer_id), Err);
                 if answer.send(erased).is_err() {
+                    tracing::debug!("a client went away before its answer");
+                }
+            }
+            Some(Request::UndoJoin(id, answer)) => {
+                groups.write(Vec::new());
+                due = None;
+                let undone = groups.failed.clone().map_or_else(|| log.undo_join(&id), Err);
+                if answer.send(undone).is_err() {
                     tracing::debug!("a client went away before its answer");
                 }
             }

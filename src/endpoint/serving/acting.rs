@@ -12,7 +12,7 @@ use super::experimenting::answering;
 use super::score;
 use super::state::Endpoint;
 use crate::monitoring::{Delivery, DeliveryKind, Rule};
-use crate::online::{Incoming, Kind, Timeline};
+use crate::online::{Incoming, Kind, LogRange, Origin, Timeline};
 use crate::{Error, Result};
 
 /// Acts on customers: a condition over their score and features that becomes true is told, once.
@@ -148,7 +148,7 @@ struct Looking<'e> {
 impl Looking<'_> {
     /// Looks at the customers of the events that are new.
     fn follow(&self) -> Result<Rule> {
-        let (events, next) = self.endpoint.log.read(self.rule.from, RUN)?;
+        let LogRange { events, next, .. } = self.endpoint.log.read(self.rule.from, RUN)?;
         if next == self.rule.from {
             return Ok(self.rule.clone());
         }
@@ -282,6 +282,7 @@ fn recorded(told: &Delivery) -> Option<Incoming> {
         event_time: Some(told.at),
         properties,
         kind: Kind::Live,
+        origin: Origin::HISTORY,
     })
 }
 

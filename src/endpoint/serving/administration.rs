@@ -9,7 +9,7 @@ use kernel::domain::Time;
 
 use super::state::Endpoint;
 use super::wire;
-use crate::online::Rejected;
+use crate::online::{Join, Rejected};
 use crate::{Error, Result};
 
 /// A key that was replaced stays valid for so long unless said otherwise: a day.
@@ -80,12 +80,48 @@ pub(super) async fn revoke_key(
     .await
 }
 
+/// Joins of a request unless it says a number, and at most.
+const JOINS: usize = 1_000;
+const MAX_JOINS: usize = 10_000;
+
+/// `GET /v1/joins?customer_id=ID`, or `?after=ID&limit=N`: which ids are joined to which customers.
+pub(super) async fn joins(
+    State(endpoint): State<Arc<Endpoint>>,
+    Query(query): Query<wire::JoinsQuery>,
+) -> Result<Json<wire::JoinList>> {
+    super::server::blocking(&endpoint, move |endpoint| {
+        let limit = query.limit.unwrap_or(JOINS).min(MAX_JOINS);
+        let joins = match &query.customer_id {
+            Some(id) => endpoint.log.joins_of(&kernel::domain::normalized_id(id), limit)?,
+            None => endpoint.log.joins(&query.after, limit)?,
+        };
+        Ok(Json(wire::JoinList { joins }))
+    })
+    .await
+}
+
+/// `DELETE /v1/joins/{id}`: undoes the join of an id; what came with it is its own again.
+pub(super) async fn undo_join(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(id): Path<String>,
+) -> Result<Json<Join>> {
+    let id = kernel::domain::normalized_id(&id).into_owned();
+    let undone = endpoint.writer.undo_join(id).await?;
+    for name in endpoint.deployments.snapshot().keys() {
+        endpoint.last_scores.remove(name, &undone.customer_id);
+        endpoint.last_scores.remove(name, &undone.id);
+    }
+    Ok(Json(undone))
+}
+
 /// `POST /v1/backup`: copies what is durable into a folder beside the data, which another endpoint can start
 /// from, and says which.
 pub(super) async fn back_up(State(endpoint): State<Arc<Endpoint>>) -> Result<Json<wire::Backup>> {
     super::server::blocking(&endpoint, |endpoint| {
         let folder = endpoint.log.back_up()?;
-        Ok(Json(wire::Backup { folder: folder.display().to_string() }))
+        let note = "a backup keeps the data of customers who are erased later; an endpoint that starts from it \
+                    repeats the erasures in erasures.jsonl, which is beside it and goes where it goes";
+        Ok(Json(wire::Backup { folder: folder.display().to_string(), note }))
     })
     .await
 }

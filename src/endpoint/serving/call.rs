@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use kernel::domain::{
-    IDENTIFY, Properties, Time, Value, is_system, is_taken, limits, properties_of_json,
-    property_name,
+    IDENTIFY, Properties, Time, Value, id_of_number, is_missing_id, is_system, is_taken, limits,
+    normalized_id, properties_of_json, property_name, without_lone_surrogates,
 };
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::keys::Keys;
-use crate::online::{Incoming, Kind};
+use crate::online::{Incoming, Joiner, Kind, Origin};
 
 /// The largest event, as JSON.
 const LARGEST_EVENT: usize = 32 * 1024;
@@ -109,7 +108,8 @@ enum Scalar<'a> {
     #[default]
     Nothing,
     Text(Cow<'a, str>),
-    Number(Number),
+    /// A number as it is written: an id is all of its digits.
+    Number(&'a str),
     /// Something that is no text and no number.
     Other,
 }
@@ -123,13 +123,16 @@ impl Scalar<'_> {
         }
     }
 
-    /// An id: text, or a number as text.
+    /// An id: text, or a number by its digits. What programs write where they have no id, such as `undefined`, is
+    /// none: unrelated people would else be one customer.
     fn id(&self, name: &str) -> Result<Option<String>, String> {
         let id = match self {
             Self::Nothing => return Ok(None),
-            Self::Text(text) if text.is_empty() => return Ok(None),
+            Self::Text(text) if is_missing_id(text) => return Ok(None),
             Self::Text(text) => text.as_ref().to_owned(),
-            Self::Number(number) => number.to_string(),
+            Self::Number(number) => id_of_number(number).ok_or_else(|| {
+                format!("{name} {number} is no number with all of its digits; send it as a text")
+            })?,
             Self::Other => return Err(format!("{name} must be a text")),
         };
         if !limits::is_id(&id) {
@@ -141,6 +144,11 @@ impl Scalar<'_> {
         Ok(Some(id))
     }
 
+    /// An id of a customer, in the form in which it is kept.
+    fn customer_id(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.id(name)?.map(|id| normalized_id(&id).into_owned()))
+    }
+
     /// Whether something is said, be it empty.
     fn is_there(&self) -> bool {
         !matches!(self, Self::Nothing) && !matches!(self, Self::Text(text) if text.is_empty())
@@ -149,7 +157,7 @@ impl Scalar<'_> {
     /// A time: ISO 8601, or seconds, milliseconds or microseconds since 1970.
     fn time(&self) -> Option<Time> {
         match self {
-            Self::Number(number) => number.as_f64().and_then(since_1970),
+            Self::Number(number) => number.parse().ok().and_then(since_1970),
             other => {
                 let text = other.text()?;
                 text.parse().ok().or_else(|| text.parse().ok().and_then(since_1970))
@@ -160,7 +168,7 @@ impl Scalar<'_> {
     /// Why it is no time.
     fn no_time(&self) -> String {
         let said = match self {
-            Self::Number(number) => number.to_string(),
+            Self::Number(number) => (*number).to_owned(),
             Self::Text(text) => text.chars().take(60).collect(),
             Self::Nothing | Self::Other => "what it has".to_owned(),
         };
@@ -170,75 +178,79 @@ impl Scalar<'_> {
 
 impl<'de> Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Scalar<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
+        /// Borrowed where nothing in it is escaped.
+        #[derive(Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => {
+                let text: Text<'de> = serde_json::from_str(json).map_err(D::Error::custom)?;
+                Scalar::Text(text.0)
             }
-
-            fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Nothing)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Other)
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(number.into()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(number.into()))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Scalar<'de>, E> {
-                let number = Number::from_f64(number);
-                number.map(Scalar::Number).ok_or_else(|| E::custom("number out of range"))
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
-        }
-        deserializer.deserialize_any(Any)
+            Some(b'-' | b'0'..=b'9') => Scalar::Number(json),
+            Some(b'n') | None => Scalar::Nothing,
+            Some(_) => Scalar::Other,
+        })
     }
 }
 
-/// One event of a request, or why it is none. `type_` is what the path says it is.
+/// What is known of an event beside itself.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'s> {
+    /// What the path says that it is.
+    pub(super) type_: Option<&'s str>,
+    /// When the batch was sent, by the clock of the client.
+    pub(super) sent_at: Option<Time>,
+    /// When it arrived.
+    pub(super) now: Time,
+    pub(super) origin: Origin,
+}
+
+/// One event as a browser key sends it, read without an endpoint; `type_` is what the path says it is.
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub fn incoming(
+pub fn read_call(
     item: &str,
     type_: Option<&str>,
-    batch_sent_at: Option<Time>,
+    sent_at: Option<Time>,
     now: Time,
 ) -> Result<Incoming, String> {
+    let origin = Origin { source: 1, joiner: Joiner::Browser };
+    incoming(item, Surroundings { type_, sent_at, now, origin })
+}
+
+/// One event of a request, or why it is none.
+pub(super) fn incoming(item: &str, around: Surroundings<'_>) -> Result<Incoming, String> {
     if item.len() > LARGEST_EVENT {
         return Err(format!("it is larger than {LARGEST_EVENT} bytes"));
     }
     if !item.starts_with('{') {
         return Err("it is not a JSON object".to_owned());
     }
-    let call: Call<'_> = serde_json::from_str(item).map_err(|error| format!("no JSON: {error}"))?;
-    call.event(type_, batch_sent_at, now)
+    // JSON.stringify and others write half of a character where a text was cut.
+    let whole = without_lone_surrogates(item);
+    let call: Call<'_> = serde_json::from_str(&whole).map_err(|error| no_json(&whole, &error))?;
+    call.event(item, around)
+}
+
+/// Why a text is no JSON, with the place.
+fn no_json(text: &str, error: &serde_json::Error) -> String {
+    let lines: usize = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum();
+    let at = lines + error.column().saturating_sub(1);
+    let is_word = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-';
+    let before = text.as_bytes().get(..at).unwrap_or_default().iter();
+    let start = at - before.rev().take_while(|byte| is_word(byte)).count();
+    let rest = text.get(start..).unwrap_or_default();
+    let words =
+        ["NaN", "-NaN", "Infinity", "-Infinity", "undefined", "None", "True", "False", "nan"];
+    match words.iter().find(|word| rest.starts_with(**word)) {
+        Some(word) => format!(
+            "no JSON: {word} at byte {} of the event is no value; send null instead",
+            start + 1
+        ),
+        None => format!("no JSON: {error}"),
+    }
 }
 
 impl<'a> Call<'a> {
@@ -252,23 +264,23 @@ impl<'a> Call<'a> {
         self.write_key.text()
     }
 
-    /// The event that it is, or why it is none.
-    pub(super) fn event(
-        &self,
-        type_: Option<&str>,
-        batch_sent_at: Option<Time>,
-        now: Time,
-    ) -> Result<Incoming, String> {
+    /// The event that it is, or why it is none. `sent` is the call as it was sent.
+    pub(super) fn event(&self, sent: &str, around: Surroundings<'_>) -> Result<Incoming, String> {
+        let Surroundings { type_, sent_at: batch_sent_at, now, origin } = around;
         let type_ = type_.or_else(|| self.type_.text()).unwrap_or("track");
-        let customer_id = self.user_id.id("userId")?;
+        let customer_id = self.user_id.customer_id("userId")?;
         let anonymous_id = match type_ {
-            "alias" => self.previous_id.id("previousId")?,
-            _ => self.anonymous_id.id("anonymousId")?,
+            "alias" => self.previous_id.customer_id("previousId")?,
+            _ => self.anonymous_id.customer_id("anonymousId")?,
         };
         if type_ == "alias" && (customer_id.is_none() || anonymous_id.is_none()) {
             return Err("an alias needs a userId and a previousId".to_owned());
         }
         if customer_id.is_none() && anonymous_id.is_none() {
+            if let Some(nobody) = self.user_id.text().or_else(|| self.anonymous_id.text()) {
+                let said: String = nobody.chars().take(60).collect();
+                return Err(format!("its id '{said}' is how programs write that they have no id"));
+            }
             return Err("it has neither a userId nor an anonymousId".to_owned());
         }
         let message_id = self.message_id.id("messageId")?;
@@ -301,7 +313,7 @@ impl<'a> Call<'a> {
             }
         }
         if type_ == "group"
-            && let Some(group) = self.group_id.id("groupId")?
+            && let Some(group) = self.group_id.customer_id("groupId")?
         {
             properties.insert("group_id".to_owned(), Value::text(group));
         }
@@ -328,7 +340,11 @@ impl<'a> Call<'a> {
             event: event.to_owned(),
             event_time,
             properties,
-            kind: if joins { Kind::Join } else { Kind::Live },
+            kind: match joins {
+                true => Kind::Join { is_alias: type_ == "alias", sent: sent.into() },
+                false => Kind::Live,
+            },
+            origin,
         })
     }
 }
@@ -355,6 +371,8 @@ fn properties(
     let flat = match json.map(RawValue::get) {
         None => return Ok(Properties::new()),
         Some(json) if json.starts_with('{') => properties_of_json(json),
+        // PHP has one type for lists and objects, and writes an empty one as a list.
+        Some(json) if is_empty_list(json) => return Ok(Properties::new()),
         Some(_) => return Err(format!("'{field}' must be an object")),
     };
     let mut flat = flat.map_err(|error| format!("no JSON in '{field}': {error}"))?;
@@ -380,12 +398,19 @@ fn properties(
     Ok(flat)
 }
 
-/// The time of an event by our clock: what the client's said, less how far it was off when it sent.
-/// A clock that is less than a second off is taken as it is, and nothing happens after its arrival.
+fn is_empty_list(json: &str) -> bool {
+    let inside = json.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.is_some_and(|inside| inside.trim_ascii().is_empty())
+}
+
+/// The time of an event by our clock. A client whose clock is ahead says that it sends later than the event
+/// arrives: its times are moved back by that difference. A `sentAt` in the past moves nothing: that a clock is
+/// behind cannot be told from a retry, whose `sentAt` is that of its first try in many SDKs, or from a queue that
+/// waited. A clock that is less than a second off is taken as it is, and nothing happens after its arrival.
 fn corrected(said: Option<Time>, sent_at: Option<Time>, now: Time) -> Option<Time> {
     const CLOSE: i64 = 1_000_000;
     let said = said?;
-    let skew = sent_at.map_or(0, |sent_at| now.0.saturating_sub(sent_at.0));
-    let corrected = if skew.abs() <= CLOSE { said } else { said.plus(skew) };
+    let ahead = sent_at.map_or(0, |sent_at| sent_at.0.saturating_sub(now.0));
+    let corrected = if ahead <= CLOSE { said } else { said.plus(-ahead) };
     Some(corrected.min(now))
 }

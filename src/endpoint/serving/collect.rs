@@ -11,21 +11,17 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use kernel::domain::Time;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json_;
-use serde_json::value::RawValue;
 
-use super::call::{self, Call};
+use super::batch::{self, Envelope, MAX_EVENTS_PER_BATCH};
+use super::call::{self, Call, Surroundings};
 use super::state::Endpoint;
 use super::{Role, wire};
-use crate::online::{Incoming, Rejected};
+use crate::online::{Incoming, Origin, Receipt, ReceiptCounts, Rejected};
 use crate::{Error, Result};
 
 /// The largest body, before and after decompression.
 pub(super) const LARGEST_BODY: usize = 500 * 1024;
-/// The most events of one batch. The batches of the published SDKs have at most 500.
-pub(super) const MAX_EVENTS_PER_BATCH: usize = 2_500;
 /// Bytes up to which a body is read where it came in: that takes less than handing it over.
 const LONGEST_READ_AT_ONCE: usize = 8 * 1024;
 /// Reasons that an answer carries.
@@ -78,12 +74,14 @@ pub(super) fn for_page(origin: Option<&HeaderValue>, mut response: Response) -> 
 }
 
 async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wire::Collected> {
-    let is_allowed = super::keys::has_key(&parts.headers);
-    if is_allowed {
-        // Before the body is read: whoever has no key costs no memory.
-        let now = endpoint.clock.as_of();
-        endpoint.keys.check(&parts.headers, None, Role::Write, now)?;
-    }
+    // Before the body is read: whoever has no key costs no memory.
+    let allowed = match super::keys::has_key(&parts.headers) {
+        true => {
+            let now = endpoint.clock.as_of();
+            Some(endpoint.keys.check(&parts.headers, None, Role::Browser, now)?)
+        }
+        false => None,
+    };
     if endpoint.writer.is_busy() {
         // Refused before anything costs time, as long as too much is admitted.
         endpoint.metrics.refused.add(1);
@@ -100,7 +98,7 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
     let method = method_of(&parts.uri);
     let is_short = body.len() <= LONGEST_READ_AT_ONCE && !is_packed(&parts.headers, &body);
     let read = if is_short {
-        read(endpoint, method, &parts.headers, &body, is_allowed)?
+        read(endpoint, method, &parts.headers, &body, allowed)?
     } else {
         // On another thread, so that those that answer are free to refuse and to score.
         let turn = endpoint.reading.acquire().await;
@@ -110,27 +108,41 @@ async fn take(endpoint: &Arc<Endpoint>, parts: &Parts, body: Body) -> Result<wir
             return Err(Error::Busy);
         }
         let (method, headers) = (method.to_owned(), parts.headers.clone());
-        let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body, is_allowed);
+        let read = move |endpoint: &Endpoint| read(endpoint, &method, &headers, &body, allowed);
         let read = super::server::blocking(endpoint, read).await?;
         admission.resize(read.memory());
         drop(turn);
         read
     };
     admission.resize(read.memory());
-    let Read { received, events, rejected: kept, reasons } = read;
+    let Read { received, events, places, rejected: kept, mut reasons } = read;
     let (n, rejected) = (events.len(), kept.len());
     let receipts = endpoint.writer.append(events, kept, admission).await.inspect_err(|_| {
         endpoint.metrics.refused.add(n);
     })?;
-    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
+    let counts = ReceiptCounts::new(&receipts);
+    let rejected = rejected + counts.rejected;
     endpoint.metrics.received.add(received);
     endpoint.metrics.rejected.add(rejected);
-    endpoint.metrics.duplicate.add(duplicate);
-    endpoint.metrics.accepted.add(receipts.len() - duplicate);
+    endpoint.metrics.duplicate.add(counts.duplicate);
+    endpoint.metrics.conflicting.add(counts.other);
+    endpoint.metrics.accepted.add(counts.accepted);
+    for (place, receipt) in places.into_iter().zip(receipts) {
+        let reason = match receipt {
+            Receipt::Rejected { reason } => reason,
+            Receipt::Duplicate { is_other: true, .. } => {
+                "its messageId was sent before with other content, which counts".to_owned()
+            }
+            Receipt::Accepted { .. } | Receipt::Duplicate { .. } => continue,
+        };
+        if reasons.len() < REPORTED_REASONS {
+            reasons.push(format!("event {place}: {reason}"));
+        }
+    }
     Ok(wire::Collected {
         success: true,
-        accepted: receipts.len() - duplicate,
-        duplicate,
+        accepted: counts.accepted,
+        duplicate: counts.duplicate,
         rejected,
         reasons,
     })
@@ -197,55 +209,58 @@ struct Read {
     /// The number of its events, those that are none included.
     received: usize,
     events: Vec<Incoming>,
+    /// The places of the events in the request.
+    places: Vec<usize>,
     rejected: Vec<Rejected>,
     /// What is wrong with the first of those that were rejected.
     reasons: Vec<String>,
 }
 
-/// Reads a request. `is_allowed` says that its headers had a key for it; otherwise the body must have one.
+/// Reads a request. `allowed` is the origin by a key in its headers; without it the body must have one.
 fn read(
     endpoint: &Endpoint,
     method: &str,
     headers: &HeaderMap,
     body: &Bytes,
-    is_allowed: bool,
+    allowed: Option<Origin>,
 ) -> Result<Read> {
     let body = unpack(headers, body)?;
     let is_batch = is_batch(method);
     let type_ = if is_batch { None } else { Some(long_name(method)?) };
-    if !body.trim_ascii_start().starts_with(b"{") {
+    let text = batch::text(&body);
+    let text = text.trim_ascii();
+    if !text.starts_with('{') {
         return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
     }
     let now = endpoint.clock.as_of();
-    let may_write = |key: Option<&str>| match is_allowed {
-        true => Ok(()),
-        false => endpoint.keys.check(headers, key, Role::Write, now),
+    let may_write = |key: Option<&str>| match allowed {
+        Some(origin) => Ok(origin),
+        None => endpoint.keys.check(headers, key, Role::Browser, now),
     };
     // One event is read once; what is wrong with one that cannot be is said below.
-    if let (Some(_), Ok(text)) = (type_, std::str::from_utf8(&body))
-        && let Some(call) = Call::read(text.trim())
+    if let Some(type_) = type_
+        && let Some(call) = Call::read(text)
     {
-        may_write(call.write_key())?;
-        return Ok(Read::of([(text.trim(), call.event(type_, None, now))], now));
+        let origin = may_write(call.write_key())?;
+        let around = Surroundings { type_: Some(type_), sent_at: None, now, origin };
+        return Ok(Read::of([(text, call.event(text, around))], now));
     }
-    let envelope: Envelope<'_> = wire::parse(&body)?;
-    let items = match (type_, envelope.batch) {
-        (Some(_), _) => vec![wire::parse(&body)?],
-        (None, Some(Items(items))) => items,
+    let envelope = Envelope::read(text)?;
+    let items = match (type_, envelope.items) {
+        (Some(_), _) => vec![text],
+        (None, Some(items)) => items,
         (None, None) => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
     };
-    let in_body = envelope.write_key.as_ref().and_then(Json_::as_str).map(str::to_owned);
-    let in_body = in_body.or_else(|| key_of_event(items.first()));
-    may_write(in_body.as_deref())?;
+    let in_event = || batch::key_of_event(items.first());
+    let origin = may_write(envelope.write_key.or_else(in_event).as_deref())?;
     if items.len() > MAX_EVENTS_PER_BATCH {
         return Err(Error::TooLarge(format!(
             "the batch has more than {MAX_EVENTS_PER_BATCH} events; send smaller batches"
         )));
     }
-    let sent_at = envelope.sent_at.as_ref().and_then(Json_::as_str);
-    let sent_at = sent_at.and_then(|text| text.parse().ok());
-    let items = items.iter().map(|item| item.get());
-    Ok(Read::of(items.map(|item| (item, call::incoming(item, type_, sent_at, now))), now))
+    let sent_at = envelope.sent_at.and_then(|text| text.parse().ok());
+    let around = Surroundings { type_, sent_at, now, origin };
+    Ok(Read::of(items.iter().map(|item| (*item, call::incoming(item, around))), now))
 }
 
 impl Read {
@@ -267,12 +282,16 @@ impl Read {
         let mut read = Self {
             received,
             events: Vec::with_capacity(received),
+            places: Vec::with_capacity(received),
             rejected: Vec::new(),
             reasons: Vec::new(),
         };
         for (place, (item, event)) in items.enumerate() {
             match event {
-                Ok(event) => read.events.push(event),
+                Ok(event) => {
+                    read.events.push(event);
+                    read.places.push(place);
+                }
                 Err(reason) => {
                     if read.reasons.len() < REPORTED_REASONS {
                         read.reasons.push(format!("event {place}: {reason}"));
@@ -286,59 +305,6 @@ impl Read {
     }
 }
 
-/// What is around events. The events stay text until each is read, so that one that is no JSON that can be
-/// read (half a surrogate pair, a number beyond all) does not take the others with it.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    batch: Option<Items<'a>>,
-    #[serde(rename = "writeKey", default)]
-    write_key: Option<Json_>,
-    #[serde(rename = "sentAt", default)]
-    sent_at: Option<Json_>,
-}
-
-/// The items of a batch: at most one more than it may have, so that a refused batch takes little memory.
-struct Items<'a>(Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Items<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list of events")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> std::result::Result<Items<'de>, A::Error> {
-                let mut items = Vec::new();
-                while items.len() <= MAX_EVENTS_PER_BATCH {
-                    let Some(item) = list.next_element()? else { return Ok(Items(items)) };
-                    items.push(item);
-                }
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Items(items))
-            }
-        }
-        deserializer.deserialize_seq(List)
-    }
-}
-
-/// The key that browsers write into each event of a batch.
-fn key_of_event(item: Option<&&RawValue>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "writeKey")]
-        write_key: String,
-    }
-    let event: Event = serde_json::from_str(item?.get()).ok()?;
-    Some(event.write_key)
-}
-
 /// `GET /v1/projects/{key}/settings`: where analytics.js sends its events, which is here.
 pub(super) async fn settings(
     State(endpoint): State<Arc<Endpoint>>,
@@ -346,7 +312,7 @@ pub(super) async fn settings(
     headers: HeaderMap,
 ) -> Result<Json<Json_>> {
     let now = endpoint.clock.as_of();
-    endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Write, now)?;
+    endpoint.keys.check(&HeaderMap::new(), Some(&key), Role::Browser, now)?;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text("host").unwrap_or_default();
     // A proxy says how it was asked itself.

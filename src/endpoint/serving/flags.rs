@@ -166,7 +166,7 @@ pub(super) async fn growthbook(
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Json_>> {
-    endpoint.keys.check(&headers, Some(&key), Role::Write, endpoint.clock.as_of())?;
+    endpoint.keys.check(&headers, Some(&key), Role::Browser, endpoint.clock.as_of())?;
     let experiments = endpoint.experiments.snapshot();
     let features: serde_json::Map<String, Json_> =
         experiments.values().filter_map(|running| feature(running)).collect();

@@ -1,13 +1,14 @@
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use kernel::domain::{Event, PropertyTypes, limits};
+use kernel::domain::{ALIAS, Event, PropertyTypes, UNALIAS, limits, normalized_id};
 
 use super::state::Endpoint;
 use super::wire;
-use crate::online::{ConfigStore, Incoming, LIVE_SEQ};
+use crate::online::{ConfigStore, Incoming, LIVE_SEQ, LogRange, ReceiptCounts};
 use crate::{Error, Result};
 
 /// The largest body of history.
@@ -44,8 +45,7 @@ pub(super) async fn publish(
         })?;
     drop(turn);
     endpoint.metrics.received.add(n);
-    let duplicate = receipts.iter().filter(|receipt| receipt.duplicate).count();
-    let accepted = receipts.len() - duplicate;
+    let ReceiptCounts { accepted, duplicate, .. } = ReceiptCounts::new(&receipts);
     endpoint.metrics.duplicate.add(duplicate);
     endpoint.metrics.accepted.add(accepted);
     let reasons = Vec::new();
@@ -64,11 +64,16 @@ fn events(body: &[u8]) -> Result<Vec<Incoming>> {
             );
             return Err(Error::TooLarge(message));
         }
-        let event: Event = serde_json::from_slice(line)
+        let mut event: Event = serde_json::from_slice(line)
             .map_err(|error| Error::BadRequest(format!("line {}: {error}", n + 1)))?;
         if !is_history(&event) {
             let message = format!("line {}: this is not history of a project", n + 1);
             return Err(Error::BadRequest(message));
+        }
+        for id in std::iter::once(&mut event.customer_id).chain(&mut event.anonymous_id) {
+            if let Cow::Owned(normalized) = normalized_id(id) {
+                *id = normalized;
+            }
         }
         events.push(Incoming::from(event));
     }
@@ -120,6 +125,8 @@ fn is_history(event: &Event) -> bool {
         && limits::is_id(&event.customer_id)
         && event.anonymous_id.as_deref().is_none_or(limits::is_id)
         && limits::is_name(&event.event)
+        && event.event != ALIAS
+        && event.event != UNALIAS
 }
 
 /// `GET /v1/events?from=OFFSET&limit=N`, or `?last=N`: the live events of a run of the log, and where to go on.
@@ -136,12 +143,13 @@ pub(super) async fn export(
                 "the log ends before {log_ends}: {from} was in another log, or in one that was lost"
             )));
         }
-        let (mut events, next) = endpoint.log.read(from, limit)?;
+        let LogRange { mut events, mut known_as, next } = endpoint.log.read(from, limit)?;
         // A run has fewer events than records: some were not taken, or were erased.
         let end = next >= log_ends;
         events.retain(|event| event.seq >= LIVE_SEQ);
+        known_as.retain(|(seq, _)| *seq >= LIVE_SEQ);
         let (id, projects) = (endpoint.id.clone(), endpoint.projects.list());
-        Ok(Json(wire::LogRun { endpoint: id, next, end, events, projects }))
+        Ok(Json(wire::LogRun { endpoint: id, next, end, events, known_as, projects }))
     })
     .await
 }

@@ -13,36 +13,42 @@ use kernel::domain::Time;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::online::ConfigStore;
+use crate::online::{ConfigStore, Joiner, Origin};
 use crate::{Error, Result};
 
-/// What a key is for.
+/// The kind of a key: what it allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// To send events; it may be public, in a browser.
-    Write,
-    /// To ask for scores and customers.
+    /// Sends events. It may be public, in a web page. Folders of earlier versions call it `write`.
+    #[serde(alias = "write")]
+    Browser,
+    /// Sends events from a server, and joins user ids.
+    Server,
+    /// Asks for scores and customers.
     Score,
-    /// To deploy, and everything else.
+    /// Deploys, and does everything else.
     Admin,
 }
 
 /// One key of each kind, as they are given out once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// To send events.
+    /// The browser key, `write_key` in the output of `serve`.
     pub write: String,
-    /// To ask for scores and customers.
+    /// The server key.
+    pub server: String,
+    /// The score key.
     pub score: String,
-    /// To deploy, and everything else.
+    /// The admin key.
     pub admin: String,
 }
 
 impl Role {
     const fn prefix(self) -> &'static str {
         match self {
-            Self::Write => "fcw_",
+            Self::Browser => "fcw_",
+            Self::Server => "fcv_",
             Self::Score => "fcs_",
             Self::Admin => "fca_",
         }
@@ -50,15 +56,26 @@ impl Role {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Write => "write",
+            Self::Browser => "browser",
+            Self::Server => "server",
             Self::Score => "score",
             Self::Admin => "admin",
         }
     }
 
-    /// An admin key may do everything; the others only their own.
+    /// Whether a key of this kind opens what needs a key of another. An admin key opens everything, a server
+    /// key everything that a browser key opens.
     fn may(self, wanted: Self) -> bool {
-        self == wanted || self == Self::Admin
+        self == wanted || self == Self::Admin || (self == Self::Server && wanted == Self::Browser)
+    }
+
+    /// Which joins a key of this kind may make.
+    const fn joiner(self) -> Joiner {
+        match self {
+            Self::Browser | Self::Score => Joiner::Browser,
+            Self::Server => Joiner::Server,
+            Self::Admin => Joiner::Admin,
+        }
     }
 }
 
@@ -77,6 +94,23 @@ pub(super) struct Kept {
     /// Requests a second that it may make, and as many at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) requests_per_second: Option<f64>,
+    /// The source of the events that it sends: a key and those that replaced it are one source, within
+    /// which a message id counts once. None for keys that were made before there were sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<u32>,
+}
+
+/// The sources of keys that were made before keys had one.
+const EARLIER_BROWSER: u32 = 1;
+const EARLIER_OTHER: u32 = 2;
+
+impl Kept {
+    fn source(&self) -> u32 {
+        self.source.unwrap_or(match self.role {
+            Role::Browser => EARLIER_BROWSER,
+            Role::Server | Role::Score | Role::Admin => EARLIER_OTHER,
+        })
+    }
 }
 
 /// A key, ready to be checked.
@@ -114,11 +148,13 @@ impl KeyRing {
         if !ring.list().is_empty() {
             return Ok((ring, None));
         }
-        let (write, write_kept) = new_key(Role::Write, now, None)?;
-        let (score, score_kept) = new_key(Role::Score, now, None)?;
-        let (admin, admin_kept) = new_key(Role::Admin, now, None)?;
-        ring.keep(store, &[write_kept, score_kept, admin_kept])?;
-        Ok((ring, Some(Keys { write, score, admin })))
+        let first = EARLIER_OTHER + 1;
+        let (write, write_kept) = new_key(Role::Browser, now, None, first)?;
+        let (server, server_kept) = new_key(Role::Server, now, None, first + 1)?;
+        let (score, score_kept) = new_key(Role::Score, now, None, first + 2)?;
+        let (admin, admin_kept) = new_key(Role::Admin, now, None, first + 3)?;
+        ring.keep(store, &[write_kept, server_kept, score_kept, admin_kept])?;
+        Ok((ring, Some(Keys { write, server, score, admin })))
     }
 
     fn read(&self, store: &dyn ConfigStore) -> Result<()> {
@@ -166,7 +202,10 @@ impl KeyRing {
         now: Time,
     ) -> Result<(String, Kept)> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, kept) = new_key(role, now, requests_per_second)?;
+        let sources = self.snapshot();
+        let last = sources.values().map(|known| known.kept.source()).max();
+        let source = last.unwrap_or(0).max(EARLIER_OTHER) + 1;
+        let (key, kept) = new_key(role, now, requests_per_second, source)?;
         self.keep(store, std::slice::from_ref(&kept))?;
         Ok((key, kept))
     }
@@ -185,7 +224,7 @@ impl KeyRing {
             let message = format!("the key '{id}' has ended; make a new one instead");
             return Err(Error::BadRequest(message));
         }
-        let (key, kept) = new_key(old.role, now, old.requests_per_second)?;
+        let (key, kept) = new_key(old.role, now, old.requests_per_second, old.source())?;
         old.valid_until = Some(old.valid_until.map_or(until, |earlier| earlier.min(until)));
         self.keep(store, &[old, kept.clone()])?;
         Ok((key, kept))
@@ -222,14 +261,14 @@ impl KeyRing {
         known.is_some_and(|known| known.kept.valid_until.is_none_or(|until| now < until))
     }
 
-    /// Checks that a request may do something, and counts it.
+    /// Checks that a request may do something, and counts it. Gives the origin of its events.
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
         body_key: Option<&str>,
         wanted: Role,
         now: Time,
-    ) -> Result<()> {
+    ) -> Result<Origin> {
         let name = wanted.name();
         let Some(key) = key_of(headers).or_else(|| body_key.map(Cow::Borrowed)) else {
             return Err(Error::Unauthorized(format!(
@@ -250,7 +289,8 @@ impl KeyRing {
                 known.kept.role.name()
             )));
         }
-        known.count()
+        known.count()?;
+        Ok(Origin { source: known.kept.source(), joiner: known.kept.role.joiner() })
     }
 }
 
@@ -271,7 +311,12 @@ impl Known {
     }
 }
 
-fn new_key(role: Role, now: Time, requests_per_second: Option<f64>) -> Result<(String, Kept)> {
+fn new_key(
+    role: Role,
+    now: Time,
+    requests_per_second: Option<f64>,
+    source: u32,
+) -> Result<(String, Kept)> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(Error::store("make a key"))?;
     let key = format!("{}{}", role.prefix(), URL_SAFE_NO_PAD.encode(bytes));
@@ -284,6 +329,7 @@ fn new_key(role: Role, now: Time, requests_per_second: Option<f64>) -> Result<(S
         made_at: now,
         valid_until: None,
         requests_per_second,
+        source: Some(source),
     };
     Ok((key, kept))
 }

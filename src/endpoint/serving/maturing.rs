@@ -7,7 +7,7 @@ use kernel::monitoring::Expected;
 
 use super::deployments::Live;
 use super::state::Endpoint;
-use crate::online::LIVE_SEQ;
+use crate::online::{LIVE_SEQ, LogRange};
 use crate::{Error, Result};
 
 /// Finds out what became of scores once the horizon of their label is over: follows the log that far
@@ -95,7 +95,7 @@ impl Following {
         }
         self.wait_until = None;
         let before = self.from;
-        let (events, next) = endpoint.log.read(self.from, RUN)?;
+        let LogRange { events, next, .. } = endpoint.log.read(self.from, RUN)?;
         let mut due: Vec<Given<'_>> = Vec::new();
         let name = Value::text(live.record.name.as_str());
         self.from = next;

@@ -12,6 +12,8 @@ pub(super) struct Metrics {
     pub(super) accepted: Count,
     /// Events whose message id was known.
     pub(super) duplicate: Count,
+    /// Duplicates that say something else than the first event with their message id.
+    pub(super) conflicting: Count,
     /// Events that make no sense, kept with the reason.
     pub(super) rejected: Count,
     /// Events that were refused as too many; of a request that was refused unread, one.
@@ -117,6 +119,11 @@ impl Metrics {
             ("events_received_total", "Events in requests.", &self.received),
             ("events_accepted_total", "Events that are new and durable.", &self.accepted),
             ("events_duplicate_total", "Events whose message id was known.", &self.duplicate),
+            (
+                "events_conflicting_total",
+                "Duplicates that say something else than the first event with their message id.",
+                &self.conflicting,
+            ),
             ("events_rejected_total", "Events that make no sense.", &self.rejected),
             ("events_refused_total", "Events refused as too many.", &self.refused),
             ("scores_total", "Scores that were given.", &self.scores),

@@ -7,6 +7,7 @@
 mod acting;
 mod administration;
 mod alerting;
+mod batch;
 mod call;
 mod collect;
 mod connection;
@@ -37,7 +38,7 @@ mod state;
 mod tending;
 mod wire;
 
-pub use call::incoming as read_call;
+pub use call::read_call;
 pub use keys::{Keys, Role};
 pub use router::router;
 pub use server::{Config, Ready, Running, run};

@@ -14,6 +14,7 @@ use super::{
     Role, administration, collect, customers, deploying, documentation, experimenting, flags,
     history, inference, monitoring, operations, rank, recommend, replay, score,
 };
+use crate::online::Origin;
 use crate::{Error, Result};
 
 /// The largest function file.
@@ -74,6 +75,8 @@ pub fn router(endpoint: Arc<Endpoint>) -> Router {
         .route("/v1/keys", get(administration::keys).post(administration::make_key))
         .route("/v1/keys/{id}", delete(administration::revoke_key))
         .route("/v1/keys/{id}/rotate", post(administration::rotate_key))
+        .route("/v1/joins", get(administration::joins))
+        .route("/v1/joins/{id}", delete(administration::undo_join))
         .route("/v1/backup", post(administration::back_up))
         .route("/v1/rejected", get(administration::rejected))
         .route(
@@ -158,7 +161,7 @@ impl FromRequestParts<Arc<Endpoint>> for MayScore {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self> {
-        check(endpoint, &parts.headers, Role::Score).map(|()| Self)
+        check(endpoint, &parts.headers, Role::Score).map(|_| Self)
     }
 }
 
@@ -169,7 +172,7 @@ async fn may_score(
     next: Next,
 ) -> Response {
     match check(&endpoint, request.headers(), Role::Score) {
-        Ok(()) => next.run(request).await,
+        Ok(_) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
@@ -190,7 +193,7 @@ async fn may_administer(
         return Error::Forbidden(message).into_response();
     }
     match check(&endpoint, request.headers(), Role::Admin) {
-        Ok(()) => next.run(request).await,
+        Ok(_) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
@@ -242,7 +245,7 @@ fn remote_reason(request: &Request) -> Option<String> {
     Some(format!("this request has the header '{foreign}', so a proxy may have handed it on"))
 }
 
-fn check(endpoint: &Endpoint, headers: &HeaderMap, role: Role) -> Result<()> {
+fn check(endpoint: &Endpoint, headers: &HeaderMap, role: Role) -> Result<Origin> {
     only_own_pages(headers)?;
     endpoint.keys.check(headers, None, role, endpoint.clock.as_of())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Role;
 use super::deployments::{Challenger, Change, Live};
 use crate::experiments::{Change as ExperimentChange, Running, State, Why};
-use crate::online::{Exposed, Rejected};
+use crate::online::{Exposed, Join, Rejected};
 use crate::{Error, Result};
 
 /// Reads a JSON body, whatever its content type says.
@@ -541,6 +541,9 @@ pub(super) struct LogRun {
     /// Whether the log ends here for now.
     pub(super) end: bool,
     pub(super) events: Vec<Event>,
+    /// Sequence numbers of events that came with an id which was joined to their customer, with that id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) known_as: Vec<(u64, String)>,
     /// Projects whose history was published here.
     pub(super) projects: Vec<PublishedProject>,
 }
@@ -570,6 +573,22 @@ pub(super) struct Health {
     pub(super) clock: &'static str,
     /// Seconds by which the clock of the machine differs from `time`.
     pub(super) clock_difference_seconds: f64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JoinsQuery {
+    /// Only the joins of this customer.
+    pub(super) customer_id: Option<String>,
+    /// Ids after this one.
+    #[serde(default)]
+    pub(super) after: String,
+    pub(super) limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct JoinList {
+    pub(super) joins: Vec<Join>,
 }
 
 /// A key, without the key itself.
@@ -613,6 +632,8 @@ pub(super) struct NewKey {
 #[derive(Debug, Serialize)]
 pub(super) struct Backup {
     pub(super) folder: String,
+    /// What a backup keeps, for people.
+    pub(super) note: &'static str,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -67,45 +67,6 @@ pub fn id_of_number(number: &str) -> Option<String> {
     Some(format!("{sign}{all}{}", "0".repeat(zeros)))
 }
 
-/// JSON in which each half of a surrogate pair that stands alone, which is no character, is U+FFFD. None if there
-/// is no such half. Works on text that is not JSON, too: only escapes are looked at.
-#[must_use]
-pub fn without_lone_surrogates(json: &str) -> Option<String> {
-    if !json.contains("\\u") {
-        return None;
-    }
-    let bytes = json.as_bytes();
-    let unit = |at: usize| {
-        let escape = json.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(escape, 16).ok()
-    };
-    let mut whole = String::new();
-    let (mut from, mut at) = (0, 0);
-    while at < bytes.len() {
-        if bytes[at] != b'\\' {
-            at += 1;
-            continue;
-        }
-        match unit(at) {
-            Some(0xD800..0xDC00) if matches!(unit(at + 6), Some(0xDC00..0xE000)) => at += 12,
-            Some(0xD800..0xE000) => {
-                whole.push_str(&json[from..at]);
-                whole.push_str("\\ufffd");
-                at += 6;
-                from = at;
-            }
-            Some(_) => at += 6,
-            // What is escaped is no start of another escape.
-            None => at += 2,
-        }
-    }
-    if from == 0 {
-        return None;
-    }
-    whole.push_str(&json[from..]);
-    Some(whole)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,18 +106,5 @@ mod tests {
         {
             assert_eq!(n(none), None, "{none}");
         }
-    }
-
-    #[test]
-    fn halves_of_characters_are_replaced_and_whole_ones_are_not() {
-        let whole = |json: &str| without_lone_surrogates(json);
-        assert_eq!(whole(r#""a\ud83d\ude00""#), None);
-        assert_eq!(whole(r#""\\ud800""#), None, "an escaped backslash");
-        assert_eq!(whole(r#""a\ud83d""#).as_deref(), Some(r#""a\ufffd""#));
-        assert_eq!(whole(r#""\ude00\ud83d""#).as_deref(), Some(r#""\ufffd\ufffd""#));
-        assert_eq!(whole(r#""\ud83d\ud83d\ude00x""#).as_deref(), Some(r#""\ufffd\ud83d\ude00x""#));
-        assert_eq!(whole(r#""\uD800é\u00e9""#).as_deref(), Some(r#""\ufffdé\u00e9""#));
-        assert_eq!(whole("\\"), None);
-        assert_eq!(whole("\\u00\\"), None);
     }
 }

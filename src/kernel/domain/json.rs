@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Value;
 use super::property_type::keeps_digits;
+use super::{Value, id_of_number};
 
 /// Lists and objects inside of each other; what is deeper is an error.
 pub(super) const DEEPEST: usize = 127;
@@ -63,8 +63,8 @@ pub fn number_of_json(json: &str) -> Value {
 /// with every digit.
 #[must_use]
 pub fn id_of_json_number(json: &str) -> Cow<'_, str> {
-    match json.split_once('.') {
-        Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => Cow::Borrowed(whole),
+    match id_of_number(json) {
+        Some(id) if id != json => Cow::Owned(id),
         _ => Cow::Borrowed(json),
     }
 }

@@ -24,7 +24,7 @@ pub use event::{
     ACTION, ALIAS, EVENT_FIELDS, EXPOSURE, Event, IDENTIFY, NOT_SYSTEM_SQL, SCORE, SYSTEM_EVENTS,
     UNALIAS, is_system,
 };
-pub use identity::{id_of_number, normalized_id, without_lone_surrogates};
+pub use identity::{id_of_number, normalized_id};
 pub use job::{Job, Progress};
 pub use json::{id_of_json_number, number_of_json, without_lone_surrogates};
 pub use kind::ErrorKind;

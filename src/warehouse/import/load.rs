@@ -25,7 +25,7 @@ use crate::incoming::Outlet;
 use crate::misfits::{self, Original};
 use crate::relation::data_type;
 use crate::timelines::Growing;
-use crate::{Error, Result, Warehouse, incoming, message_id, retype, schema};
+use crate::{Error, Result, Warehouse, incoming, message_id, own_ids, retype, schema};
 
 /// How much of an import is done when all rows are read.
 const ALL_READ: f32 = 0.9;
@@ -599,10 +599,12 @@ impl Target {
 
 /// Who is known under another id by now is so in files too.
 fn join_known(connection: &Connection) -> Result<()> {
+    own_ids::keep_moved(connection)?;
     for table in ["stored_events", "traits"] {
         let join = format!(
             "UPDATE {table} SET customer_id = a.customer_id FROM aliases a
-             WHERE {table}.customer_id = a.anonymous_id"
+             WHERE {table}.customer_id = a.anonymous_id AND {}",
+            own_ids::is_moved(table)
         );
         connection.execute(&join, []).map_err(Error::duckdb("join timelines"))?;
     }

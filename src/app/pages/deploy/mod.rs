@@ -272,7 +272,8 @@ fn keys_ui(ui: &mut Ui, state: &State, url: &str) {
     let endpoints = &state.look().endpoints;
     let Some((_, keys)) = endpoints.iter().find(|(known, _)| known == url) else { return };
     for (text, key) in [
-        ("Copy write key", &keys.write_key),
+        ("Copy browser key", &keys.write_key),
+        ("Copy server key", &keys.server_key),
         ("Copy score key", &keys.score_key),
         ("Copy admin key", &keys.admin_key),
     ] {
