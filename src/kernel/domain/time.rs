@@ -72,6 +72,9 @@ impl FromStr for Time {
         if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
             return Ok(Self(timestamp.as_microsecond()));
         }
+        if let Some(time) = with_zone(text).and_then(|text| text.parse::<jiff::Timestamp>().ok()) {
+            return Ok(Self(time.as_microsecond()));
+        }
         let civil = text
             .parse::<jiff::civil::DateTime>()
             .or_else(|_| text.parse::<jiff::civil::Date>().map(jiff::civil::DateTime::from));
@@ -80,6 +83,18 @@ impl FromStr for Time {
             .map(|timestamp| Self(timestamp.as_microsecond()))
             .map_err(|_no_civil_time| TimeError(text.to_owned()))
     }
+}
+
+/// The text of a time whose zone stands after a blank, as databases write it, with the zone behind the time:
+/// `12:30:00 UTC` and `12:30:00 +0100`.
+fn with_zone(text: &str) -> Option<String> {
+    let (time, zone) = text.rsplit_once(' ')?;
+    let zone = match zone {
+        "UTC" | "GMT" | "Z" => "Z",
+        offset if offset.starts_with(['+', '-']) => offset,
+        _ => return None,
+    };
+    time.contains(':').then(|| format!("{}{zone}", time.trim_end()))
 }
 
 /// The instant of a text as almost all are written: `1997-03-01`, then perhaps `T` or a blank and
@@ -165,6 +180,9 @@ mod tests {
             ("1997-03-01 12:30:00", 857_219_400_000_000),
             ("1997-03-01T13:30:00+01:00", 857_219_400_000_000),
             ("1997-03-01T12:30:00.25Z", 857_219_400_250_000),
+            ("1997-03-01 12:30:00 UTC", 857_219_400_000_000),
+            ("1997-03-01 13:30:00.25 +0100", 857_219_400_250_000),
+            ("1997-03-01 04:30:00 -08:00", 857_219_400_000_000),
             ("1997-03-01 12:30:00.000009", 857_219_400_000_009),
             ("1899-12-31T23:59:59", -2_208_988_801_000_000),
         ] {
@@ -172,9 +190,15 @@ mod tests {
             assert_eq!(Time(micros).to_string().parse::<Time>().unwrap(), Time(micros));
         }
         assert!("19970301x".parse::<Time>().is_err());
-        for text in
-            ["1997-02-30", "1997-02-28 24:00:00", "1997-02-28 10:60:00", "1997-02-28Z", "1997"]
-        {
+        for text in [
+            "1997-03-01 UTC",
+            "1997-03-01 12:30:00 EST",
+            "1997-02-30",
+            "1997-02-28 24:00:00",
+            "1997-02-28 10:60:00",
+            "1997-02-28Z",
+            "1997",
+        ] {
             assert!(text.parse::<Time>().is_err(), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use duckdb::arrow::array::{Array, ArrayRef, Int64Array};
-use kernel::domain::{Cell, Type, Value, boolean_of, is_missing, keeps_digits};
+use kernel::domain::{Cell, Time, Type, Value, boolean_of, is_missing, keeps_digits};
 
 use super::numbers::{self, Decimal};
 use super::time_format::TimeFormat;
@@ -140,7 +140,7 @@ impl Facts {
         }
         if boolean_of(text).is_some() {
             self.booleans += 1;
-        } else if TimeFormat::Iso.micros(text).is_some() {
+        } else if is_instant(text) {
             self.iso_times += 1;
         }
     }
@@ -337,6 +337,11 @@ impl WrittenNumbers {
         }
         true
     }
+}
+
+/// Whether a text is an instant as live events write it: what a file has as a time is one in a live event too.
+fn is_instant(text: &str) -> bool {
+    text.trim_start().as_bytes().get(4) == Some(&b'-') && text.parse::<Time>().is_ok()
 }
 
 /// Whether a fraction is of zeros alone.
