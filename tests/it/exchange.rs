@@ -454,6 +454,12 @@ fn a_linear_model_is_read_through_its_scalers() {
     for (encoding, x) in imported.encodings.iter().zip([3.0, 5.0]) {
         encoding.encode_into(&kernel::domain::Value::Number(x), &mut row);
     }
+    // A shape of one column changes nothing.
+    let shape = [onnx::constant("s", &[-1.0, 1.0]), onnx::node("Reshape", &["y", "s"], &["z"], &[])];
+    let mut parts = vec![onnx::input("X", 1, 2), regressor("X")];
+    parts.extend(shape);
+    parts.push(onnx::output("z"));
+    assert_eq!(import(&onnx::file(&parts)).unwrap().model.score(&[1.0, 1.0]), 0.5 + 2.0 - 3.0);
     // ((3 - 1) * 2 - 1) / 2 = 1.5 and ((5 - 2) * 4 - 1) / 2 = 5.5.
     assert!((imported.model.score(&row) - (0.5 + 2.0 * 1.5 - 3.0 * 5.5)).abs() < 1e-12);
 }

