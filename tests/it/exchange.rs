@@ -455,7 +455,8 @@ fn a_linear_model_is_read_through_its_scalers() {
         encoding.encode_into(&kernel::domain::Value::Number(x), &mut row);
     }
     // A shape of one column changes nothing.
-    let shape = [onnx::constant("s", &[-1.0, 1.0]), onnx::node("Reshape", &["y", "s"], &["z"], &[])];
+    let shape =
+        [onnx::constant("s", &[-1.0, 1.0]), onnx::node("Reshape", &["y", "s"], &["z"], &[])];
     let mut parts = vec![onnx::input("X", 1, 2), regressor("X")];
     parts.extend(shape);
     parts.push(onnx::output("z"));

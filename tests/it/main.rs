@@ -18,6 +18,7 @@ mod experiments;
 mod explore;
 mod expression_oracle;
 mod features;
+mod fuzz;
 mod hostile;
 mod identity;
 mod import;

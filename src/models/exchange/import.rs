@@ -555,7 +555,8 @@ impl Scores {
                     _ => false,
                 };
                 if !is_same {
-                    let message = "the operator Reshape of scores to another shape is not supported";
+                    let message =
+                        "the operator Reshape of scores to another shape is not supported";
                     return Err(refused(message));
                 }
             }

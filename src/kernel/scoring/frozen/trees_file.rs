@@ -139,6 +139,9 @@ impl Trees {
                 SET_LEFT | SET_RIGHT => is_ahead && value >= 0.0 && value < self.sets.len() as f64,
                 _ => false,
             };
+            // JSON has no infinity: a function that is written must be read again.
+            let cover = self.covers[at];
+            let is_fit = is_fit && cover.is_finite() && cover >= 0.0 && value.is_finite();
             if !is_fit || (kind != LEAF && usize::from(column) >= self.width) {
                 return Err(format!("node {at} of the trees makes no sense"));
             }
