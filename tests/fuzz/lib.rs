@@ -15,6 +15,9 @@ use kernel::monitoring::RuleDefinition;
 use kernel::scoring::{FunctionFile, ScoringFunction};
 use models::exchange::Imported;
 
+/// Segments of the log are that small, so that a few records fill several.
+const SEGMENT_BYTES: u64 = 256;
+
 /// A target: its name, which is that of its corpus, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -112,7 +115,7 @@ pub fn frames(input: &[u8]) {
         }
         std::fs::write(folder.path().join(name), content).expect("a file");
     }
-    let Ok(log) = Log::open_in(folder.path()) else { return };
+    let Ok(log) = Log::open_in(folder.path(), SEGMENT_BYTES) else { return };
     let _end = log.read(0, |_, _| true);
 }
 
@@ -215,7 +218,7 @@ pub fn timelines(input: &[u8]) {
 /// A log as it is written, by names and contents of its files.
 fn written() -> Vec<(String, Vec<u8>)> {
     let folder = folder();
-    let log = Log::open_in(folder.path()).expect("a new log");
+    let log = Log::open_in(folder.path(), SEGMENT_BYTES).expect("a new log");
     for n in 0_u8..5 {
         let mut frame = Frame::new();
         for record in 0..=n {
