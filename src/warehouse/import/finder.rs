@@ -282,7 +282,8 @@ impl Finder<'_> {
         let is_id = |place: &usize| {
             let name = roles::plain(self.names[*place]);
             let is_known = name != "id" || is_warehouse_table;
-            let is_counter = self.counter == Some(self.names[*place]);
+            // Where one of them was a counter after all, the others may be too.
+            let is_counter = self.counter.is_some() && name != "messageid";
             is_known
                 && !is_counter
                 && !self.is_empty(*place)
