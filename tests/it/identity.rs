@@ -484,7 +484,7 @@ fn an_endpoint_that_starts_from_a_backup_repeats_the_erasures_since() {
     let left = endpoint.get(&admin, "/v1/rejected").body["rejected"].clone();
     assert_eq!(left, json!([]));
     let log = endpoint.get(&admin, "/v1/events").body;
-    assert!(!log.to_string().contains("ada"), "{log}");
+    assert!(!log["events"].to_string().contains("ada"), "{log}");
     endpoint.restart();
     is(&endpoint, "bob", "bob", 1);
 }
