@@ -38,12 +38,15 @@ pub(super) fn damage_mark(index: &Path) -> PathBuf {
 /// # Errors
 /// The index cannot be opened although nothing says that it is damaged. Then it stays as it is.
 pub(super) fn open(folder: &Path, memory: IndexMemory) -> Result<Index> {
+    let lacks_runs = lacks_runs(folder).map_err(Error::store("open its index"))?;
     // Opened first: another process may have it.
     match Index::open(folder, memory.block_bytes, memory.filter_bytes) {
         Ok(index) => {
             // Damage of what is read now is marked by the index itself.
             let read = index.checkpoint();
-            if damage_mark(folder).try_exists().map_err(Error::store("open its index"))? {
+            if lacks_runs
+                || damage_mark(folder).try_exists().map_err(Error::store("open its index"))?
+            {
                 drop(index);
                 return replace(folder, memory, "a damaged part of it was read");
             }
@@ -59,6 +62,21 @@ pub(super) fn open(folder: &Path, memory: IndexMemory) -> Result<Index> {
             replace(folder, memory, &message)
         }
     }
+}
+
+/// Whether a keyspace lacks the file that names its runs: fjall (3.1.13) would begin an empty one without a word.
+fn lacks_runs(folder: &Path) -> io::Result<bool> {
+    let keyspaces = match std::fs::read_dir(folder.join("keyspaces")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        keyspaces => keyspaces?,
+    };
+    for keyspace in keyspaces {
+        let keyspace = keyspace?;
+        if keyspace.file_type()?.is_dir() && !keyspace.path().join("current").try_exists()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts a damaged index aside and begins an empty one: all of it follows from the log.
