@@ -28,7 +28,7 @@ fn event(id: &str, name: &str, seq: u64, properties: &[(&str, Value)]) -> Event 
 impl Project {
     fn pull(&self, events: &[Event]) -> Pulled {
         let next = events.last().map_or(0, |event| event.seq + 1);
-        self.warehouse.add_live("endpoint", events, next, &Job::unwatched()).unwrap()
+        self.warehouse.add_live("endpoint", events, &[], next, &Job::unwatched()).unwrap()
     }
 
     fn misfits(&self) -> Vec<Vec<String>> {
