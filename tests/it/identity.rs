@@ -677,3 +677,19 @@ fn a_stolen_id_takes_no_history_of_a_project() {
     project.pull(&client, &job).unwrap();
     assert_eq!(owners("visit"), ["C777777"]);
 }
+
+/// The same customer in a file and live, however their name is composed.
+#[test]
+fn ids_of_files_are_in_one_form_with_live_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = workspace::Project::open(folder.path()).unwrap();
+    let job = workspace::Job::unwatched();
+    let file = folder.path().join("events.csv");
+    let rows = "customer_id,event,event_time\nZo\u{eb},order,2024-01-01T00:00:00Z\n\
+                Zoe\u{308},order,2024-01-02T00:00:00Z\n";
+    std::fs::write(&file, rows).unwrap();
+    project.import(&[file], &workspace::Options::default(), &job).unwrap();
+    let rows = project.query("SELECT DISTINCT customer_id FROM events", 9, &job).unwrap().rows;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0][0].to_string(), "Zo\u{eb}");
+}

@@ -24,6 +24,7 @@ use super::{ImportReport, Proposal, REPORTED_REJECTS, Reject, RowKind};
 use crate::incoming::Outlet;
 use crate::misfits::{self, Original};
 use crate::relation::data_type;
+use crate::schema::LIVE_SEQ;
 use crate::timelines::Growing;
 use crate::{Error, Result, Warehouse, incoming, message_id, own_ids, retype, schema};
 
@@ -403,8 +404,7 @@ impl Target {
         };
         format!(
             "n.seq IN (SELECT seq FROM {table} WHERE seq > {} AND seq < {})",
-            self.last,
-            schema::LIVE_SEQ
+            self.last, LIVE_SEQ
         )
     }
 
@@ -573,8 +573,14 @@ impl Target {
             RowKind::Events => {
                 let known =
                     ["message_uuid", "message_id"].iter().filter(|id| self.columns().contains(id));
+                // A live event with the same id is of another source: whoever has a public key may have guessed it.
                 let new: String = known
-                    .map(|id| format!(" ANTI JOIN stored_events {id}s ON s.{id} = {id}s.{id}"))
+                    .map(|id| {
+                        format!(
+                            " ANTI JOIN stored_events {id}s ON s.{id} = {id}s.{id}
+                                AND {id}s.seq < {LIVE_SEQ}"
+                        )
+                    })
                     .collect();
                 execute(&format!(
                     "INSERT INTO stored_events ({}) SELECT {} FROM new_events s{new} ORDER BY s.seq",
@@ -583,7 +589,10 @@ impl Target {
                 ))?
             }
             RowKind::Traits => {
-                let new = "FROM new_traits s ANTI JOIN traits t ON s.message_id = t.message_id";
+                let new = format!(
+                    "FROM new_traits s ANTI JOIN traits t
+                        ON s.message_id = t.message_id AND t.seq < {LIVE_SEQ}"
+                );
                 let count = format!("SELECT count(DISTINCT s.message_id) {new}");
                 let accepted = connection
                     .query_row(&count, [], |row| row.get(0))

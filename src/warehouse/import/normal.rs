@@ -5,21 +5,24 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use duckdb::arrow::array::{Array, ArrayRef, StringArray};
-use kernel::domain::{Type, is_missing, is_missing_id};
+use kernel::domain::{Type, is_missing, is_missing_id, normalized_id};
 
 use super::check::as_texts;
 use super::numbers::{self, Decimal};
 
-/// A column of ids as texts; null where a text names nobody. `has_whole` takes the fraction of zero from `1001.0`.
+/// A column of ids as texts, in Unicode's NFC; null where a text names nobody. `has_whole` takes the fraction of zero from `1001.0`.
 pub(super) fn ids(column: &ArrayRef, has_whole: bool) -> ArrayRef {
     let texts = as_texts(column);
     let Some(ids) = texts.as_any().downcast_ref::<StringArray>() else { return texts };
-    let normal = |id: &'_ str| is_missing_id(id) || (has_whole && whole(id) != id);
-    if !ids.iter().flatten().any(normal) {
+    let is_changed = |id: &'_ str| {
+        is_missing_id(id) || (has_whole && whole(id) != id) || *normalized_id(id) != *id
+    };
+    if !ids.iter().flatten().any(is_changed) {
         return texts;
     }
     let id = |id: &'_ str| {
-        (!is_missing_id(id)).then(|| if has_whole { whole(id) } else { id }.to_owned())
+        let form = normalized_id(if has_whole { whole(id) } else { id });
+        (!is_missing_id(id)).then(|| form.into_owned())
     };
     Arc::new(ids.iter().map(|text| text.and_then(id)).collect::<StringArray>())
 }
