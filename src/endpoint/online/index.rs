@@ -72,9 +72,12 @@ impl From<fjall::Error> for OpenError {
 
 /// Whether an error says that files are not what was written.
 fn is_damage(error: &fjall::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    use std::io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, NotFound, UnexpectedEof};
     let is_missing = |error: &std::io::Error| {
-        matches!(error.kind(), InvalidData | InvalidInput | NotFound | UnexpectedEof)
+        matches!(
+            error.kind(),
+            AlreadyExists | InvalidData | InvalidInput | NotFound | UnexpectedEof
+        )
     };
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {

@@ -156,8 +156,6 @@ fn method_of(uri: &Uri) -> &str {
 
 /// The body of a request, unless it is too large.
 async fn whole(body: Body) -> Result<Bytes> {
-    let length = axum::body::HttpBody::size_hint(&body).upper();
-    let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut chunks = body.into_data_stream();
     let mut all: Option<Vec<u8>> = None;
     let mut first = Bytes::new();
@@ -172,9 +170,8 @@ async fn whole(body: Body) -> Result<Bytes> {
             Some(all) => all.extend_from_slice(&chunk),
             None if first.is_empty() => first = chunk,
             None => {
-                // Room for all of it at once: growing by doubling takes twice the memory.
-                let room = if length <= LARGEST_BODY { length.max(n) } else { 2 * n };
-                let mut both = Vec::with_capacity(room);
+                // No more room than that: much of it would be resident for bodies that never come.
+                let mut both = Vec::with_capacity(n);
                 both.extend_from_slice(&first);
                 both.extend_from_slice(&chunk);
                 all = Some(both);

@@ -19,7 +19,7 @@ pub(in super::super) type Incoming = hyper::body::Incoming;
 /// Bytes of a body that need no room in the budget: small requests are never refused for large ones.
 const FREE_BYTES: usize = 16 * 1024;
 /// Bytes of bodies that are being received, of requests with a valid key in their headers and of all others.
-const KEYED_BYTES: usize = 40 * 1024 * 1024;
+const KEYED_BYTES: usize = 32 * 1024 * 1024;
 const KEYLESS_BYTES: usize = 8 * 1024 * 1024;
 /// A body may be silent for so long, and has to arrive at a rate in bytes per second after as long.
 const GRACE: Duration = Duration::from_secs(5);
