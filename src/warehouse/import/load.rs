@@ -83,12 +83,13 @@ impl Warehouse {
             let (mut all, mut accepted, mut targets) = (Counts::default(), 0, Vec::new());
             let (mut growing, mut misfits) = (None, 0);
             for part in proposal.parts() {
+                // Types that this import finds are not settled while it reads: a later value may show another.
+                let known = types.clone();
                 let mut target = Target::find(connection, types, &part, job)?;
                 let begun = match target.is_first() && part.mapping.anonymous.is_none() {
                     true => Growing::begin(self, connection, target.property_columns())?,
                     false => None,
                 };
-                let known = types.clone();
                 let checker = Checker::new(&part, &known, target.last)?;
                 let to = (connection, &mut *types, &mut target);
                 let (counts, grown) = self.append(source, columns, checker, to, begun, job)?;
