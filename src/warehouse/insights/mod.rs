@@ -246,7 +246,8 @@ impl Warehouse {
             let chart = chart(spec, checked, scene, previous.as_ref())?;
             let range = Range::of(calendar, &spec.scope, scene.complete)?;
             let (rule, sql) = rule_and_sql(spec, checked, calendar)?;
-            let sql = format!("-- {}\n{sql}", range.text());
+            // Not a comment of dashes: a shell command takes those for an option.
+            let sql = format!("/* {} */\n{sql}", range.text());
             Ok((Insight { range, chart, before: None, rule, sql }, previous))
         })?;
         if let Some(calendar) = previous {
