@@ -184,8 +184,9 @@ impl<'a> Section<'a> {
         let text = self.text(name).unwrap_or_default();
         let mut list = Vec::new();
         for item in text.split_ascii_whitespace() {
+            let number = item.parse().ok();
             list.push(
-                item.parse().map_err(|_| {
+                number.ok_or_else(|| {
                     refused(format!("'{name}' has '{item}', which is not a number"))
                 })?,
             );
