@@ -158,8 +158,10 @@ fn n_categories(codes: &[f64]) -> usize {
 /// Thresholds that part a sample into bins of about the same size; a number that is more frequent than
 /// that has a bin of its own.
 fn thresholds(numbers: &[f64], places: &[usize]) -> Vec<f64> {
+    // A frozen threshold is finite: JSON has no infinity.
+    let finite = |x: f64| x.clamp(f64::MIN, f64::MAX);
     let mut sorted: Vec<f64> =
-        places.iter().map(|place| numbers[*place]).filter(|x| !x.is_nan()).collect();
+        places.iter().map(|place| finite(numbers[*place])).filter(|x| !x.is_nan()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut distinct: Vec<(f64, usize)> = Vec::new();
     for x in &sorted {

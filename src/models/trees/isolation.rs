@@ -138,7 +138,8 @@ impl Growing<'_> {
             let column = self.random.random_range(0..self.d);
             let known = rows.iter().map(|row| self.numbers[column * self.n + row]);
             let (least, most) = known
-                .filter(|x| !x.is_nan())
+                // A frozen threshold is finite: JSON has no infinity.
+                .filter(|x| x.is_finite())
                 .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
             if least < most {
                 let threshold = least + self.random.random::<f64>() * (most - least);
