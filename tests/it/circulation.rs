@@ -112,7 +112,8 @@ fn a_pull_from_an_endpoint_of_another_project_asks_first() {
     let pulled = fullcircle_json(&[&pull[..], &["--from-other-project"]].concat());
     assert_eq!(pulled["accepted"], 1);
     assert_eq!(fullcircle_json(&pull)["accepted"], 0, "it was accepted");
-    // A third one was not.
+    // A third one was not, so its first event is asked about.
+    endpoint.track("bo", "order", &json!({}));
     let third = project(&folder.path().join("third"), &endpoint);
     third.publish(&client(&endpoint), &job).unwrap();
     let said = fullcircle_fails(&pull);
