@@ -243,13 +243,15 @@ fn read(
         return Ok(Read::of([(text, call.event(text, around))], now));
     }
     let envelope = Envelope::read(text)?;
-    let items = match (type_, envelope.items) {
-        (Some(_), _) => vec![text],
-        (None, Some(items)) => items,
-        (None, None) => return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned())),
+    let items = match type_ {
+        Some(_) => Some(vec![text]),
+        None => envelope.items,
     };
-    let in_event = || batch::key_of_event(items.first());
+    let in_event = || batch::key_of_event(items.as_ref()?.first());
     let origin = may_write(envelope.write_key.or_else(in_event).as_deref())?;
+    let Some(items) = items else {
+        return Err(Error::BadRequest("a batch needs a list 'batch'".to_owned()));
+    };
     if items.len() > MAX_EVENTS_PER_BATCH {
         return Err(Error::TooLarge(format!(
             "the batch has more than {MAX_EVENTS_PER_BATCH} events; send smaller batches"
