@@ -37,7 +37,7 @@ pub enum Answer {
     /// How to import files.
     Proposed(Box<Proposal>),
     /// What was imported.
-    Imported(ImportReport),
+    Imported(Box<ImportReport>),
     /// A page of customers, from a place on, and how many there are.
     Customers(Vec<CustomerSummary>, u64),
     /// One customer.

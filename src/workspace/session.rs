@@ -211,7 +211,7 @@ fn execute(shared: &Shared, command: Command, job: &Job) -> Result<Answer> {
             Ok(Answer::Proposed(Box::new(project.propose(&files, &options)?)))
         }
         Command::Import(files, options) => {
-            Ok(Answer::Imported(project.import(&files, &options, job)?))
+            Ok(Answer::Imported(Box::new(project.import(&files, &options, job)?)))
         }
         Command::Inventory => Ok(Answer::Inventory(project.warehouse.inventory()?)),
         Command::Customers(list, limit) => {

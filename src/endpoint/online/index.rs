@@ -176,7 +176,7 @@ impl Index {
         });
         // Files that make no sense can end fjall with a panic.
         let opened =
-            opened.map_err(|_| OpenError::Damaged("fjall ended with a panic".to_owned()))?;
+            opened.ok().ok_or_else(|| OpenError::Damaged("fjall ended with a panic".to_owned()))?;
         let database = opened.map_err(|error| match error {
             fjall::Error::Locked => OpenError::Failed(Error::InUse(folder.to_owned())),
             other => OpenError::from(other),

@@ -347,7 +347,8 @@ fn is_entry(name: &OsString) -> bool {
     name != "." && name != ".."
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
