@@ -231,7 +231,7 @@ impl State {
                     report.accepted, report.duplicate, report.rejected
                 );
                 self.tell(tone, text);
-                self.imported.finish(id, report);
+                self.imported.finish(id, *report);
                 return after_new_events();
             }
             Answer::Customers(customers, total) => self.customers.finish(id, (customers, total)),
