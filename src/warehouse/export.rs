@@ -1,12 +1,11 @@
 use std::path::Path;
 
 use duckdb::Connection;
-use duckdb::arrow::datatypes::DataType;
 use duckdb::types::Value as Sql;
 use kernel::domain::{Job, Time, Value};
 use kernel::expression::{quote_identifier, quote_text};
 
-use crate::query::{Rows, rows_of, sql_error};
+use crate::query::sql_error;
 use crate::warehouse::place_of;
 use crate::{Error, Relation, Result, Warehouse, instance};
 
@@ -72,25 +71,26 @@ impl Relation {
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// SQL of the same rows with a `'` before each text and name that begins as a formula does.
-fn without_formulas(connection: &Connection, statement: &str) -> duckdb::Result<String> {
-    let none = format!("SELECT * FROM (\n{statement}\n) LIMIT 0");
-    let Rows { columns, types, .. } = rows_of(connection, &none, 0)?;
+fn without_formulas(connection: &Connection, statement: &str) -> String {
+    let Some(columns) = crate::columns::describe(connection, statement) else {
+        // The statement has an error, which running it reports.
+        return statement.to_owned();
+    };
     let starts = quote_text(&FORMULA.iter().collect::<String>());
-    let each = columns.iter().zip(&types).enumerate().map(|(place, (name, type_))| {
+    let each = columns.iter().enumerate().map(|(place, described)| {
         let column = format!("c{place}");
-        let value = match type_ {
-            DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-            | DataType::Dictionary(..) => {
+        let type_ = described.type_.as_str();
+        let value = match type_ == "VARCHAR" || type_ == "JSON" || type_.starts_with("ENUM(") {
+            true => {
                 let text = format!("CAST({column} AS VARCHAR)");
                 format!(
                     "CASE WHEN {text} <> '' AND contains({starts}, left({text}, 1))
                      THEN chr(39) || {text} ELSE {text} END"
                 )
             }
-            _ => column,
+            false => column,
         };
+        let name = &described.name;
         let name = match name.starts_with(FORMULA) {
             true => format!("'{name}"),
             false => name.clone(),
@@ -99,11 +99,7 @@ fn without_formulas(connection: &Connection, statement: &str) -> duckdb::Result<
     });
     let each: Vec<String> = each.collect();
     let places: Vec<String> = (0..columns.len()).map(|place| format!("c{place}")).collect();
-    Ok(format!(
-        "SELECT {} FROM (\n{statement}\n) AS result({})",
-        each.join(", "),
-        places.join(", ")
-    ))
+    format!("SELECT {} FROM (\n{statement}\n) AS result({})", each.join(", "), places.join(", "))
 }
 
 /// A value as DuckDB takes it as a parameter.
@@ -158,7 +154,7 @@ impl Warehouse {
             let mut rows =
                 writable.unwrap_or_else(|| crate::statement::statement_of(sql).to_owned());
             if escapes {
-                rows = without_formulas(&connection, &rows)?;
+                rows = without_formulas(&connection, &rows);
             }
             connection.execute_batch(&format!(
                 "BEGIN TRANSACTION READ ONLY; COPY (\n{rows}\n) TO {} ({}); COMMIT",

@@ -80,6 +80,7 @@ pub(crate) fn add(
                 let added = add_run(connection, types, run, &own_ids)?;
                 pulled.accepted += added.accepted;
                 pulled.duplicate += added.duplicate;
+                pulled.misfits += added.misfits;
             }
         }
     }

@@ -424,6 +424,8 @@ fn live_scores_read_values_as_the_warehouse_does() {
     workspace::generate(300, 9_000, 3, workspace::ExportFormat::Ndjson, &events).unwrap();
     let job = Job::unwatched();
     project.import(&[events], &Options::default(), &job).unwrap();
+    let traits = Options { traits: true, ..Options::default() };
+    project.import(&[folder.path().join("shop-customers.ndjson")], &traits, &job).unwrap();
     // History has misfits too: they are values under another type.
     let misfit = "{\"user_id\":\"C000001\",\"event\":\"order_completed\",\"time\":\"2026-06-01\",\"amount\":\"seven\"}\n";
     let more = folder.path().join("more.ndjson");
