@@ -499,7 +499,7 @@ fn an_operator_or_attribute_of_onnx_that_is_not_honored_is_named() {
     let l1 = onnx::node("Normalizer", &["p"], &["q"], &[("norm", Text("L1"))]);
     let l2 = onnx::node("Normalizer", &["p"], &["q"], &[("norm", Text("L2"))]);
     assert!(matches!(
-        import(&classifier("SOFTMAX", &[l1.clone()], "q")).unwrap().model,
+        import(&classifier("SOFTMAX", std::slice::from_ref(&l1), "q")).unwrap().model,
         FrozenModel::Multinomial(_)
     ));
     let dag = changed("nodes_falsenodeids", Ints(&[1, 0, 0]));
@@ -519,7 +519,7 @@ fn an_operator_or_attribute_of_onnx_that_is_not_honored_is_named() {
         (behind(&[domain], "a"), "com.example"),
         (behind(&[], "nothing"), "'nothing'"),
         (more("Sigmoid"), "Sigmoid"),
-        (classifier("LOGISTIC", &[l1.clone()], "q"), "LOGISTIC of several classes"),
+        (classifier("LOGISTIC", std::slice::from_ref(&l1), "q"), "LOGISTIC of several classes"),
         (classifier("PROBIT", &[], "p"), "PROBIT"),
         (classifier("SOFTMAX", &[l2], "q"), "norm L2"),
         (classifier("SOFTMAX", &[], "l"), "no output"),

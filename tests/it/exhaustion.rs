@@ -1,5 +1,7 @@
 //! Clients that only hold connections and memory: others are answered as if they were not there.
 
+#![allow(clippy::print_stdout, reason = "figures for --nocapture")]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

@@ -3,6 +3,8 @@
 //!
 //! `FUZZ_SECONDS` is the time for each target; without it, each has few mutations.
 
+#![allow(clippy::print_stderr, reason = "figures for --nocapture")]
+
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -146,7 +146,7 @@ fn a_range_is_never_snapped() {
         assert_eq!(values(&trends)[0], expected, "{scope}");
         assert_eq!((trends.range.from.as_str(), trends.range.until.as_str()), (from, until));
         assert_eq!(trends.range.partial, partial, "{scope}");
-        assert!(trends.range.text().contains("partial") == !partial.is_empty());
+        assert_eq!(trends.range.text().contains("partial"), !partial.is_empty());
         // Each of the others has all its events within the range.
         let n: f64 = expected.iter().sum();
         let stickiness = insight(&project, InsightKind::Stickiness, &scope);
@@ -333,7 +333,7 @@ fn funnels_do_not_depend_on_the_order_of_a_file() {
     };
     let any = "[[steps]]\n[[steps]]\nevent = \"buy\"\n";
     for more in [
-        format!("steps = [{{ }}, \"buy\"]\n"),
+        "steps = [{ }, \"buy\"]\n".to_owned(),
         "steps = [\"x\", { events = [\"x\", \"buy\"] }]\n".to_owned(),
         "order = \"strict\"\nsteps = [{ }, \"buy\"]\n".to_owned(),
         "steps = [\"x\", \"buy\"]\nexclusions = [{ event = \"y\", from = 1, to = 2 }]\n".to_owned(),

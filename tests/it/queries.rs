@@ -164,9 +164,7 @@ fn a_query_may_be_a_pivot() {
         format!("{counts} ORDER BY customer_id"),
         format!("{counts} ORDER BY customer_id;\n-- the last line\n"),
         format!("SELECT * FROM ({counts}) ORDER BY 1"),
-        format!(
-            "WITH e AS (SELECT customer_id, event FROM events) PIVOT e ON event IN ('x', 'y') USING count(*) GROUP BY customer_id ORDER BY 1"
-        ),
+        "WITH e AS (SELECT customer_id, event FROM events) PIVOT e ON event IN ('x', 'y') USING count(*) GROUP BY customer_id ORDER BY 1".to_owned(),
     ] {
         let said = fullcircle_json(&["query", "--project", &shop, &sql, "--json"]);
         assert_eq!(said["columns"], serde_json::json!(["customer_id", "x", "y"]), "{sql}");

@@ -1,5 +1,7 @@
 //! The endpoint's store when its machine misbehaves: damaged files, too few file handles, a clock that is wrong.
 
+#![allow(clippy::print_stdout, reason = "figures for --nocapture")]
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
