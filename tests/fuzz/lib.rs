@@ -124,7 +124,8 @@ pub fn functions(bytes: &[u8]) {
     let Ok(file) = serde_json::from_slice::<FunctionFile>(bytes) else { return };
     let Ok(file) = file.sealed() else { return };
     let Ok(text) = file.to_json() else { return };
-    let Ok(function) = ScoringFunction::new(file) else { return };
+    let Ok(function) = ScoringFunction::from_json(&text) else { return };
+    let text = function.file().to_json().expect("a function that was read");
     // What is written is read, and is the same.
     let again = ScoringFunction::from_json(&text).expect("a function that was written");
     assert_eq!(again.hash(), function.hash());

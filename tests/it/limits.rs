@@ -124,6 +124,8 @@ fn what_is_nested_too_deeply_is_refused() {
             nested("CASE WHEN true THEN ", " END"),
             nested("1+", ""),
             nested("[", "]"),
+            format!("1 IN {}1{}", "(".repeat(n), ")".repeat(n)),
+            format!("abs(1) IN {}", "(1 IN ".repeat(n)),
             nested("CAST(", " AS DOUBLE)"),
             format!("1{}", "::DOUBLE".repeat(n)),
             format!("CAST(1 AS {}INT{})", "STRUCT(a ".repeat(n), ")".repeat(n)),
