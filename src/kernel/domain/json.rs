@@ -22,8 +22,9 @@ pub fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     let mut at = 0;
     while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
         let start = at + found;
-        // Any other escape is two bytes, the second one ASCII, or the JSON is broken and stays so.
-        at = start + 2;
+        // Any other escape is the backslash and one character; what is no escape stays as it is.
+        let escaped = json[start + 1..].chars().next();
+        at = start + 1 + escaped.map_or(1, char::len_utf8);
         let Some(unit) = code_unit(json, start) else { continue };
         at = start + 6;
         let is_high = (0xD800..0xDC00).contains(&unit);
@@ -71,11 +72,12 @@ pub fn id_of_json_number(json: &str) -> Cow<'_, str> {
 
 /// A list as JSON without blanks, with sorted names and all digits.
 pub(super) fn compact(json: &RawValue, depth: usize, out: &mut String) -> serde_json::Result<()> {
-    if depth > DEEPEST {
+    let text = json.get();
+    let first = text.as_bytes().first();
+    if depth > DEEPEST && matches!(first, Some(b'[' | b'{')) {
         return Err(serde::de::Error::custom("lists and objects are too deep"));
     }
-    let text = json.get();
-    match text.as_bytes().first() {
+    match first {
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             out.push('[');
