@@ -201,6 +201,14 @@ fn evaluate(op: &str, mut inputs: Vec<Known>, attributes: &Attributes<'_>) -> Re
         ("Identity", known, None) => vec![known],
         ("Constant", ..) => return unknown(),
         (_, Known::Columns(columns), second) => on_columns(op, columns, second, attributes)?,
+        // The likeliest class, as classifiers in double precision are written.
+        ("ArgMax", Known::Scores(_), None) => {
+            if !matches!(attributes.int("axis"), Some(1 | -1)) {
+                return Err(attributes.unsupported("axis", "other than 1"));
+            }
+            attributes.ignore(&["keepdims", "select_last_index"]);
+            vec![Known::Labels]
+        }
         (_, Known::Scores(scores), second) => {
             vec![Known::Scores(scores.through(op, second, attributes)?)]
         }
