@@ -183,7 +183,11 @@ const SAFE_DIGITS: usize = 15;
 /// The most significant decimal digits that an `f64` has, written out in full.
 const MOST_DIGITS: usize = 767;
 
-/// Whether a number, read from a text and written with as many digits as the text has, is the same again.
+/// Digits that tell every two `f64` apart.
+const DISTINCT_DIGITS: usize = 17;
+
+/// Whether a number that was read from a text has all of the text's digits: its shortest form has them, or, for texts
+/// of 17 digits and more, its form with as many digits.
 #[must_use]
 pub fn keeps_digits(number: f64, text: &str) -> bool {
     let is_tiny = number.abs() < f64::MIN_POSITIVE;
@@ -205,7 +209,10 @@ pub fn keeps_digits(number: f64, text: &str) -> bool {
     if digits.len() > MOST_DIGITS || number == 0.0 {
         return false;
     }
-    let written = format!("{:.*e}", digits.len() - 1, number);
+    let written = match digits.len() < DISTINCT_DIGITS {
+        true => format!("{number:e}"),
+        false => format!("{:.*e}", digits.len() - 1, number),
+    };
     let written = written.split('e').next().unwrap_or_default();
     written.bytes().filter(u8::is_ascii_digit).eq(digits)
 }
@@ -368,6 +375,14 @@ mod tests {
         assert_eq!(read["age"], Value::text("x"), "a property without a type");
         let read = types.read(&event(IDENTIFY, &[("age", Value::text("x"))]));
         assert_eq!(read["age"], Value::Null);
+    }
+
+    #[test]
+    fn a_number_halfway_between_two_texts_fits_in_its_shortest_form() {
+        assert_eq!(number_in("-71037427049605.63"), Ok(Some(-71_037_427_049_605.63)));
+        assert_eq!(number_in("-71037427049605.62"), Err(MisfitReason::MoreDigits));
+        assert_eq!(number_in("9007199254740993"), Err(MisfitReason::MoreDigits));
+        assert_eq!(number_in("9007199254740992"), Ok(Some(9_007_199_254_740_992.0)));
     }
 
     proptest! {
