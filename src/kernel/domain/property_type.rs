@@ -198,8 +198,9 @@ pub fn keeps_digits(number: f64, text: &str) -> bool {
     let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
     let leading = digits.iter().take_while(|digit| **digit == b'0').count();
     digits.drain(..leading);
+    let n_written = digits.len();
     let trailing = digits.iter().rev().take_while(|digit| **digit == b'0').count();
-    digits.truncate(digits.len() - trailing);
+    digits.truncate(n_written - trailing);
     if digits.is_empty() {
         return true;
     }
@@ -209,12 +210,14 @@ pub fn keeps_digits(number: f64, text: &str) -> bool {
     if digits.len() > MOST_DIGITS || number == 0.0 {
         return false;
     }
-    let written = match digits.len() < DISTINCT_DIGITS {
-        true => format!("{number:e}"),
-        false => format!("{:.*e}", digits.len() - 1, number),
+    let has_digits_of = |form: String| {
+        let mantissa = form.split('e').next().unwrap_or_default();
+        let form: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
+        form.starts_with(&digits) && form[digits.len()..].iter().all(|digit| *digit == b'0')
     };
-    let written = written.split('e').next().unwrap_or_default();
-    written.bytes().filter(u8::is_ascii_digit).eq(digits)
+    has_digits_of(format!("{number:e}"))
+        || (n_written >= DISTINCT_DIGITS
+            && has_digits_of(format!("{:.*e}", n_written.min(MOST_DIGITS) - 1, number)))
 }
 
 /// The types of a project's properties and traits, by name.
