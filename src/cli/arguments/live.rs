@@ -24,7 +24,7 @@ pub struct Serve {
     /// Where its data is.
     #[arg(long, value_enum, default_value_t = Store::Embedded)]
     pub store: Store,
-    /// Memory for timelines and what is beside them, in MB; the process takes about 200 MB more.
+    /// Memory for timelines and what is beside them, in MB; the process takes up to 260 MB more.
     #[arg(long, default_value_t = 512)]
     pub memory: usize,
     /// Forget events and scores that happened longer ago, in days; traits stay.
