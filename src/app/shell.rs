@@ -282,7 +282,7 @@ pub(crate) fn notices_ui(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// What the status line says of an endpoint whose machine has another time.
+/// The warning of the status line for an endpoint whose clock differs from this machine's.
 fn clock_warning(difference_seconds: f64) -> Option<String> {
     let direction = match difference_seconds {
         0.0 => return None,

@@ -154,7 +154,7 @@ fn administer(client: &Client<'_>, journal: &mut Journal) {
     }
 }
 
-/// One cycle: all clients work until so many requests were acknowledged, then the endpoint is killed.
+/// One cycle: all clients send until `until` requests are acknowledged, then the endpoint is killed.
 fn cycle(serve: Serve, keys: &Keys, journal: &mut Journal, until: u64) {
     let url = serve.url().to_owned();
     let (sender, answers) = sync_channel(SENDERS + 3);

@@ -1,4 +1,4 @@
-//! Import: text files as other tools write them, and what becomes of their columns.
+//! Import: text files as other tools write them, and the roles of their columns.
 
 use kernel::domain::{Job, Type};
 use warehouse::import::{Decimal, ImportReport, Options};

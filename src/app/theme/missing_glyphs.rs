@@ -101,7 +101,7 @@ fn digits(c: char) -> Vec<usize> {
     (0..n).rev().map(|place| (code >> (4 * place)) as usize & 0xf).collect()
 }
 
-/// Columns of a box with so many digits, in dots.
+/// Width of a box with `n_digits` digits, in dots.
 const fn box_width(n_digits: usize) -> usize {
     2 * INSET + n_digits / ROWS * (DIGIT[0] + 1) - 1
 }

@@ -176,7 +176,7 @@ pub struct Import {
     /// month_name, or a pattern like %d.%m.%Y.
     #[arg(long)]
     pub time_format: Option<String>,
-    /// The column that says what.
+    /// The column with the name of the event.
     #[arg(long, conflicts_with_all = ["event_name", "traits"])]
     pub event: Option<String>,
     /// What every row is.

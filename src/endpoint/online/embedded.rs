@@ -29,7 +29,7 @@ use crate::{Error, Result};
 const FORMAT: u32 = 4;
 /// The earliest format that is read. Format 3 added records to format 2; format 4 changed the log.
 const OLDEST_FORMAT: u32 = 2;
-/// What is recent goes into the index when it takes an eighth of the memory, but not before and not after so many
+/// Recent events go into the index when they take an eighth of the memory, within these bounds in
 /// bytes. Beyond twice as many nothing more is accepted until the index has caught up.
 const MIN_CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
 const MAX_CHECKPOINT_BYTES: usize = 128 * 1024 * 1024;

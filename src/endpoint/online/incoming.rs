@@ -16,7 +16,7 @@ impl Origin {
     pub const HISTORY: Self = Self { source: 0, joiner: Joiner::Admin };
 }
 
-/// Who joins ids.
+/// The origin of a join: a browser, a server or an administrator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Joiner {
@@ -45,7 +45,7 @@ pub struct Incoming {
     pub properties: Properties,
     /// What it does.
     pub kind: Kind,
-    /// Where it comes from.
+    /// The source of the event.
     pub origin: Origin,
 }
 

@@ -23,7 +23,7 @@ const LEAST_ROOM: usize = 1 << 20;
 const BITS: usize = 16;
 
 impl Known {
-    /// Knows no message yet, and takes so many bytes at most.
+    /// Makes an empty filter that takes at most the given number of bytes.
     pub(super) fn new(max_bytes: usize) -> Self {
         // The filter has room for half as many again as there are.
         let max_messages = (max_bytes / BITS).saturating_mul(8) / 3 * 2;

@@ -98,7 +98,7 @@ pub trait EventLog: Send + Sync {
     /// once.
     fn append(&self, group: Group) -> Result<Vec<Receipt>>;
 
-    /// Events from an offset on, of at most so many records.
+    /// Events from an offset on, read from at most `limit` records.
     ///
     /// # Errors
     /// The log cannot be read.

@@ -238,7 +238,7 @@ impl Finder<'_> {
         has_times && both.all(is_of_day)
     }
 
-    /// The column that says what.
+    /// The column with the name of the event.
     pub(super) fn event(&self, taken: &[usize]) -> Option<Choice> {
         if let Some(said) = self.said(&self.options.event) {
             return Some(said);

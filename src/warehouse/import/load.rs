@@ -256,7 +256,7 @@ impl Flow<'_> {
 }
 
 impl Counts {
-    /// Adds what became of more rows.
+    /// Adds the counts of more rows.
     fn extend(&mut self, other: Self) {
         self.read += other.read;
         self.appended += other.appended;

@@ -20,7 +20,7 @@ pub struct Options {
     /// How times are written: `iso`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, `day_first`, `month_first`,
     /// `year_first`, `month_name` or a pattern like `%Y%m%d`.
     pub time_format: Option<String>,
-    /// The column that says what.
+    /// The column with the name of the event.
     pub event: Option<String>,
     /// What every row is, if no column says it.
     pub event_name: Option<String>,
@@ -69,7 +69,7 @@ pub struct Mapping {
     pub time: Option<String>,
     /// How times are written.
     pub time_format: String,
-    /// The column that says what.
+    /// The column with the name of the event.
     pub event: Option<String>,
     /// What every row is, if no column says it.
     pub event_name: Option<String>,
@@ -225,7 +225,7 @@ impl Proposal {
     }
 }
 
-/// What becomes of a column, and why.
+/// The role of a column, with its reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnMapping {
     /// Its name in the files.

@@ -80,7 +80,7 @@ pub struct ImportReport {
     pub missing: BTreeMap<String, u64>,
     /// Who, when, what.
     pub mapping: Mapping,
-    /// What became of each column, and why.
+    /// The role of each column, with its reason.
     pub columns: Vec<ColumnMapping>,
 }
 

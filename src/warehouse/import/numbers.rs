@@ -10,7 +10,7 @@ pub enum Decimal {
     Comma,
 }
 
-/// A number as people write it, and what stands beside it.
+/// A number as people write it, and the unit beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written<'a> {
     /// The number as programs write it, with every digit.

@@ -96,7 +96,7 @@ const NESTED: [&str; 11] = [
     "messageid",
     "uuid",
 ];
-/// What a name of who is made of: somebody, and what tells them apart.
+/// The parts of a name of a customer column: a noun for a person, and a word for an identifier.
 const SOMEBODY: [&str; 16] = [
     "customer",
     "cust",

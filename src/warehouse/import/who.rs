@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use duckdb::arrow::array::{Array, ArrayRef, StringArray};
 
-/// Who rows are of.
+/// The customer of each row.
 pub(super) struct Who {
     /// The customer of each row, or the anonymous id where there is none.
     pub(super) customers: ArrayRef,

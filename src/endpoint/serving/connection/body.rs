@@ -68,7 +68,7 @@ pub(in super::super) struct ReceivedBody {
     reserved: AtomicUsize,
     is_complete: AtomicBool,
     refusal: OnceLock<Refusal>,
-    /// What nobody read.
+    /// The part of the body that was not read.
     rest: Mutex<Option<Incoming>>,
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Connection, Phase};
 
-/// Open connections, if the system allows so many file handles.
+/// Maximum number of open connections, if the limit of file handles allows it.
 const MAX_CONNECTIONS: usize = 2_048;
 /// Open connections of one address on which no request had a valid key.
 const MAX_UNAUTHENTICATED_PER_ADDRESS: usize = 256;
@@ -50,7 +50,7 @@ impl Drop for Place {
 }
 
 impl ConnectionLimits {
-    /// Limits for a process that may open so many files.
+    /// Limits for a process with the given maximum of open files.
     pub(in super::super) fn new(file_handles: usize) -> Arc<Self> {
         // Half of them stay for the store.
         let max = (file_handles / 2).clamp(16, MAX_CONNECTIONS);

@@ -43,7 +43,7 @@ pub(super) struct Connection {
     close: Notify,
 }
 
-/// What a connection does.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Waits for the rest of a request's head, or for the first request.
